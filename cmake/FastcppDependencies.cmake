@@ -1,0 +1,12 @@
+# Everything fastcpp links. What a static build needs again is repeated in fastcppConfig.cmake.in.
+find_package(PkgConfig REQUIRED)
+find_package(Threads REQUIRED)
+find_package(Torch REQUIRED)
+find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs)
+find_package(fmt REQUIRED)
+find_package(CURL REQUIRED)
+find_package(LibArchive REQUIRED)
+find_package(OpenSSL REQUIRED COMPONENTS Crypto)
+find_package(nlohmann_json REQUIRED)
+pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET cairo)
+pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET libpcre2-8)

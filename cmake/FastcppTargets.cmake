@@ -1,0 +1,66 @@
+# How rooms, tests and programs are declared. A room is one folder under src/; it may use the rooms to its left only, and
+# its tests are linked from exactly those, so that a wrong arrow does not link.
+
+add_library(fastcpp_flags INTERFACE)
+target_compile_features(fastcpp_flags INTERFACE cxx_std_20)
+target_include_directories(fastcpp_flags INTERFACE
+  "${PROJECT_SOURCE_DIR}/include" "${PROJECT_SOURCE_DIR}/src")
+# -fPIC for programs as well: one precompiled header then serves every target.
+target_compile_options(fastcpp_flags INTERFACE -fPIC -fvisibility=hidden -Wall -Wextra -Wpedantic -Wshadow
+  $<$<BOOL:${FASTCPP_WERROR}>:-Werror>)
+if(FASTCPP_SANITIZE)
+  target_compile_options(fastcpp_flags INTERFACE -fsanitize=${FASTCPP_SANITIZE} -fno-omit-frame-pointer -g1)
+  target_link_options(fastcpp_flags INTERFACE -fsanitize=${FASTCPP_SANITIZE})
+endif()
+
+# The rooms that use tensors share one precompiled torch/torch.h.
+if(FASTCPP_PCH)
+  file(WRITE "${PROJECT_BINARY_DIR}/fastcpp_pch.cpp" "")
+  add_library(fastcpp_pch OBJECT "${PROJECT_BINARY_DIR}/fastcpp_pch.cpp")
+  target_link_libraries(fastcpp_pch PRIVATE fastcpp_flags ${TORCH_LIBRARIES} fmt::fmt)
+  target_precompile_headers(fastcpp_pch PRIVATE <torch/torch.h> <fmt/format.h> <filesystem> <functional> <map> <mutex>)
+endif()
+
+function(_fastcpp_use_pch target)
+  if(FASTCPP_PCH)
+    target_precompile_headers(${target} REUSE_FROM fastcpp_pch)
+  endif()
+endfunction()
+
+# fastcpp_add_room(NAME [TORCH] SOURCES ... [USES rooms...] [LINK libraries...])
+function(fastcpp_add_room name)
+  cmake_parse_arguments(ROOM "TORCH" "" "SOURCES;USES;LINK" ${ARGN})
+  set(target fastcpp_${name})
+  add_library(${target} OBJECT ${ROOM_SOURCES})
+  set(rooms ${ROOM_USES})
+  foreach(used ${ROOM_USES})
+    get_property(more GLOBAL PROPERTY FASTCPP_ROOMS_OF_${used})
+    list(APPEND rooms ${more})
+  endforeach()
+  list(REMOVE_DUPLICATES rooms)
+  set_property(GLOBAL PROPERTY FASTCPP_ROOMS_OF_${name} "${rooms}")
+  set_property(GLOBAL APPEND PROPERTY FASTCPP_ROOMS ${name})
+  set(libraries ${ROOM_LINK} fmt::fmt Threads::Threads)
+  if(ROOM_TORCH)
+    list(APPEND libraries ${TORCH_LIBRARIES})
+    _fastcpp_use_pch(${target})
+    set_property(GLOBAL PROPERTY FASTCPP_ROOM_TORCH_${name} ON)
+  endif()
+  set_property(GLOBAL PROPERTY FASTCPP_LIBRARIES_OF_${name} "${libraries}")
+  target_link_libraries(${target} PRIVATE fastcpp_flags ${libraries})
+endfunction()
+
+# Links the objects of a room, and of all rooms it uses, into a target.
+function(fastcpp_link_rooms target)
+  set(rooms)
+  foreach(name ${ARGN})
+    get_property(more GLOBAL PROPERTY FASTCPP_ROOMS_OF_${name})
+    list(APPEND rooms ${name} ${more})
+  endforeach()
+  list(REMOVE_DUPLICATES rooms)
+  foreach(name ${rooms})
+    get_property(libraries GLOBAL PROPERTY FASTCPP_LIBRARIES_OF_${name})
+    target_sources(${target} PRIVATE $<TARGET_OBJECTS:fastcpp_${name}>)
+    target_link_libraries(${target} PRIVATE ${libraries})
+  endforeach()
+endfunction()

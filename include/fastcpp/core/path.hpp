@@ -1,0 +1,32 @@
+/// \file
+/// File-system paths, as `pathlib` is used in fastai.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "fastcpp/export.hpp"
+
+namespace fastcpp {
+
+using Path = std::filesystem::path;
+
+/// The entries of a folder, sorted by name (fastai: `path.ls()`).
+/// \throws IoError `io.cannot_list` when `folder` is not a readable folder
+FASTCPP_API std::vector<Path> ls(const Path& folder);
+
+/// Writes a file so that a reader sees the old content or the new, never a half: a temporary sibling, then a rename.
+/// \throws IoError `io.cannot_write`
+FASTCPP_API void write_file(const Path& file, std::string_view bytes);
+
+/// The whole content of a file.
+/// \throws IoError `io.cannot_read`
+FASTCPP_API std::string read_file(const Path& file);
+
+/// Makes a folder and its parents; does nothing when it is there.
+/// \throws IoError `io.cannot_create`
+FASTCPP_API void make_folder(const Path& folder);
+
+}  // namespace fastcpp

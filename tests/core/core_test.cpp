@@ -1,0 +1,64 @@
+#include "fastcpp/core/path.hpp"
+#include "fastcpp/core/progress.hpp"
+#include "fastcpp/core/rng.hpp"
+#include "fastcpp/core/slice.hpp"
+#include "support/catch.hpp"
+#include "support/support.hpp"
+
+using namespace fastcpp;
+using namespace fastcpp::test;
+
+TEST_CASE("numpy's seeded permutations") {
+  // Values from numpy itself (RandomState, seeds 42 and 2).
+  CHECK(numpy_permutation(42, 10) == std::vector<std::int64_t>{8, 1, 5, 0, 7, 2, 9, 4, 3, 6});
+  CHECK(numpy_permutation(2, 10) == std::vector<std::int64_t>{4, 1, 5, 0, 7, 2, 3, 6, 9, 8});
+  const auto pets = numpy_permutation(2, 7390);
+  CHECK(std::vector<std::int64_t>(pets.begin(), pets.begin() + 5) ==
+        std::vector<std::int64_t>{564, 6883, 194, 2312, 4140});
+  CHECK(std::vector<std::int64_t>(pets.end() - 3, pets.end()) ==
+        std::vector<std::int64_t>{6637, 2575, 7336});
+  CHECK(numpy_permutation(1, 0).empty());
+}
+
+TEST_CASE("a generator's address decides its stream") {
+  CHECK(Rng{1, 2, 3}.next() == Rng{1, 2, 3}.next());
+  CHECK(Rng{1, 2, 3}.next() != Rng{1, 3, 2}.next());
+  Rng rng(7);
+  double sum = 0;
+  for (int i = 0; i < 10000; ++i) {
+    const double value = rng.uniform(2, 4);
+    REQUIRE(value >= 2);
+    REQUIRE(value < 4);
+    sum += value;
+  }
+  CHECK(sum / 10000 == Approx(3).margin(0.03));
+}
+
+TEST_CASE("rates of layer groups") {
+  CHECK(lr_range(0.1, 3) == std::vector<double>{0.1, 0.1, 0.1});
+  CHECK(lr_range(slice(3e-3), 3) == std::vector<double>{3e-4, 3e-4, 3e-3});
+  const auto range = lr_range(slice(1e-6, 1e-4), 3);
+  CHECK(range[1] == Approx(1e-5).epsilon(1e-12));
+  CHECK(lr_range(slice(1e-6, 1e-4), 1) == std::vector<double>{1e-4});
+  CHECK(caught([] { lr_range(std::vector<double>{1, 2}, 3); }).code == "value.learning_rate");
+  CHECK(caught([] { lr_range(-1.0, 3); }).code == "value.learning_rate");
+}
+
+TEST_CASE("the table is fastai's") {
+  const std::vector<std::string> names{"epoch", "train_loss", "valid_loss", "error_rate", "time"};
+  CHECK(format_table_line(names, names) == "epoch     train_loss  valid_loss  error_rate  time    ");
+  CHECK(format_table_line(names, {"0", "1.409939", "0.357608", "0.102165", "00:26"}) ==
+        "0         1.409939    0.357608    0.102165    00:26     ");
+  CHECK(format_time(59.9) == "00:59");
+  CHECK(format_time(3723) == "1:02:03");
+}
+
+TEST_CASE("files are written whole or not at all") {
+  TempDir dir;
+  write_file(dir / "a/b.txt", "one");
+  write_file(dir / "a/b.txt", "two");
+  CHECK(read_file(dir / "a/b.txt") == "two");
+  CHECK(ls(dir / "a").size() == 1);
+  CHECK(caught([&] { read_file(dir / "none"); }).code == "io.cannot_read");
+  CHECK(caught([&] { ls(dir / "none"); }).code == "io.cannot_list");
+}
