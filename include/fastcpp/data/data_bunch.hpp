@@ -1,0 +1,130 @@
+/// \file
+/// The loaders of one training, together.
+#pragma once
+
+#include <any>
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "fastcpp/core/path.hpp"
+#include "fastcpp/data/data_loader.hpp"
+#include "fastcpp/data/label_list.hpp"
+#include "fastcpp/export.hpp"
+
+namespace fastcpp {
+
+/// Which of the loaders (fastai: `DatasetType`).
+enum class DatasetType { Train, Valid, Test, Single, Fix };
+
+/// What the targets are; decides loss and activation (fastai: the label list's class).
+enum class LabelKind {
+  kCategory,       ///< one class index, int64: cross-entropy
+  kMultiCategory,  ///< one 0/1 vector, float: binary cross-entropy with logits
+  kFloat,          ///< numbers: mean squared error
+};
+
+/// Mean and standard deviation of each channel, in 0..1 units.
+struct Stats {
+  std::vector<float> mean;
+  std::vector<float> std;
+};
+
+/// Statistics of ImageNet's training pictures (fastai: `imagenet_stats`).
+inline const Stats imagenet_stats{{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
+/// Statistics of CIFAR-10 (fastai: `cifar_stats`).
+inline const Stats cifar_stats{{0.491f, 0.482f, 0.447f}, {0.247f, 0.243f, 0.261f}};
+/// Statistics of MNIST (fastai: `mnist_stats`).
+inline const Stats mnist_stats{{0.131f}, {0.308f}};
+
+/// What a bunch is made of.
+struct DataBunchOptions {
+  std::int64_t bs = 64;                        ///< training batch size
+  std::optional<std::int64_t> val_bs = {};     ///< other batch size; absent: bs
+  int num_workers = default_workers();         ///< loading threads; 0 loads in the calling thread
+  std::vector<BatchTransform> dl_tfms = {};    ///< run on every batch
+  std::optional<torch::Device> device = {};    ///< absent: CUDA if there is a device, else CPU
+  std::uint64_t seed = default_seed();         ///< decides order and augmentation
+  LabelKind kind = LabelKind::kCategory;       ///< what the targets are
+  std::vector<std::string> classes = {};       ///< class names, if the targets are classes
+  bool shuffle = true;                         ///< a new order of the training items every epoch
+};
+
+/// Train, validation, fix and optional test loader, with the classes and the folder they belong to (fastai: `DataBunch`).
+///
+/// A cheap handle: copies share everything. The training loader shuffles and drops an incomplete last batch; `fix` walks
+/// the training items in order with validation transforms; all others neither shuffle nor drop.
+class FASTCPP_API DataBunch {
+ public:
+  /// Data sets of a bunch; `fix` absent uses `train`.
+  struct Datasets {
+    std::shared_ptr<const Dataset> train, valid, fix, test;
+  };
+
+  /// Makes the loaders (fastai: `DataBunch.create`).
+  /// \param sets train is required
+  /// \param path folder that models and logs go below
+  /// \throws ValueError as DataLoader does; DataError `data.empty` without a training set
+  static DataBunch create(const Datasets& sets, const Path& path,
+                          const DataBunchOptions& options = {});
+
+  DataLoader& train_dl() const;
+  /// \throws DataError `data.no_valid` when there is no validation set
+  DataLoader& valid_dl() const;
+  /// Training items with validation transforms, in order.
+  DataLoader& fix_dl() const;
+  /// \throws DataError `data.no_test`
+  DataLoader& test_dl() const;
+  /// The loader of a type; Single walks the validation set one by one.
+  DataLoader& dl(DatasetType type) const;
+  const Dataset& train_ds() const { return *train_dl().dataset(); }
+  const Dataset& valid_ds() const { return *valid_dl().dataset(); }
+
+  /// True when there is no validation item.
+  bool empty_val() const;
+  bool has_test() const;
+  /// Number of classes, or of target numbers.
+  std::int64_t c() const;
+  /// Class names in the order of their indices.
+  const std::vector<std::string>& classes() const;
+  const Path& path() const;
+  torch::Device device() const;
+  LabelKind label_kind() const;
+  std::int64_t batch_size() const { return train_dl().batch_size(); }
+  std::uint64_t seed() const;
+
+  /// Normalises every batch of every loader on the device: x = (x - mean) / std per channel.
+  /// \param stats absent: measured on one training batch, unbiased
+  /// \throws ValueError `value.normalize_twice` on a second call ("Can not call normalize twice"), `value.stats` when mean
+  ///         and std differ in length or a std is not > 0
+  void normalize_with(const std::optional<Stats>& stats);
+  /// The statistics in use.
+  const std::optional<Stats>& stats() const;
+  /// Normalises a batch or a sample as the loaders do; a copy when there is something to do.
+  torch::Tensor norm(const torch::Tensor& x) const;
+  /// Undoes the normalisation on the CPU (fastai: `denorm`).
+  torch::Tensor denorm(const torch::Tensor& x) const;
+
+  /// The first batch of a loader, on the CPU, not normalised (fastai: `one_batch` with its defaults).
+  Batch one_batch(DatasetType type = DatasetType::Train) const;
+
+  /// Turns an item (a picture, a path, a tensor) into a normalised batch of one on the device (fastai: `one_item`).
+  /// \throws ValueError `value.item` when the bunch does not know this kind of item
+  torch::Tensor one_item(const std::any& item) const;
+  /// Teaches `one_item` other kinds: gets the item, returns the sample, or an undefined tensor for a kind it does not know.
+  void set_item_reader(std::function<torch::Tensor(const std::any&)> reader) const;
+
+  /// fastai's warnings about a training set that cannot be batched (`sanity_check`).
+  void sanity_check() const;
+
+ protected:
+  DataBunch() = default;
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace fastcpp

@@ -1,0 +1,118 @@
+/// \file
+/// The loader: ordered batches, filled by worker threads.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "fastcpp/core/rng.hpp"
+#include "fastcpp/core/threads.hpp"
+#include "fastcpp/data/dataset.hpp"
+#include "fastcpp/export.hpp"
+
+namespace fastcpp {
+
+/// One batch on the loader's device.
+struct Batch {
+  torch::Tensor x;                    ///< n x sample shape
+  torch::Tensor y;                    ///< n x target shape
+  std::vector<std::int64_t> indices;  ///< which items these are
+};
+
+/// Changes a batch in place after it reached the device (fastai: `dl_tfms`).
+using BatchTransform = std::function<void(Batch&)>;
+
+/// How a loader walks its data set.
+struct DataLoaderOptions {
+  std::int64_t bs = 64;                  ///< batch size, >= 1
+  bool shuffle = false;                  ///< a new order every pass
+  bool drop_last = false;                ///< leave out an incomplete last batch
+  int num_workers = default_workers();   ///< threads that load; 0 loads in the calling thread
+  std::uint64_t seed = default_seed();   ///< decides order and augmentation, together with the pass number
+  torch::Device device = torch::kCPU;    ///< where batches go
+  std::vector<BatchTransform> tfms = {}; ///< run in order on every batch
+};
+
+/// Batches of a data set (fastai: `DeviceDataLoader`). A cheap handle: copies share everything.
+///
+/// Order and augmentation are a function of (seed, pass number, item) only, never of the number of workers. Each pass over
+/// the loader (a range-for, or `pass()`) has the next number. An exception of a worker is thrown by the batch it belongs
+/// to and names the item; leaving a pass early stops and joins its workers.
+class FASTCPP_API DataLoader {
+ public:
+  /// \throws ValueError `value.batch_size`, `value.num_workers`
+  explicit DataLoader(std::shared_ptr<const Dataset> dataset, const DataLoaderOptions& options = {});
+
+  /// One walk over the data set; owns the workers.
+  class FASTCPP_API Pass {
+   public:
+    Pass(Pass&&) noexcept;
+    Pass& operator=(Pass&&) noexcept;
+    ~Pass();
+    /// The next batch, or nothing at the end.
+    /// \throws DataError `data.cannot_load`, `data.cannot_collate`, or what the data set throws
+    std::optional<Batch> next();
+
+   private:
+    friend class DataLoader;
+    struct Impl;
+    explicit Pass(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+  };
+
+  /// Starts the next pass.
+  Pass pass() const;
+  /// The first batch of the next pass, loaded in the calling thread; the pass number does not move on.
+  /// \throws DataError `data.empty_loader` when there is no batch
+  Batch first_batch() const;
+
+  /// Number of batches in a pass (fastai: `len(dl)`).
+  std::int64_t size() const;
+  std::int64_t batch_size() const;
+  const DataLoaderOptions& options() const;
+  const std::shared_ptr<const Dataset>& dataset() const;
+  /// Appends a batch transform.
+  void add_tfm(BatchTransform tfm);
+  /// A loader of its own over the same data set with changed options (fastai: `dl.new`); batch transforms are kept
+  /// unless given.
+  DataLoader with(const DataLoaderOptions& options) const;
+
+  /// Input iterator for range-for.
+  class Iterator {
+   public:
+    explicit Iterator(Pass* pass) : pass_(pass) { ++*this; }
+    Iterator() = default;
+    Batch& operator*() { return *batch_; }
+    Iterator& operator++() {
+      batch_ = pass_->next();
+      return *this;
+    }
+    bool operator!=(const Iterator&) const { return batch_.has_value(); }
+
+   private:
+    Pass* pass_ = nullptr;
+    std::optional<Batch> batch_;
+  };
+  /// `for (auto& batch : loader.batches())`.
+  class Range {
+   public:
+    explicit Range(Pass pass) : pass_(std::move(pass)) {}
+    Iterator begin() { return Iterator(&pass_); }
+    Iterator end() { return Iterator(); }
+
+   private:
+    Pass pass_;
+  };
+  Range batches() const { return Range(pass()); }
+
+ private:
+  struct Impl;
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace fastcpp

@@ -1,0 +1,48 @@
+/// \file
+/// Finding the files of a data set.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "fastcpp/core/path.hpp"
+#include "fastcpp/export.hpp"
+
+namespace fastcpp {
+
+/// How `get_files` walks (fastai: the arguments of `get_files`).
+struct GetFilesOptions {
+  std::vector<std::string> extensions = {};  ///< with the dot, any case; empty takes every file
+  bool recurse = false;                      ///< descend into folders
+  std::vector<std::string> exclude = {};     ///< folders below the top left out
+  std::vector<std::string> include = {};     ///< if given, only these folders below the top
+  bool presort = false;      ///< sort with `/` read as `.` (fastai's presort) instead of by path
+  bool followlinks = false;  ///< descend into linked folders
+};
+
+/// Files below a folder; hidden files and folders are left out (fastai: `get_files`).
+///
+/// fastai returns them as the file system lists them; here they are always sorted, so that a seeded split means the same
+/// on every machine.
+/// \throws DataError `data.not_a_folder`
+FASTCPP_API std::vector<Path> get_files(const Path& path, const GetFilesOptions& options = {});
+
+/// How `get_image_files` walks.
+struct GetImageFilesOptions {
+  bool check_ext = true;  ///< keep only known picture extensions
+  bool recurse = false;   ///< descend into folders
+};
+
+/// Picture files in a folder, sorted by path (fastai: `get_image_files`).
+/// \throws DataError `data.not_a_folder`
+FASTCPP_API std::vector<Path> get_image_files(const Path& folder,
+                                              const GetImageFilesOptions& options = {});
+
+/// The extensions taken for pictures, with the dot, in lower case (fastai: `image_extensions`, and `.webp`).
+FASTCPP_API const std::vector<std::string>& image_extensions();
+
+/// Names of the visible folders inside a folder, sorted (fastai: `find_classes`).
+/// \throws DataError `data.no_classes` when there is none
+FASTCPP_API std::vector<std::string> find_classes(const Path& folder);
+
+}  // namespace fastcpp

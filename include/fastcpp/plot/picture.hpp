@@ -1,0 +1,18 @@
+/// \file
+/// A plain 8-bit picture: what `Axes::imshow` draws.
+#pragma once
+
+#include <cstdint>
+#include <vector>
+
+namespace fastcpp {
+
+/// An RGB picture of 8 bits a channel.
+struct Picture {
+  int width = 0;   ///< pixels, >= 1
+  int height = 0;  ///< pixels, >= 1
+  std::vector<std::uint8_t>
+      rgb;  ///< row-major, top row first, 3 bytes a pixel: `width * height * 3`
+};
+
+}  // namespace fastcpp

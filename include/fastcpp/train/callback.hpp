@@ -1,0 +1,73 @@
+/// \file
+/// Taking part in a training: fastai's events with a typed state.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <exception>
+#include <memory>
+#include <optional>
+#include <vector>
+
+#include "fastcpp/export.hpp"
+
+namespace fastcpp {
+
+class Learner;
+
+/// Everything a callback may look at or change during a fit (fastai: the state dictionary of `CallbackHandler`).
+struct TrainState {
+  int epoch = 0;                 ///< current epoch, from 0
+  int n_epochs = 0;              ///< epochs asked for
+  std::int64_t iteration = 0;    ///< training batches so far in this fit
+  std::int64_t num_batch = 0;    ///< batches so far in this epoch
+  bool train = false;            ///< a training batch is under way, not a validation batch
+  bool skip_validate = false;    ///< no validation from now on
+  bool stop_epoch = false;       ///< leave the batch loop after this batch
+  bool stop_training = false;    ///< end the fit after this epoch
+  bool skip_step = false;        ///< no optimizer step for this batch
+  bool skip_zero = false;        ///< keep the gradients after this batch
+  bool skip_bwd = false;         ///< no backward pass for this batch
+  bool cancelled = false;        ///< the stop token was triggered
+  torch::Tensor last_input;      ///< batch on its way into the model; may be replaced in on_batch_begin
+  torch::Tensor last_target;     ///< its target; may be replaced in on_batch_begin
+  torch::Tensor last_output;     ///< what the model gave; may be replaced in on_loss_begin
+  torch::Tensor last_loss;       ///< scalar with a graph; may be replaced in on_backward_begin
+  double smooth_loss = 0;        ///< debiased moving average of the training loss
+  /// Validation loss and metrics of the epoch; empty when nothing was validated.
+  std::vector<double> last_metrics;
+  std::exception_ptr exception;  ///< set in on_train_end after a failure
+};
+
+/// Base of everything that takes part in a fit; override the events you need (fastai: `LearnerCallback`).
+class FASTCPP_API Callback {
+ public:
+  virtual ~Callback() = default;
+  /// Callbacks run in ascending order: -20 before the Recorder, -10 the Recorder, 0 others.
+  virtual int order() const { return 0; }
+
+  virtual void on_train_begin(TrainState&) {}
+  virtual void on_epoch_begin(TrainState&) {}
+  virtual void on_batch_begin(TrainState&) {}
+  virtual void on_loss_begin(TrainState&) {}
+  virtual void on_backward_begin(TrainState&) {}
+  virtual void on_backward_end(TrainState&) {}
+  virtual void on_step_end(TrainState&) {}
+  virtual void on_batch_end(TrainState&) {}
+  virtual void on_epoch_end(TrainState&) {}
+  /// Always called, also after an exception (`state.exception`).
+  virtual void on_train_end(TrainState&) {}
+  /// A fit starts at an epoch other than 0 (fastai: `jump_to_epoch`).
+  virtual void jump_to_epoch(int) {}
+
+  /// The learner this callback takes part in.
+  /// \throws TrainError `train.no_learner` outside a fit
+  Learner learn() const;
+
+ private:
+  friend class Learner;
+  std::weak_ptr<void> learner_;
+};
+
+}  // namespace fastcpp

@@ -1,0 +1,205 @@
+/// \file
+/// Data and a model, and how to train one on the other.
+#pragma once
+
+#include <any>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <stop_token>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fastcpp/core/path.hpp"
+#include "fastcpp/core/slice.hpp"
+#include "fastcpp/data/data_bunch.hpp"
+#include "fastcpp/export.hpp"
+#include "fastcpp/train/callback.hpp"
+#include "fastcpp/train/layers.hpp"
+#include "fastcpp/train/loss.hpp"
+#include "fastcpp/train/metrics.hpp"
+#include "fastcpp/train/model.hpp"
+#include "fastcpp/train/optimizer.hpp"
+#include "fastcpp/train/recorder.hpp"
+
+namespace fastcpp {
+
+/// fastai's default learning rate: 3e-3 for the last layer group, a tenth of it for the others.
+inline const LearningRate kDefaultLr = slice(3e-3);
+
+/// Makes a callback for a learner at the start of every fit (fastai: `callback_fns`).
+using CallbackFn = std::function<std::shared_ptr<Callback>(Learner&)>;
+
+/// Options of a learner (fastai: the arguments of `Learner`).
+struct LearnerOptions {
+  OptFunc opt_func = adam();                             ///< optimizer
+  Loss loss_func = {};                                   ///< absent: what the data's labels ask for
+  std::vector<Metric> metrics = {};                      ///< columns of the table
+  bool true_wd = true;                                   ///< decoupled weight decay
+  bool bn_wd = true;                                     ///< decay batch-norm parameters and biases too
+  double wd = 1e-2;                                      ///< weight decay, >= 0
+  bool train_bn = true;                                  ///< batch-norm of frozen groups stays trainable
+  std::optional<Path> path = {};                         ///< absent: the data's path
+  Path model_dir = "models";                             ///< below path, or absolute
+  std::vector<CallbackFn> callback_fns = {};             ///< called with the learner at each fit
+  std::vector<std::shared_ptr<Callback>> callbacks = {}; ///< take part in every fit
+  std::vector<LayerGroup> layer_groups = {};             ///< absent: one group of all leaf layers
+  bool add_time = true;                                  ///< a `time` column
+  bool silent = false;                                   ///< no table and no progress bar
+};
+
+/// Options of `fit` and of everything that fits.
+struct FitOptions {
+  std::optional<double> wd = {};                          ///< absent: the learner's
+  std::vector<std::shared_ptr<Callback>> callbacks = {};  ///< take part in this fit only
+  std::stop_token stop = {};                              ///< ends the fit between two batches
+};
+
+/// Options of `fit_one_cycle`, in fastai's order.
+struct OneCycleOptions {
+  LearningRate max_lr = kDefaultLr;                ///< highest rate
+  std::pair<double, double> moms = {0.95, 0.85};   ///< momentum at lowest and highest rate
+  double div_factor = 25;                          ///< the rate starts at max_lr / div_factor
+  double pct_start = 0.3;                          ///< share of the batches on the way up
+  std::optional<double> final_div = {};            ///< ends at max_lr / final_div; absent: div_factor * 1e4
+  std::optional<double> wd = {};                   ///< absent: the learner's
+  std::vector<std::shared_ptr<Callback>> callbacks = {};
+  std::optional<int> tot_epochs = {};              ///< length of the whole cycle; absent: cyc_len
+  int start_epoch = 0;                             ///< epochs of the cycle done before
+  std::stop_token stop = {};                       ///< ends the fit between two batches
+};
+
+/// Options of `lr_find`.
+struct LrFindOptions {
+  LearningRate start_lr = 1e-7;
+  LearningRate end_lr = 10.0;
+  int num_it = 100;                  ///< number of batches
+  bool stop_div = true;              ///< stop when the loss diverges
+  std::optional<double> wd = {};
+};
+
+/// Options of `save`.
+struct SaveOptions {
+  bool with_opt = true;  ///< also the optimizer's state
+};
+
+/// Options of `load`.
+struct LoadOptions {
+  bool strict = true;                   ///< names and shapes must fit
+  std::optional<bool> with_opt = {};    ///< absent: take the optimizer's state when the file has one
+  bool remove_module = false;           ///< drop a leading `module.` of every name
+};
+
+/// Options of `get_preds`.
+struct GetPredsOptions {
+  Loss::Activation activ = {};                  ///< absent: the one that goes with the loss
+  bool with_loss = false;                       ///< also one loss per item
+  std::optional<std::int64_t> n_batch = {};     ///< only the first batches
+};
+
+/// What `get_preds` gives, on the CPU.
+struct Predictions {
+  torch::Tensor preds;    ///< n x c, after the activation, float32 (or the model's type)
+  torch::Tensor targets;  ///< n
+  torch::Tensor losses;   ///< n, of the raw outputs; undefined unless asked for
+};
+
+/// What `predict` gives for one item.
+struct Prediction {
+  std::string category;         ///< class name; numbers joined by `;` for other targets
+  torch::Tensor index;          ///< class index (scalar, int64), or what else the labels are
+  torch::Tensor probabilities;  ///< c
+};
+
+/// Data, model, optimizer and the record of their training (fastai: `Learner`).
+///
+/// A cheap handle: copies share everything. Not safe for use from several threads at once.
+class FASTCPP_API Learner {
+ public:
+  /// Moves the model to the data's device.
+  /// \throws ValueError `value.wd`
+  Learner(DataBunch data, Model model, const LearnerOptions& options = {});
+
+  /// Trains at constant rates (fastai: `fit`).
+  /// \param epochs >= 0
+  /// \throws TrainError `train.empty_loader` without a full batch; `train.failed` when LibTorch refuses (the message
+  ///         says what); MemoryError `train.out_of_memory`; whatever loading the data throws
+  void fit(int epochs, const LearningRate& lr = kDefaultLr, const FitOptions& options = {});
+
+  /// Trains with the 1cycle policy (fastai: `fit_one_cycle`; Smith 2018, arXiv:1803.09820).
+  /// \throws as `fit`; ValueError `value.one_cycle`
+  void fit_one_cycle(int cyc_len, const OneCycleOptions& options = {});
+
+  /// Raises the rate exponentially over a mock training, then restores the weights (fastai: `lr_find`; Smith 2015,
+  /// arXiv:1506.01186). The curve is in `recorder()`; the file `tmp.pth` stays in the model folder, as in fastai.
+  /// \throws as `fit`; ValueError `value.lr_find`
+  void lr_find(const LrFindOptions& options = {});
+
+  /// Validation loss and metrics (fastai: `validate`).
+  /// \param dl absent: the validation loader
+  std::vector<double> validate(const DataLoader* dl = nullptr);
+
+  /// Freezes all layer groups but the last, and rebuilds the optimizer (fastai: `freeze`).
+  /// \throws ValueError `value.freeze` with one layer group
+  void freeze();
+  /// Freezes the layer groups before n; negative n counts from the end (fastai: `freeze_to`).
+  /// \throws ValueError `value.freeze` when there is no such group
+  void freeze_to(int n);
+  /// Makes everything trainable, and rebuilds the optimizer (fastai: `unfreeze`).
+  void unfreeze();
+
+  /// Cuts the model into layer groups before each given module, and rebuilds the optimizer (fastai: `split`).
+  /// \throws ValueError `value.split`
+  void split(const std::vector<Layer>& boundaries);
+
+  /// Writes `<path>/<model_dir>/<file>.pth`, which Python's `torch.load` reads (fastai: `save`).
+  /// \param file a name, or an absolute path without `.pth`
+  /// \returns the file written
+  /// \throws IoError `io.cannot_create`, `io.cannot_write`
+  Path save(const std::string& file, const SaveOptions& options = {}) const;
+  /// Reads what `save`, or fastai's `learn.save`, wrote (fastai: `load`). Returns the learner.
+  /// \throws IoError, FormatError, WeightsError `weights.mismatch`
+  Learner& load(const std::string& file, const LoadOptions& options = {});
+
+  /// Outputs and targets of a whole data set, without augmentation unless `type` is Train (fastai: `get_preds`).
+  Predictions get_preds(DatasetType type = DatasetType::Valid, const GetPredsOptions& options = {});
+  /// Activated outputs of one batch; absent: the first of the loader (fastai: `pred_batch`).
+  torch::Tensor pred_batch(DatasetType type = DatasetType::Valid,
+                           const std::optional<Batch>& batch = {});
+  /// The prediction for one item, run through the validation path (fastai: `predict`). Items are what the data's set
+  /// holds (for pictures an Image or a Path), or a sample as tensor.
+  /// \throws ValueError `value.item`
+  template <typename Item>
+  Prediction predict(const Item& item) {
+    return predict_any(std::any(item));
+  }
+
+  DataBunch& data() const;
+  /// Gives the learner other data (fastai: `learn.data = ...`).
+  void set_data(const DataBunch& data);
+  const Model& model() const;
+  const Loss& loss_func() const;
+  const LearnerOptions& options() const;
+  const std::vector<LayerGroup>& layer_groups() const;
+  const Path& path() const;
+  /// The folder of saved models.
+  Path model_dir() const;
+  /// What the last fit recorded.
+  /// \throws TrainError `train.nothing_recorded` before the first fit
+  Recorder& recorder() const;
+  /// The optimizer; made when there is none.
+  OptimWrapper& opt() const;
+  /// One rate per layer group (fastai: `lr_range`).
+  std::vector<double> lr_range(const LearningRate& lr) const;
+
+ private:
+  friend class Callback;
+  struct Impl;
+  explicit Learner(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+  Prediction predict_any(const std::any& item);
+  void run(int epochs, const FitOptions& options);
+  std::shared_ptr<Impl> impl_;
+};
+
+}  // namespace fastcpp

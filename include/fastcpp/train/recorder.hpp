@@ -1,0 +1,106 @@
+/// \file
+/// What happened during a training, and its plots.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "fastcpp/export.hpp"
+#include "fastcpp/plot/figure.hpp"
+#include "fastcpp/train/callback.hpp"
+
+namespace fastcpp {
+
+/// One row of the training table.
+struct HistoryRow {
+  int epoch = 0;
+  double train_loss = 0;             ///< smoothed loss at the last batch
+  std::optional<double> valid_loss = {};  ///< absent when nothing was validated
+  std::vector<double> metrics = {};  ///< one per metric, in the order of `Recorder::names`
+  double seconds = 0;                ///< duration of the epoch
+};
+
+/// Options of `Recorder::plot`.
+struct RecorderPlotOptions {
+  int skip_start = 10;      ///< batches left out at the start
+  int skip_end = 5;         ///< batches left out at the end
+  bool suggestion = false;  ///< mark the steepest descent
+};
+
+/// A range of batches.
+struct RecorderRangeOptions {
+  int skip_start = 0;
+  int skip_end = 0;
+};
+
+/// Options of `Recorder::plot_lr`.
+struct RecorderPlotLrOptions {
+  bool show_moms = false;  ///< a second panel with the momentum
+  int skip_start = 0;
+  int skip_end = 0;
+};
+
+/// A learning rate read off an LR finder's curve.
+struct LrSuggestion {
+  std::size_t index = 0;       ///< position in the trimmed curve
+  double min_grad_lr = 0;      ///< where the smoothed loss falls steepest
+  double min_loss_lr_10 = 0;   ///< a tenth of the rate at the lowest loss
+};
+
+/// Keeps rates, losses and metrics of the last fit and prints the table (fastai: `Recorder`).
+class FASTCPP_API Recorder : public Callback {
+ public:
+  /// \param metric_names columns after valid_loss
+  /// \param add_time     a `time` column
+  /// \param silent       no table
+  Recorder(std::vector<std::string> metric_names, bool add_time, bool silent);
+
+  int order() const override { return -10; }
+  void on_train_begin(TrainState&) override;
+  void on_epoch_begin(TrainState&) override;
+  void on_batch_begin(TrainState&) override;
+  void on_backward_begin(TrainState&) override;
+  void on_batch_end(TrainState&) override;
+  void on_epoch_end(TrainState&) override;
+  void on_train_end(TrainState&) override;
+
+  std::vector<double> lrs;                 ///< rate of the last layer group, per training batch
+  std::vector<double> moms;                ///< momentum likewise
+  std::vector<double> losses;              ///< smoothed loss, per training batch
+  std::vector<double> val_losses;          ///< per epoch
+  std::vector<std::vector<double>> metrics;  ///< per epoch
+  std::vector<std::int64_t> nb_batches;    ///< training batches, per epoch
+  std::vector<std::string> names;          ///< column names
+  std::vector<HistoryRow> history;         ///< the rows of the table
+  std::optional<double> min_grad_lr;       ///< set by `suggest` and by `plot` with a suggestion
+
+  /// Loss against learning rate on a logarithmic axis (fastai: `recorder.plot`).
+  /// \throws TrainError `train.nothing_recorded` before the first fit
+  Figure plot(const RecorderPlotOptions& options = {});
+  /// Learning rate per batch, with momentum two panels (fastai: `plot_lr`).
+  Figure plot_lr(const RecorderPlotLrOptions& options = {}) const;
+  /// Training loss per batch and validation loss per epoch (fastai: `plot_losses`).
+  Figure plot_losses(const RecorderRangeOptions& options = {}) const;
+  /// One panel per metric (fastai: `plot_metrics`).
+  /// \throws TrainError `train.no_metrics`
+  Figure plot_metrics(const RecorderRangeOptions& options = {}) const;
+  /// The rate where the curve falls steepest, and a tenth of the rate at its minimum; nothing when there are too few
+  /// points. Prints them as fastai does.
+  std::optional<LrSuggestion> suggest(const RecorderPlotOptions& options = {});
+
+  /// The history as CSV: a header line and the table's cells.
+  std::string csv() const;
+
+ private:
+  std::vector<std::string> cells(const HistoryRow& row) const;
+  void need_losses() const;
+
+  std::vector<std::string> metric_names_;
+  bool add_time_, silent_;
+  double epoch_start_ = 0;
+};
+
+}  // namespace fastcpp

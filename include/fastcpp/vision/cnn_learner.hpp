@@ -1,0 +1,55 @@
+/// \file
+/// A learner that fine-tunes a pretrained network.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <vector>
+
+#include "fastcpp/data/data_bunch.hpp"
+#include "fastcpp/export.hpp"
+#include "fastcpp/train/learner.hpp"
+#include "fastcpp/vision/cnn_model.hpp"
+#include "fastcpp/vision/models.hpp"
+
+namespace fastcpp {
+
+/// Options of `cnn_learner`, in fastai's order; those from `opt_func` on belong to the learner.
+struct CnnLearnerOptions {
+  std::optional<Cut> cut = {};                           ///< where the body ends; absent: the architecture's place
+  bool pretrained = true;                                ///< ImageNet weights, and a frozen body
+  std::vector<std::int64_t> lin_ftrs = {512};            ///< widths of the head's hidden layers
+  std::vector<double> ps = {0.5};                        ///< dropout, see CreateHeadOptions
+  torch::nn::Sequential custom_head = nullptr;           ///< instead of `create_head`'s
+  /// Modules at which layer groups start; absent: the architecture's.
+  std::function<std::vector<Layer>(const torch::nn::Sequential&)> split_on = {};
+  bool bn_final = false;                                 ///< a batch normalisation at the end
+  InitFunc init = kaiming_normal;                        ///< of the head; empty: LibTorch's own
+  bool concat_pool = true;                               ///< maximum and average pooling side by side
+  OptFunc opt_func = adam();                             ///< as in LearnerOptions, from here on
+  Loss loss_func = {};
+  std::vector<Metric> metrics = {};
+  bool true_wd = true;
+  bool bn_wd = true;
+  double wd = 1e-2;
+  bool train_bn = true;
+  std::optional<Path> path = {};
+  Path model_dir = "models";
+  std::vector<CallbackFn> callback_fns = {};
+  std::vector<std::shared_ptr<Callback>> callbacks = {};
+  bool silent = false;
+  std::optional<Path> weights = {};                      ///< a file instead of the published weights
+  std::optional<std::uint64_t> seed = {};                ///< of the initial weights; absent: the data's
+};
+
+/// A learner over Sequential(body, head), split into layer groups, its body frozen when pretrained (fastai:
+/// `cnn_learner`).
+/// \throws ValueError, WeightsError, DownloadError as `create_cnn_model`
+FASTCPP_API Learner cnn_learner(const DataBunch& data, const models::Arch& base_arch,
+                                const CnnLearnerOptions& options = {});
+
+/// The old name of `cnn_learner`; warns (fastai: `create_cnn`).
+FASTCPP_API Learner create_cnn(const DataBunch& data, const models::Arch& base_arch,
+                               const CnnLearnerOptions& options = {});
+
+}  // namespace fastcpp

@@ -1,0 +1,126 @@
+/// \file
+/// Making the loaders of a picture classifier.
+#pragma once
+
+#include <cstdint>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "fastcpp/data/data_bunch.hpp"
+#include "fastcpp/data/files.hpp"
+#include "fastcpp/data/label_list.hpp"
+#include "fastcpp/export.hpp"
+#include "fastcpp/plot/figure.hpp"
+#include "fastcpp/vision/image_dataset.hpp"
+#include "fastcpp/vision/transform.hpp"
+
+namespace fastcpp {
+
+/// Options of the factories that split at random (fastai: their keyword arguments).
+struct ImageDataBunchOptions {
+  std::optional<ImageTransforms> ds_tfms = {};      ///< training and validation transforms; absent: none
+  ImageSize size = {};                              ///< a side: resize and crop; a pair: squish; absent: as the file is
+  std::int64_t bs = 64;                             ///< training batch size
+  std::optional<std::int64_t> val_bs = {};          ///< absent: bs
+  int num_workers = default_workers();              ///< loading threads; 0 loads in the calling thread
+  std::vector<BatchTransform> dl_tfms = {};         ///< run on every batch
+  std::optional<torch::Device> device = {};         ///< absent: CUDA if there is a device, else CPU
+  std::optional<std::string> test = {};             ///< folder of test pictures below path
+  bool no_check = false;                            ///< leave out the look at the first batch
+  std::optional<ResizeMethod> resize_method = {};   ///< absent: by the kind of size
+  std::optional<int> mult = {};                     ///< round sizes to a multiple
+  PaddingMode padding_mode = PaddingMode::kReflection;
+  SampleMode mode = SampleMode::kBilinear;
+  double valid_pct = 0.2;                           ///< share of the items that validate
+  std::optional<std::uint64_t> seed = {};           ///< decides split, order and augmentation; absent: `set_seed`'s
+  std::optional<std::vector<std::string>> classes = {};  ///< absent: sorted training labels
+};
+
+/// Options of `ImageDataBunch::from_folder`.
+struct FromFolderOptions {
+  std::string train = "train";                      ///< folder of training pictures below path
+  std::string valid = "valid";                      ///< folder of validation pictures below path
+  std::optional<std::string> test = {};             ///< folder of test pictures below path
+  std::optional<double> valid_pct = {};             ///< split everything found at random instead
+  std::optional<ImageTransforms> ds_tfms = {};      ///< as in ImageDataBunchOptions
+  ImageSize size = {};
+  std::int64_t bs = 64;
+  std::optional<std::int64_t> val_bs = {};
+  int num_workers = default_workers();
+  std::vector<BatchTransform> dl_tfms = {};
+  std::optional<torch::Device> device = {};
+  bool no_check = false;
+  std::optional<ResizeMethod> resize_method = {};
+  std::optional<int> mult = {};
+  PaddingMode padding_mode = PaddingMode::kReflection;
+  SampleMode mode = SampleMode::kBilinear;
+  std::optional<std::uint64_t> seed = {};
+  std::optional<std::vector<std::string>> classes = {};
+};
+
+/// Options of `show_batch`.
+struct ShowBatchOptions {
+  int rows = 5;                                          ///< rows^2 pictures, at most a batch
+  DatasetType ds_type = DatasetType::Train;              ///< training pictures are shown augmented
+  bool reverse = false;                                  ///< from the end of the batch
+  std::optional<std::pair<double, double>> figsize = {}; ///< width and height in inches; absent: 4 per cell
+};
+
+/// The loaders of a picture classifier (fastai: `ImageDataBunch`). A cheap handle, as DataBunch.
+///
+/// All factories throw DataError `data.empty` without items, `data.no_match` where a label cannot be found,
+/// ImageError when the first picture of a set cannot be read or transformed, and ValueError as DataLoader does.
+class FASTCPP_API ImageDataBunch : public DataBunch {
+ public:
+  /// Labels by a regular expression on the path (fastai: `from_name_re`).
+  /// \param path   where models and logs go
+  /// \param fnames picture files
+  /// \param pat    group 1 is the label
+  static ImageDataBunch from_name_re(const Path& path, const std::vector<Path>& fnames,
+                                     std::string_view pat, const ImageDataBunchOptions& options = {});
+
+  /// Labels by a function of the path (fastai: `from_name_func`).
+  static ImageDataBunch from_name_func(const Path& path, const std::vector<Path>& fnames,
+                                       const std::function<std::string(const Path&)>& label_func,
+                                       const ImageDataBunchOptions& options = {});
+
+  /// Files and their labels (fastai: `from_lists`).
+  static ImageDataBunch from_lists(const Path& path, const std::vector<Path>& fnames,
+                                   const std::vector<std::string>& labels,
+                                   const ImageDataBunchOptions& options = {});
+
+  /// One folder per class below `train` and `valid` (fastai: `from_folder`).
+  static ImageDataBunch from_folder(const Path& path, const FromFolderOptions& options = {});
+
+  /// Items that are already split and labelled (fastai: `create_from_ll`); `valid_pct` and `classes` have no effect.
+  static ImageDataBunch create_from_ll(const LabelLists& lists, const Path& path,
+                                       const ImageDataBunchOptions& options = {});
+
+  /// Normalises with given statistics and returns the bunch (fastai: `normalize(stats)`).
+  /// \throws ValueError `value.normalize_twice`, `value.stats`
+  ImageDataBunch normalize(const Stats& stats);
+  /// Normalises with the statistics of one training batch (fastai: `normalize()`).
+  ImageDataBunch normalize();
+
+  /// A grid of pictures with their labels (fastai: `show_batch`).
+  Figure show_batch(const ShowBatchOptions& options = {}) const;
+
+  /// fastai's printed form: sizes, first items and labels of each set. Opens and transforms five pictures a set.
+  std::string str() const;
+
+  /// The pictures behind a loader.
+  const ImageDataset& ds(DatasetType type) const;
+
+ private:
+  explicit ImageDataBunch(DataBunch bunch) : DataBunch(std::move(bunch)) {}
+};
+
+/// The pictures behind one of a bunch's loaders.
+/// \throws DataError `data.no_pictures` when its items are something else
+FASTCPP_API const ImageDataset& image_dataset(const DataBunch& data, DatasetType type);
+
+}  // namespace fastcpp

@@ -1,0 +1,51 @@
+/// \file
+/// Labelled picture files as a data set.
+#pragma once
+
+#include <string>
+
+#include "fastcpp/data/dataset.hpp"
+#include "fastcpp/data/label_list.hpp"
+#include "fastcpp/export.hpp"
+#include "fastcpp/plot/picture.hpp"
+#include "fastcpp/vision/image.hpp"
+#include "fastcpp/vision/transform.hpp"
+
+namespace fastcpp {
+
+/// Picture files with classes, opened and transformed when they are asked for (fastai: a `LabelList` over an
+/// `ImageList`).
+class FASTCPP_API ImageDataset : public Dataset {
+ public:
+  /// \param list    files and labels
+  /// \param tfms    applied to every picture, with fresh draws each time
+  /// \param options size and the like, as for `apply_tfms`
+  ImageDataset(LabelList list, TfmList tfms, const ApplyTfmsOptions& options);
+
+  std::int64_t size() const override { return list_.size(); }
+  std::optional<std::vector<std::int64_t>> sample_shape() const override;
+  torch::Tensor get(std::int64_t index, Rng& rng) const override;
+  void get_into(std::int64_t index, Rng& rng, float* slot) const override;
+  torch::Tensor targets() const override;
+  std::string item_name(std::int64_t index) const override;
+
+  const LabelList& list() const { return list_; }
+  const TfmList& tfms() const { return tfms_; }
+  const ApplyTfmsOptions& options() const { return options_; }
+  /// The picture as it lies in the file.
+  /// \throws ImageError `image.cannot_decode` and others of `open_image`
+  Image open(std::int64_t index) const;
+  /// A picture transformed as the items are.
+  Image transformed(const Image& image, Rng& rng) const;
+
+ private:
+  LabelList list_;
+  TfmList tfms_;
+  ApplyTfmsOptions options_;
+  std::optional<Size> out_;
+};
+
+/// A tensor 3 x H x W (or 1 x H x W) in 0..1 as a picture for a plot; values are clamped.
+FASTCPP_API Picture to_picture(const torch::Tensor& pixels);
+
+}  // namespace fastcpp

@@ -1,0 +1,227 @@
+#include "fastcpp/data/data_bunch.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+
+#include "fastcpp/core/error.hpp"
+#include "fastcpp/core/log.hpp"
+
+namespace fastcpp {
+
+struct DataBunch::Impl {
+  DataBunchOptions options;
+  Path path;
+  torch::Device device = torch::kCPU;
+  std::optional<DataLoader> train, valid, fix, test, single;
+  std::optional<Stats> stats;
+  std::function<torch::Tensor(const std::any&)> reader;
+
+  std::vector<DataLoader*> loaders() {
+    std::vector<DataLoader*> all;
+    for (auto* loader : {&train, &valid, &fix, &single, &test}) {
+      if (*loader) all.push_back(&**loader);
+    }
+    return all;
+  }
+};
+
+namespace {
+
+// mean or std as a tensor that broadcasts over the channels of x (N x C x ... or C x ...).
+torch::Tensor per_channel(const std::vector<float>& values, const torch::Tensor& x, bool batch) {
+  std::vector<std::int64_t> shape(static_cast<std::size_t>(x.dim()), 1);
+  shape.at(batch ? 1 : 0) = static_cast<std::int64_t>(values.size());
+  return torch::tensor(values, x.options().dtype(torch::kFloat32)).reshape(shape).to(x.dtype());
+}
+
+void normalize_(const Stats& stats, torch::Tensor& x) {
+  x.sub_(per_channel(stats.mean, x, true)).div_(per_channel(stats.std, x, true));
+}
+
+}  // namespace
+
+DataBunch DataBunch::create(const Datasets& sets, const Path& path,
+                            const DataBunchOptions& options) {
+  if (!sets.train) throw DataError("data.empty", "a DataBunch needs a training set");
+  DataBunch bunch;
+  bunch.impl_ = std::make_shared<Impl>();
+  auto& impl = *bunch.impl_;
+  impl.options = options;
+  impl.path = path;
+  impl.device = options.device.value_or(torch::cuda::is_available() ? torch::kCUDA : torch::kCPU);
+  DataLoaderOptions train{.bs = options.bs,
+                          .shuffle = options.shuffle,
+                          .drop_last = true,
+                          .num_workers = options.num_workers,
+                          .seed = options.seed,
+                          .device = impl.device,
+                          .tfms = options.dl_tfms};
+  impl.train.emplace(sets.train, train);
+  DataLoaderOptions other = train;
+  other.bs = options.val_bs.value_or(options.bs);
+  other.shuffle = other.drop_last = false;
+  impl.fix.emplace(sets.fix ? sets.fix : sets.train, other);
+  if (sets.test) impl.test.emplace(sets.test, other);
+  if (sets.valid) {
+    impl.valid.emplace(sets.valid, other);
+    other.bs = 1;
+    other.num_workers = 0;
+    impl.single.emplace(sets.valid, other);
+  }
+  return bunch;
+}
+
+DataLoader& DataBunch::train_dl() const { return *impl_->train; }
+DataLoader& DataBunch::fix_dl() const { return *impl_->fix; }
+
+DataLoader& DataBunch::valid_dl() const {
+  if (!impl_->valid) throw DataError("data.no_valid", "this DataBunch has no validation set");
+  return *impl_->valid;
+}
+
+DataLoader& DataBunch::test_dl() const {
+  if (!impl_->test) throw DataError("data.no_test", "this DataBunch has no test set");
+  return *impl_->test;
+}
+
+DataLoader& DataBunch::dl(DatasetType type) const {
+  switch (type) {
+    case DatasetType::Train: return train_dl();
+    case DatasetType::Valid: return valid_dl();
+    case DatasetType::Test: return test_dl();
+    case DatasetType::Single:
+      if (!impl_->single) throw DataError("data.no_valid", "this DataBunch has no validation set");
+      return *impl_->single;
+    case DatasetType::Fix: break;
+  }
+  return fix_dl();
+}
+
+bool DataBunch::empty_val() const { return !impl_->valid || valid_dl().dataset()->size() == 0; }
+bool DataBunch::has_test() const { return impl_->test.has_value(); }
+const std::vector<std::string>& DataBunch::classes() const { return impl_->options.classes; }
+const Path& DataBunch::path() const { return impl_->path; }
+torch::Device DataBunch::device() const { return impl_->device; }
+LabelKind DataBunch::label_kind() const { return impl_->options.kind; }
+std::uint64_t DataBunch::seed() const { return impl_->options.seed; }
+const std::optional<Stats>& DataBunch::stats() const { return impl_->stats; }
+
+std::int64_t DataBunch::c() const {
+  if (!classes().empty()) return static_cast<std::int64_t>(classes().size());
+  const auto targets = train_ds().targets();
+  if (label_kind() == LabelKind::kCategory) {
+    return targets.numel() ? targets.max().item<std::int64_t>() + 1 : 0;
+  }
+  return targets.dim() > 1 ? targets.size(1) : 1;
+}
+
+void DataBunch::normalize_with(const std::optional<Stats>& given) {
+  if (impl_->stats) throw ValueError("value.normalize_twice", "Can not call normalize twice");
+  Stats stats;
+  if (given) {
+    stats = *given;
+  } else {
+    const auto x = train_dl().first_batch().x.to(torch::kCPU).transpose(0, 1).flatten(1);
+    const auto mean = x.mean(1), std = x.std(1);
+    stats.mean.assign(mean.data_ptr<float>(), mean.data_ptr<float>() + mean.numel());
+    stats.std.assign(std.data_ptr<float>(), std.data_ptr<float>() + std.numel());
+  }
+  if (stats.mean.empty() || stats.mean.size() != stats.std.size() ||
+      std::any_of(stats.std.begin(), stats.std.end(), [](float s) { return !(s > 0); })) {
+    throw ValueError("value.stats", fmt::format("expected as many means as standard deviations > 0, "
+                                                "found means [{}] and deviations [{}]",
+                                                fmt::join(stats.mean, ", "),
+                                                fmt::join(stats.std, ", ")));
+  }
+  impl_->stats = stats;
+  for (auto* loader : impl_->loaders()) {
+    loader->add_tfm([stats](Batch& batch) { normalize_(stats, batch.x); });
+  }
+}
+
+torch::Tensor DataBunch::norm(const torch::Tensor& x) const {
+  if (!impl_->stats) return x;
+  const bool batch = x.dim() == 4;
+  return (x - per_channel(impl_->stats->mean, x, batch)) /
+         per_channel(impl_->stats->std, x, batch);
+}
+
+torch::Tensor DataBunch::denorm(const torch::Tensor& x) const {
+  const auto cpu = x.detach().to(torch::kCPU);
+  if (!impl_->stats) return cpu;
+  const bool batch = x.dim() == 4;
+  return cpu * per_channel(impl_->stats->std, cpu, batch) +
+         per_channel(impl_->stats->mean, cpu, batch);
+}
+
+Batch DataBunch::one_batch(DatasetType type) const {
+  auto batch = dl(type).first_batch();
+  batch.x = denorm(batch.x);
+  batch.y = batch.y.to(torch::kCPU);
+  return batch;
+}
+
+torch::Tensor DataBunch::one_item(const std::any& item) const {
+  torch::Tensor sample;
+  if (impl_->reader) sample = impl_->reader(item);
+  if (!sample.defined()) {
+    const auto* tensor = std::any_cast<torch::Tensor>(&item);
+    if (!tensor) {
+      throw ValueError("value.item", "this DataBunch cannot read such an item; give what its data set "
+                                     "holds (for pictures an Image or a Path), or a tensor");
+    }
+    sample = *tensor;
+  }
+  Batch batch{sample.to(torch::kFloat32).unsqueeze(0).clone().to(device()), {}, {}};
+  for (const auto& tfm : fix_dl().options().tfms) tfm(batch);
+  return batch.x;
+}
+
+void DataBunch::set_item_reader(std::function<torch::Tensor(const std::any&)> reader) const {
+  impl_->reader = std::move(reader);
+}
+
+void DataBunch::sanity_check() const {
+  const auto hint = "\nYou can deactivate this warning by passing `no_check=True`.";
+  const auto& loader = train_dl();
+  const auto& dataset = *loader.dataset();
+  if (dataset.size() == 0) return;
+  if (loader.size() == 0) {
+    log_warning(fmt::format("Your training dataloader is empty, you have only {} items in your "
+                            "training set.\nYour batch size is {}, you should lower it.{}",
+                            dataset.size(), loader.batch_size(), hint));
+    return;
+  }
+  std::vector<std::int64_t> faulty;
+  std::optional<std::vector<std::int64_t>> shape;
+  bool equal = true;
+  const auto n = std::min(loader.batch_size(), dataset.size());
+  for (std::int64_t i = 0; i < n; ++i) {
+    try {
+      Rng rng{loader.options().seed, 0, static_cast<std::uint64_t>(i)};
+      const auto sizes = dataset.get(i, rng).sizes().vec();
+      if (!shape) shape = sizes;
+      equal = equal && *shape == sizes;
+    } catch (const Error&) {
+      faulty.push_back(i);
+    }
+  }
+  if (!faulty.empty()) {
+    const bool all = static_cast<std::int64_t>(faulty.size()) == n;
+    const auto shown = std::min<std::size_t>(5, faulty.size());
+    log_warning(fmt::format(
+        "There seems to be something wrong with your dataset, for example, in the first batch can't "
+        "access {} self.train_ds{} {}{}{}",
+        all ? "any element of" : "these elements in", all ? ".\nTried:" : ":",
+        fmt::join(faulty.begin(), faulty.begin() + static_cast<std::ptrdiff_t>(shown), ","),
+        faulty.size() > shown ? "..." : "", hint));
+  } else if (!equal) {
+    log_warning(fmt::format("It's not possible to collate samples of your dataset together in a "
+                            "batch: their shapes differ.{}", hint));
+  }
+}
+
+}  // namespace fastcpp

@@ -1,0 +1,292 @@
+#include "fastcpp/data/data_loader.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <atomic>
+#include <condition_variable>
+#include <exception>
+#include <mutex>
+#include <numeric>
+#include <thread>
+#include <utility>
+
+#include "fastcpp/core/error.hpp"
+
+namespace fastcpp {
+namespace {
+
+// Batches filled ahead of the caller, beside the one being filled.
+constexpr std::int64_t kPrefetch = 3;
+constexpr std::uint64_t kOrderStream = 0x6f72646572;  // keeps the order apart from the samples' draws
+
+// Batch tensors whose memory nobody else uses any more are filled again.
+class TensorPool {
+ public:
+  torch::Tensor take(const std::vector<std::int64_t>& shape) {
+    for (auto& tensor : tensors_) {
+      if (tensor.use_count() == 1 && tensor.storage().use_count() == 1 && tensor.sizes() == shape) {
+        return tensor;
+      }
+    }
+    if (tensors_.size() > 2 * kPrefetch) tensors_.clear();
+    tensors_.push_back(torch::empty(shape, torch::kFloat32));
+    return tensors_.back();
+  }
+
+ private:
+  std::vector<torch::Tensor> tensors_;
+};
+
+}  // namespace
+
+struct DataLoader::Impl {
+  std::shared_ptr<const Dataset> dataset;
+  DataLoaderOptions options;
+  torch::Tensor targets;
+  std::mutex mutex;  // guards pool
+  TensorPool pool;
+  std::atomic<std::uint64_t> next_pass{0};
+
+  std::vector<std::int64_t> order(std::uint64_t pass) const {
+    if (options.shuffle) return Rng{options.seed, kOrderStream, pass}.permutation(dataset->size());
+    std::vector<std::int64_t> order(static_cast<std::size_t>(dataset->size()));
+    std::iota(order.begin(), order.end(), 0);
+    return order;
+  }
+
+  std::int64_t batches() const {
+    const auto n = dataset->size();
+    return options.drop_last ? n / options.bs : (n + options.bs - 1) / options.bs;
+  }
+};
+
+struct DataLoader::Pass::Impl {
+  // A batch being filled. Slot b holds batches b, b + ring, b + 2 ring, ...
+  struct Slot {
+    std::vector<std::int64_t> indices;
+    torch::Tensor x;
+    std::vector<torch::Tensor> samples;  // when samples may differ in shape
+    std::int64_t remaining = 0;
+    std::exception_ptr error;
+    std::int64_t error_at = 0;
+  };
+
+  std::shared_ptr<DataLoader::Impl> loader;
+  std::uint64_t number;
+  std::vector<std::int64_t> order;
+  std::optional<std::vector<std::int64_t>> shape;
+  std::int64_t sample_size = 0;
+  std::int64_t batches, total, ring;
+  std::vector<Slot> slots;
+
+  std::mutex mutex;
+  std::condition_variable room, ready;
+  std::int64_t next_sample = 0;  // first sample nobody took
+  std::int64_t opened = 0;       // batches whose slot was prepared
+  std::int64_t consumed = 0;     // batches handed to the caller
+  bool stop = false;
+  std::vector<std::jthread> workers;
+
+  Impl(std::shared_ptr<DataLoader::Impl> loader_, std::uint64_t number_, int num_workers)
+      : loader(std::move(loader_)), number(number_), order(loader->order(number)) {
+    shape = loader->dataset->sample_shape();
+    if (shape) {
+      sample_size = std::accumulate(shape->begin(), shape->end(), std::int64_t{1},
+                                    std::multiplies<>());
+    }
+    batches = loader->batches();
+    total = std::min<std::int64_t>(batches * loader->options.bs, loader->dataset->size());
+    ring = num_workers > 0 ? kPrefetch + 1 : 1;
+    slots.resize(static_cast<std::size_t>(ring));
+    const auto useful = std::min<std::int64_t>(num_workers, total);
+    for (std::int64_t i = 0; i < useful; ++i) workers.emplace_back([this] { work(); });
+  }
+
+  ~Impl() {
+    {
+      std::scoped_lock lock(mutex);
+      stop = true;
+    }
+    room.notify_all();
+    workers.clear();  // joins
+  }
+
+  Slot& slot(std::int64_t batch) { return slots[static_cast<std::size_t>(batch % ring)]; }
+
+  void open(std::int64_t batch) {
+    Slot& s = slot(batch);
+    const auto first = batch * loader->options.bs;
+    const auto last = std::min(first + loader->options.bs, total);
+    s = Slot{};
+    s.indices.assign(order.begin() + first, order.begin() + last);
+    s.remaining = last - first;
+    if (shape) {
+      std::vector<std::int64_t> sizes{last - first};
+      sizes.insert(sizes.end(), shape->begin(), shape->end());
+      std::scoped_lock lock(loader->mutex);
+      s.x = loader->pool.take(sizes);
+    } else {
+      s.samples.resize(static_cast<std::size_t>(last - first));
+    }
+    opened = batch + 1;
+  }
+
+  // Loads sample `position` of the pass; never throws.
+  std::exception_ptr load(Slot& s, std::int64_t position) const {
+    const auto at = position % loader->options.bs;
+    const auto index = s.indices[static_cast<std::size_t>(at)];
+    const auto& dataset = *loader->dataset;
+    try {
+      try {
+        Rng rng{loader->options.seed, number, static_cast<std::uint64_t>(index)};
+        if (shape) {
+          dataset.get_into(index, rng, s.x.data_ptr<float>() + at * sample_size);
+        } else {
+          s.samples[static_cast<std::size_t>(at)] = dataset.get(index, rng);
+        }
+      } catch (const Error&) {
+        throw;
+      } catch (const std::exception& e) {
+        throw DataError("data.cannot_load",
+                        fmt::format("cannot load '{}': {}", dataset.item_name(index), e.what()));
+      }
+    } catch (...) {
+      return std::current_exception();
+    }
+    return nullptr;
+  }
+
+  void work() {
+    // LibTorch's own threads inside a worker would only compete with the training.
+    torch::NoGradGuard no_grad;
+    std::unique_lock lock(mutex);
+    for (;;) {
+      room.wait(lock, [this] {
+        return stop || next_sample >= total || next_sample / loader->options.bs < consumed + ring;
+      });
+      if (stop || next_sample >= total) return;
+      const auto position = next_sample++;
+      const auto batch = position / loader->options.bs;
+      if (batch == opened) open(batch);
+      Slot& s = slot(batch);
+      lock.unlock();
+      const auto error = load(s, position);
+      lock.lock();
+      finish(s, position, error);
+    }
+  }
+
+  void finish(Slot& s, std::int64_t position, const std::exception_ptr& error) {
+    // Of several faulty items the first one in order is reported, whichever worker was faster.
+    if (error && (!s.error || position < s.error_at)) {
+      s.error = error;
+      s.error_at = position;
+    }
+    if (--s.remaining == 0) ready.notify_all();
+  }
+
+  std::optional<Batch> next() {
+    if (consumed >= batches) return std::nullopt;
+    Slot s;
+    if (workers.empty()) {
+      open(consumed);
+      Slot& filling = slot(consumed);
+      const auto first = consumed * loader->options.bs;
+      for (std::int64_t i = 0; i < static_cast<std::int64_t>(filling.indices.size()); ++i) {
+        finish(filling, first + i, load(filling, first + i));
+      }
+      s = std::move(filling);
+      ++consumed;
+    } else {
+      std::unique_lock lock(mutex);
+      ready.wait(lock, [this] { return opened > consumed && slot(consumed).remaining == 0; });
+      s = std::move(slot(consumed));
+      ++consumed;
+      lock.unlock();
+      room.notify_all();
+    }
+    if (s.error) std::rethrow_exception(s.error);
+    return collate(std::move(s));
+  }
+
+  Batch collate(Slot s) const {
+    Batch batch;
+    batch.x = shape ? s.x : stack(s);
+    batch.y = loader->targets.index_select(0, torch::tensor(s.indices, torch::kLong));
+    batch.indices = std::move(s.indices);
+    const auto& options = loader->options;
+    if (!options.device.is_cpu()) {
+      batch.x = batch.x.pin_memory().to(options.device, /*non_blocking=*/true);
+      batch.y = batch.y.pin_memory().to(options.device, /*non_blocking=*/true);
+    }
+    for (const auto& tfm : options.tfms) tfm(batch);
+    return batch;
+  }
+
+  torch::Tensor stack(const Slot& s) const {
+    for (const auto& sample : s.samples) {
+      if (sample.sizes() != s.samples.front().sizes()) {
+        const auto other = static_cast<std::size_t>(&sample - s.samples.data());
+        throw DataError(
+            "data.cannot_collate",
+            fmt::format("items of one batch differ in shape: '{}' has {}, '{}' has {}; give a size "
+                        "so that all become equal",
+                        loader->dataset->item_name(s.indices[0]),
+                        fmt::join(s.samples.front().sizes(), "x"),
+                        loader->dataset->item_name(s.indices[other]), fmt::join(sample.sizes(), "x")));
+      }
+    }
+    return torch::stack(s.samples);
+  }
+};
+
+DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, const DataLoaderOptions& options)
+    : impl_(std::make_shared<Impl>()) {
+  if (options.bs < 1) {
+    throw ValueError("value.batch_size", fmt::format("bs must be at least 1, found {}", options.bs));
+  }
+  if (options.num_workers < 0 || options.num_workers > 1024) {
+    throw ValueError("value.num_workers", fmt::format("num_workers must lie in 0..1024, found {}",
+                                                      options.num_workers));
+  }
+  impl_->targets = dataset->targets();
+  impl_->dataset = std::move(dataset);
+  impl_->options = options;
+}
+
+DataLoader::Pass::Pass(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+DataLoader::Pass::Pass(Pass&&) noexcept = default;
+DataLoader::Pass& DataLoader::Pass::operator=(Pass&&) noexcept = default;
+DataLoader::Pass::~Pass() = default;
+std::optional<Batch> DataLoader::Pass::next() { return impl_->next(); }
+
+DataLoader::Pass DataLoader::pass() const {
+  return Pass(std::make_unique<Pass::Impl>(impl_, impl_->next_pass++, impl_->options.num_workers));
+}
+
+Batch DataLoader::first_batch() const {
+  auto batch = Pass(std::make_unique<Pass::Impl>(impl_, impl_->next_pass.load(), 0)).next();
+  if (!batch) {
+    throw DataError("data.empty_loader", fmt::format("a loader over {} items with batch size {} has "
+                                                     "no batch; lower the batch size",
+                                                     impl_->dataset->size(), impl_->options.bs));
+  }
+  return *batch;
+}
+
+std::int64_t DataLoader::size() const { return impl_->batches(); }
+std::int64_t DataLoader::batch_size() const { return impl_->options.bs; }
+const DataLoaderOptions& DataLoader::options() const { return impl_->options; }
+const std::shared_ptr<const Dataset>& DataLoader::dataset() const { return impl_->dataset; }
+void DataLoader::add_tfm(BatchTransform tfm) { impl_->options.tfms.push_back(std::move(tfm)); }
+
+DataLoader DataLoader::with(const DataLoaderOptions& options) const {
+  DataLoader other(impl_->dataset, options);
+  if (options.tfms.empty()) other.impl_->options.tfms = impl_->options.tfms;
+  return other;
+}
+
+}  // namespace fastcpp

@@ -1,0 +1,127 @@
+#include "fastcpp/data/files.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "fastcpp/core/error.hpp"
+
+namespace fastcpp {
+namespace fs = std::filesystem;
+namespace {
+
+std::string lower(std::string text) {
+  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return text;
+}
+
+bool contains(const std::vector<std::string>& list, const std::string& value) {
+  return std::find(list.begin(), list.end(), value) != list.end();
+}
+
+class Walk {
+ public:
+  explicit Walk(const GetFilesOptions& options) : options_(options) {
+    for (const auto& extension : options.extensions) extensions_.push_back(lower(extension));
+  }
+
+  std::vector<Path> run(const Path& top) {
+    folder(top, true);
+    return std::move(files_);
+  }
+
+ private:
+  void folder(const Path& path, bool top) {
+    std::error_code ec;
+    for (fs::directory_iterator it(path, ec), end; !ec && it != end; it.increment(ec)) {
+      const std::string name = it->path().filename().string();
+      std::error_code ignored;
+      if (it->is_directory(ignored)) {
+        if (options_.recurse && wanted_folder(name, top) &&
+            (options_.followlinks || !it->is_symlink(ignored))) {
+          folder(it->path(), false);
+        }
+      } else if (wanted_file(name)) {
+        files_.push_back(it->path());
+      }
+    }
+    if (ec) {
+      throw DataError("data.not_a_folder", fmt::format("cannot list the folder '{}': {}",
+                                                       path.string(), ec.message()));
+    }
+  }
+
+  bool wanted_folder(const std::string& name, bool top) const {
+    if (top && !options_.include.empty()) return contains(options_.include, name);
+    if (top && !options_.exclude.empty()) return !contains(options_.exclude, name);
+    return name.front() != '.';
+  }
+
+  bool wanted_file(const std::string& name) const {
+    if (name.front() == '.') return false;
+    if (extensions_.empty()) return true;
+    const auto dot = name.rfind('.');
+    return dot != std::string::npos && contains(extensions_, lower(name.substr(dot)));
+  }
+
+  const GetFilesOptions& options_;
+  std::vector<std::string> extensions_;
+  std::vector<Path> files_;
+};
+
+std::string presort_key(const Path& path) {
+  std::string text = path.string();
+  std::replace_if(text.begin(), text.end(), [](char c) { return c == '/' || c == '\\'; }, '.');
+  return text;
+}
+
+}  // namespace
+
+std::vector<Path> get_files(const Path& path, const GetFilesOptions& options) {
+  std::error_code ec;
+  if (!fs::is_directory(path, ec)) {
+    throw DataError("data.not_a_folder",
+                    fmt::format("expected a folder of files at '{}', found {}", path.string(),
+                                fs::exists(path, ec) ? "a file" : "nothing"));
+  }
+  auto files = Walk(options).run(path);
+  // Compared as text: comparing paths component by component is several times slower.
+  std::vector<std::pair<std::string, std::size_t>> keys(files.size());
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    keys[i] = {options.presort ? presort_key(files[i]) : files[i].string(), i};
+  }
+  std::sort(keys.begin(), keys.end());
+  std::vector<Path> sorted;
+  sorted.reserve(files.size());
+  for (const auto& key : keys) sorted.push_back(std::move(files[key.second]));
+  return sorted;
+}
+
+std::vector<Path> get_image_files(const Path& folder, const GetImageFilesOptions& options) {
+  GetFilesOptions walk{.recurse = options.recurse};
+  if (options.check_ext) walk.extensions = image_extensions();
+  return get_files(folder, walk);
+}
+
+const std::vector<std::string>& image_extensions() {
+  static const std::vector<std::string> extensions{
+      ".bmp", ".gif", ".ico", ".ief", ".jpe", ".jpeg", ".jpg",  ".pbm", ".pgm", ".png", ".pnm",
+      ".ppm", ".ras", ".rgb", ".svg", ".tif", ".tiff", ".webp", ".xbm", ".xpm", ".xwd"};
+  return extensions;
+}
+
+std::vector<std::string> find_classes(const Path& folder) {
+  std::vector<std::string> classes;
+  for (const auto& entry : ls(folder)) {
+    const auto name = entry.filename().string();
+    if (fs::is_directory(entry) && name.front() != '.') classes.push_back(name);
+  }
+  if (classes.empty()) {
+    throw DataError("data.no_classes", fmt::format("expected one folder per class in '{}', found "
+                                                   "no folder", folder.string()));
+  }
+  return classes;
+}
+
+}  // namespace fastcpp

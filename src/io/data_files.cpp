@@ -1,0 +1,112 @@
+// download_data and untar_data: which archive, which folder, and whether they are what they should
+// be.
+#include <fmt/format.h>
+
+#include "fastcpp/core/error.hpp"
+#include "fastcpp/core/log.hpp"
+#include "fastcpp/io/config.hpp"
+#include "fastcpp/io/download.hpp"
+#include "fastcpp/io/untar.hpp"
+#include "fastcpp/io/urls.hpp"
+#include "io/url_parts.hpp"
+
+namespace fastcpp {
+namespace {
+namespace fs = std::filesystem;
+
+bool is_there(const Path& path) {
+  std::error_code ec;
+  return fs::exists(path, ec);
+}
+
+Path local_folder(bool data) {
+  return urls::local_path() / (data ? "data" : "models");
+}
+
+Path archive_path(const ArchiveUrl& url, bool data) {
+  const std::string name = url.name + url.ext;
+  const Path local = local_folder(data) / name;
+  if (is_there(local)) return local;
+  return (data ? Config::data_archive_path() : Config::model_path()) / name;
+}
+
+Path folder_path(const ArchiveUrl& url, bool data) {
+  const Path local = local_folder(data) / url.name;
+  if (is_there(local) || is_there(local_folder(data) / (url.name + url.ext))) return local;
+  return (data ? Config::data_path() : Config::model_path()) / url.name;
+}
+
+Path chosen_archive(const ArchiveUrl& url, const std::optional<Path>& fname, bool data) {
+  if (fname) return *fname;
+  return url.local ? *url.local : archive_path(url, data);
+}
+
+void remove_old(const Path& path) {
+  std::error_code ec;
+  fs::remove_all(path, ec);
+  if (ec) {
+    throw IoError("io.cannot_write",
+                  fmt::format("cannot remove the old '{}': {}", path.string(), ec.message()));
+  }
+}
+
+[[noreturn]] void checksum_error(const Path& archive, const FileCheck& expected,
+                                 const FileCheck& found) {
+  throw DownloadError(
+      "download.checksum",
+      fmt::format(
+          "the downloaded file '{}' does not match the expected checksum: expected {} bytes "
+          "and MD5 {} of the first MiB, found {} bytes and {}; remove that file from the "
+          "folder '{}' and try again",
+          archive.string(), expected.size, expected.md5, found.size, found.md5,
+          archive.parent_path().string()));
+}
+
+}  // namespace
+
+Path download_data(const std::string& url, const DownloadDataOptions& options) {
+  const ArchiveUrl parts = archive_url(url, options.ext);
+  const Path archive = chosen_archive(parts, options.fname, options.data);
+  if (is_there(archive)) return archive;
+  if (!parts.local) log_info(fmt::format("Downloading {}", shown_url(parts.address)));
+  // Without fname a local archive is its own place, so that only a missing one comes here.
+  download_url(parts.address, archive, options.download);
+  return archive;
+}
+
+Path untar_data(const std::string& url, const UntarDataOptions& options) {
+  const ArchiveUrl parts = archive_url(url, ".tgz");
+  const Path dest = options.dest ? *options.dest / parts.name : folder_path(parts, options.data);
+  const Path archive = chosen_archive(parts, options.fname, options.data);
+  const auto check = options.check ? options.check : urls::check(parts.address);
+  if (options.verbose) {
+    log_info(fmt::format("{}: archive {}, folder {}", parts.name, archive.string(), dest.string()));
+  }
+
+  // A file:// archive used where it lies belongs to the user: it is never removed.
+  const bool ours = !parts.local || options.fname;
+  const bool outdated = ours && check && is_there(archive) && file_check(archive) != *check;
+  if (options.force_download || outdated) {
+    log_info(
+        fmt::format("A new version of the {} is available.", options.data ? "dataset" : "model"));
+    if (ours) remove_old(archive);
+    remove_old(dest);
+  }
+  if (is_there(dest)) return dest;
+
+  DownloadUrlOptions download = options.download;
+  if (check && !download.expected_size) download.expected_size = check->size;
+  download_data(url, {.fname = archive, .data = options.data, .download = download});
+  if (check) {
+    if (const FileCheck found = file_check(archive); found != *check) {
+      checksum_error(archive, *check, found);
+    }
+  }
+  extract_archive(archive, dest,
+                  {.max_bytes = options.max_extracted_bytes,
+                   .show_progress = download.show_progress,
+                   .stop = download.stop});
+  return dest;
+}
+
+}  // namespace fastcpp

@@ -1,0 +1,381 @@
+#include "io/http_transfer.hpp"
+
+#include <curl/curl.h>
+#include <fmt/format.h>
+#include <sys/statvfs.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+#include <cerrno>
+#include <charconv>
+#include <cstdlib>
+#include <cstring>
+#include <exception>
+#include <memory>
+#include <mutex>
+#include <string_view>
+#include <utility>
+
+#include "fastcpp/core/error.hpp"
+#include "fastcpp/version.hpp"
+#include "io/url_parts.hpp"
+
+namespace fastcpp {
+namespace {
+
+using Clock = std::chrono::steady_clock;
+using std::chrono::milliseconds;
+
+struct FreeEasy {
+  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
+};
+struct FreeMulti {
+  void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
+};
+struct FreeList {
+  void operator()(curl_slist* list) const { curl_slist_free_all(list); }
+};
+
+std::string_view trim(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  const auto first = text.find_first_not_of(kBlank);
+  if (first == text.npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
+std::string lower(std::string_view text) {
+  std::string out(text);
+  for (char& c : out) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  return out;
+}
+
+// "bytes 5-9/10" to {5, 10}; {-1, -1} when it is something else, a total of -1 when it is not told.
+std::pair<std::int64_t, std::int64_t> content_range(std::string_view text) {
+  std::int64_t first = -1, total = -1;
+  if (!text.starts_with("bytes ")) return {-1, -1};
+  text.remove_prefix(6);
+  const auto slash = text.find('/');
+  const bool good =
+      slash != text.npos &&
+      std::from_chars(text.data(), text.data() + text.size(), first).ec == std::errc();
+  if (!good) return {-1, -1};
+  const char* tail = text.data() + slash + 1;
+  if (std::from_chars(tail, text.data() + text.size(), total).ec != std::errc()) total = -1;
+  return {first, total};
+}
+
+bool passing_status(long status) {
+  constexpr long kPassing[] = {408, 425, 429, 500, 502, 503, 504};
+  return std::find(std::begin(kPassing), std::end(kPassing), status) != std::end(kPassing);
+}
+
+class Attempt {
+ public:
+  explicit Attempt(const Transfer& transfer)
+      : transfer_(transfer),
+        options_(*transfer.options),
+        size_(transfer.offset),
+        easy_(curl_easy_init()),
+        multi_(curl_multi_init()) {
+    if (!easy_ || !multi_) throw DownloadError("download.failed", "libcurl cannot start");
+    set_options();
+  }
+  ~Attempt() { curl_multi_remove_handle(multi_.get(), easy_.get()); }
+  Attempt(const Attempt&) = delete;
+  Attempt& operator=(const Attempt&) = delete;
+
+  TransferResult run() {
+    activity_ = Clock::now();
+    curl_multi_add_handle(multi_.get(), easy_.get());
+    const CURLcode code = loop();
+    if (!failure_ && !exception_) judge(code);
+    curl_off_t wait = 0;
+    curl_easy_getinfo(easy_.get(), CURLINFO_RETRY_AFTER, &wait);
+    if (exception_) std::rethrow_exception(exception_);
+    const milliseconds retry_after{std::clamp<curl_off_t>(wait, 0, 60) * 1000};
+    return {failure_, accepted_, remote_, size_, retry_after};
+  }
+
+ private:
+  template <typename T>
+  void set(CURLoption option, T value) {
+    const CURLcode code = curl_easy_setopt(easy_.get(), option, value);
+    if (code == CURLE_OK) return;
+    throw DownloadError("download.failed",
+                        fmt::format("libcurl does not take option {}: {}", static_cast<int>(option),
+                                    curl_easy_strerror(code)));
+  }
+
+  void set_options() {
+    // A redirect must not take away the protection that the caller asked for.
+    const bool secure = transfer_.url.starts_with("https:");
+    set(CURLOPT_URL, transfer_.url.c_str());
+    set(CURLOPT_PROTOCOLS_STR, "http,https");
+    set(CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
+    set(CURLOPT_FOLLOWLOCATION, 1L);
+    set(CURLOPT_MAXREDIRS, static_cast<long>(options_.max_redirects));
+    set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_.timeout.count()));
+    set(CURLOPT_NOSIGNAL, 1L);
+    set(CURLOPT_USERAGENT, fmt::format("Mozilla/5.0 (X11; Linux x86_64) fastcpp/{}.{}",
+                                       FASTCPP_VERSION_MAJOR, FASTCPP_VERSION_MINOR)
+                               .c_str());
+    set(CURLOPT_ERRORBUFFER, error_);
+    set(CURLOPT_HEADERFUNCTION, &Attempt::on_header);
+    set(CURLOPT_HEADERDATA, this);
+    set(CURLOPT_WRITEFUNCTION, &Attempt::on_body);
+    set(CURLOPT_WRITEDATA, this);
+    set(CURLOPT_PREREQFUNCTION, &Attempt::on_connected);
+    set(CURLOPT_PREREQDATA, this);
+    for (const char* name : {"CURL_CA_BUNDLE", "SSL_CERT_FILE"}) {
+      const char* file = std::getenv(name);
+      if (file && *file) {
+        set(CURLOPT_CAINFO, file);
+        break;
+      }
+    }
+    if (transfer_.offset > 0) {
+      // CURLOPT_RESUME_FROM would fail when the server sends the whole file; a plain range lets us
+      // start anew.
+      set(CURLOPT_RANGE, fmt::format("{}-", transfer_.offset).c_str());
+      headers_.reset(curl_slist_append(
+          nullptr, fmt::format("If-Range: {}", transfer_.remote.validator).c_str()));
+      set(CURLOPT_HTTPHEADER, headers_.get());
+    }
+  }
+
+  // The multi interface, because its loop is ours: time-outs in milliseconds, stopping, progress
+  // outside of callbacks.
+  CURLcode loop() {
+    for (int running = 1;;) {
+      if (const CURLMcode code = curl_multi_perform(multi_.get(), &running); code != CURLM_OK) {
+        fail({"download.failed", curl_multi_strerror(code), Retry::kNo});
+        return CURLE_OK;
+      }
+      if (started_ && transfer_.on_progress) transfer_.on_progress(size_, remote_.total);
+      if (running == 0) break;
+      if (options_.stop.stop_requested()) {
+        throw IoError("io.cancelled",
+                      fmt::format("the download of '{}' was stopped", shown_url(transfer_.url)));
+      }
+      const auto idle = std::chrono::duration_cast<milliseconds>(Clock::now() - activity_);
+      if (connected_ && idle >= options_.stall_timeout) {
+        fail({"download.timeout", fmt::format("no byte came for {:.1f} s, {} bytes had arrived",
+                                              idle.count() / 1000.0, size_)});
+        return CURLE_OK;
+      }
+      const auto wait =
+          std::clamp(options_.stall_timeout - idle, milliseconds(1), milliseconds(100));
+      curl_multi_poll(multi_.get(), nullptr, 0, static_cast<int>(wait.count()), nullptr);
+    }
+    int left = 0;
+    const CURLMsg* message = curl_multi_info_read(multi_.get(), &left);
+    return message ? message->data.result : CURLE_FAILED_INIT;
+  }
+
+  static int on_connected(void* self, char*, char*, int, int) {
+    auto& attempt = *static_cast<Attempt*>(self);
+    attempt.connected_ = true;
+    attempt.activity_ = Clock::now();
+    return CURL_PREREQFUNC_OK;
+  }
+
+  static size_t on_header(char* bytes, size_t one, size_t count, void* self) {
+    auto& attempt = *static_cast<Attempt*>(self);
+    attempt.activity_ = Clock::now();
+    return attempt.guarded([&] { attempt.header({bytes, one * count}); }) ? one * count : 0;
+  }
+
+  static size_t on_body(char* bytes, size_t one, size_t count, void* self) {
+    auto& attempt = *static_cast<Attempt*>(self);
+    attempt.activity_ = Clock::now();
+    return attempt.guarded([&] { attempt.body(bytes, one * count); }) ? one * count : 0;
+  }
+
+  // Exceptions must not travel through libcurl.
+  template <typename F>
+  bool guarded(F&& f) noexcept {
+    try {
+      f();
+    } catch (...) {
+      exception_ = std::current_exception();
+    }
+    return !failure_ && !exception_;
+  }
+
+  void header(std::string_view line) {
+    if (line.starts_with("HTTP/")) {
+      etag_.clear();
+      modified_.clear();
+      range_.clear();
+      return;
+    }
+    const auto colon = line.find(':');
+    if (colon == line.npos) return;
+    const std::string name = lower(trim(line.substr(0, colon)));
+    const std::string_view value = trim(line.substr(colon + 1));
+    if (name == "etag") etag_ = value;
+    if (name == "last-modified") modified_ = value;
+    if (name == "content-range") range_ = value;
+  }
+
+  void body(const char* bytes, std::size_t count) {
+    if (!started_) start();
+    if (failure_) return;
+    if (size_ + static_cast<std::int64_t>(count) > options_.max_bytes) return too_large();
+    while (count > 0) {
+      const ssize_t done = ::write(transfer_.fd, bytes, count);
+      if (done < 0 && errno == EINTR) continue;
+      if (done <= 0) {
+        throw IoError("io.cannot_write",
+                      fmt::format("cannot write the download of '{}': {}", shown_url(transfer_.url),
+                                  done == 0 ? "the disk takes nothing" : std::strerror(errno)));
+      }
+      bytes += done;
+      count -= static_cast<std::size_t>(done);
+      size_ += done;
+    }
+  }
+
+  // The headers of the final answer are known: does it continue what we have, begin anew, or is it
+  // no file at all?
+  void start() {
+    started_ = true;
+    long status = 0;
+    curl_off_t length = -1;
+    curl_easy_getinfo(easy_.get(), CURLINFO_RESPONSE_CODE, &status);
+    curl_easy_getinfo(easy_.get(), CURLINFO_CONTENT_LENGTH_DOWNLOAD_T, &length);
+    remote_.validator = !etag_.empty() && !etag_.starts_with("W/") ? etag_ : modified_;
+    remote_.total = length;
+    if (status == 206 && transfer_.offset > 0) {
+      const auto [first, total] = content_range(range_);
+      const std::int64_t known = transfer_.remote.total;
+      if (first != transfer_.offset || (known >= 0 && total >= 0 && known != total))
+        return misfit();
+      remote_.total = total >= 0 ? total : known;
+      if (remote_.validator.empty()) remote_.validator = transfer_.remote.validator;
+    } else if (status == 200) {
+      size_ = 0;
+    } else if (status == 206 || status == 416) {
+      return misfit();
+    } else {
+      return fail({"download.http_status",
+                   fmt::format("the server answered with status {}", status),
+                   passing_status(status) ? Retry::kYes : Retry::kNo});
+    }
+    if (remote_.total > options_.max_bytes) return too_large();
+    if (options_.expected_size && remote_.total >= 0 && remote_.total != *options_.expected_size) {
+      return fail({"download.checksum",
+                   fmt::format("the file should have {} bytes, the server offers one of {}",
+                               *options_.expected_size, remote_.total),
+                   Retry::kNo});
+    }
+    check_space();
+    if (::ftruncate(transfer_.fd, size_) != 0 || ::lseek(transfer_.fd, size_, SEEK_SET) != size_) {
+      throw IoError("io.cannot_write", fmt::format("cannot write the download of '{}': {}",
+                                                   shown_url(transfer_.url), std::strerror(errno)));
+    }
+    if (transfer_.on_start) transfer_.on_start(remote_);
+    accepted_ = true;
+  }
+
+  // Better now than after an hour.
+  void check_space() const {
+    struct statvfs disk {};
+    if (remote_.total < 0 || ::fstatvfs(transfer_.fd, &disk) != 0) return;
+    const double room = static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize);
+    const double needed = static_cast<double>(remote_.total - transfer_.offset);
+    if (needed <= room) return;
+    throw IoError("io.cannot_write",
+                  fmt::format("no room for '{}': it has {} bytes, the disk has {:.0f} left",
+                              shown_url(transfer_.url), remote_.total, room));
+  }
+
+  void judge(CURLcode code) {
+    // An answer without a body never came to body().
+    if (code == CURLE_OK && !started_) guarded([&] { start(); });
+    if (failure_ || exception_) return;
+    if (code == CURLE_OK) {
+      if (remote_.total >= 0 && size_ < remote_.total) cut();
+      return;
+    }
+    const std::string text = *error_ ? error_ : curl_easy_strerror(code);
+    switch (code) {
+      case CURLE_COULDNT_RESOLVE_HOST:
+      case CURLE_COULDNT_RESOLVE_PROXY:
+        return fail({"download.offline", text, Retry::kOnce});
+      case CURLE_COULDNT_CONNECT:
+        return fail({"download.offline", text});
+      case CURLE_OPERATION_TIMEDOUT:
+        return fail({"download.timeout", text});
+      case CURLE_PARTIAL_FILE:
+      case CURLE_RECV_ERROR:
+      case CURLE_SEND_ERROR:
+      case CURLE_GOT_NOTHING:
+      case CURLE_HTTP2:
+      case CURLE_HTTP2_STREAM:
+        return started_ ? cut() : fail({"download.incomplete", text});
+      case CURLE_TOO_MANY_REDIRECTS:
+      case CURLE_UNSUPPORTED_PROTOCOL:
+        return fail({"download.redirect",
+                     code == CURLE_TOO_MANY_REDIRECTS
+                         ? fmt::format("more than {} redirects", options_.max_redirects)
+                         : "it redirects to a kind of address that is not allowed: " + text,
+                     Retry::kNo});
+      case CURLE_PEER_FAILED_VERIFICATION:
+      case CURLE_SSL_CACERT_BADFILE:
+      case CURLE_SSL_CERTPROBLEM:
+        return fail({"download.tls", text, Retry::kNo});
+      case CURLE_SSL_CONNECT_ERROR:
+        return fail({"download.tls", text});
+      case CURLE_URL_MALFORMAT:
+        return fail({"download.failed", text, Retry::kNo});
+      default:
+        return fail({"download.failed", text});
+    }
+  }
+
+  void cut() {
+    const std::string total =
+        remote_.total >= 0 ? std::to_string(remote_.total) : "an unknown number of";
+    fail({"download.incomplete",
+          fmt::format("the connection ended after {} of {} bytes", size_, total)});
+  }
+  void misfit() {
+    fail({"download.incomplete", "the server cannot continue the part that is here", Retry::kYes,
+          true});
+  }
+  void too_large() {
+    fail({"download.too_large",
+          fmt::format("the file is longer than the limit of {} bytes (max_bytes)",
+                      options_.max_bytes),
+          Retry::kNo});
+  }
+  void fail(TransferFailure failure) {
+    if (!failure_) failure_ = std::move(failure);
+  }
+
+  const Transfer& transfer_;
+  const DownloadUrlOptions& options_;
+  std::int64_t size_;
+  char error_[CURL_ERROR_SIZE] = "";
+  std::unique_ptr<curl_slist, FreeList> headers_;
+  std::unique_ptr<CURL, FreeEasy> easy_;
+  std::unique_ptr<CURLM, FreeMulti> multi_;
+  std::string etag_, modified_, range_;
+  RemoteFile remote_;
+  bool connected_ = false, started_ = false, accepted_ = false;
+  Clock::time_point activity_;
+  std::optional<TransferFailure> failure_;
+  std::exception_ptr exception_;
+};
+
+}  // namespace
+
+TransferResult http_transfer(const Transfer& transfer) {
+  static std::once_flag once;
+  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+  return Attempt(transfer).run();
+}
+
+}  // namespace fastcpp

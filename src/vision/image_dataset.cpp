@@ -1,0 +1,75 @@
+#include "fastcpp/vision/image_dataset.hpp"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include "fastcpp/core/error.hpp"
+
+namespace fastcpp {
+
+ImageDataset::ImageDataset(LabelList list, TfmList tfms, const ApplyTfmsOptions& options)
+    : list_(std::move(list)),
+      tfms_(std::move(tfms)),
+      options_(options),
+      out_(output_size(tfms_, options_)) {}
+
+std::optional<std::vector<std::int64_t>> ImageDataset::sample_shape() const {
+  if (!out_) return std::nullopt;
+  return std::vector<std::int64_t>{3, out_->rows, out_->cols};
+}
+
+torch::Tensor ImageDataset::get(std::int64_t index, Rng& rng) const {
+  if (!out_) return transformed(open(index), rng).tensor();
+  auto sample = torch::empty({3, out_->rows, out_->cols});
+  get_into(index, rng, sample.data_ptr<float>());
+  return sample;
+}
+
+void ImageDataset::get_into(std::int64_t index, Rng& rng, float* slot) const {
+  const auto& file = list_.items.at(static_cast<std::size_t>(index));
+  const auto rgb = decode_image(file);
+  try {
+    apply_tfms_into(rgb, tfms_, options_, rng, slot);
+  } catch (const ValueError& e) {
+    throw ImageError("image.cannot_transform",
+                     fmt::format("It's not possible to apply those transforms to your dataset: {} "
+                                 "(picture '{}')",
+                                 e.what(), file.string()));
+  }
+}
+
+torch::Tensor ImageDataset::targets() const {
+  return torch::tensor(list_.y, torch::kLong);
+}
+
+std::string ImageDataset::item_name(std::int64_t index) const {
+  return list_.items.at(static_cast<std::size_t>(index)).string();
+}
+
+Image ImageDataset::open(std::int64_t index) const {
+  return open_image(list_.items.at(static_cast<std::size_t>(index)));
+}
+
+Image ImageDataset::transformed(const Image& image, Rng& rng) const {
+  return apply_tfms(image, tfms_, options_, rng);
+}
+
+Picture to_picture(const torch::Tensor& pixels) {
+  const auto rgb = pixels.size(0) == 1 ? pixels.expand({3, -1, -1}) : pixels;
+  const auto bytes = rgb.detach()
+                         .cpu()
+                         .to(torch::kFloat32)
+                         .clamp(0, 1)
+                         .mul(255)
+                         .to(torch::kUInt8)
+                         .permute({1, 2, 0})
+                         .contiguous();
+  Picture picture;
+  picture.height = static_cast<int>(bytes.size(0));
+  picture.width = static_cast<int>(bytes.size(1));
+  const auto* data = bytes.data_ptr<std::uint8_t>();
+  picture.rgb.assign(data, data + bytes.numel());
+  return picture;
+}
+
+}  // namespace fastcpp

@@ -1,0 +1,205 @@
+#include "fastcpp/vision/cnn_model.hpp"
+
+#include <fmt/format.h>
+
+#include <cmath>
+
+#include "fastcpp/core/error.hpp"
+#include "vision/models/layers.hpp"
+
+namespace fastcpp {
+namespace nn = torch::nn;
+using models::Stack;
+
+void AdaptiveConcatPool2dImpl::reset() {
+  if (sz_ <= 0) {
+    throw ValueError("value.head",
+                     fmt::format("AdaptiveConcatPool2d({}): the side must be at least 1", sz_));
+  }
+  // Registered in fastai's order, the other one than that of the output.
+  ap_ = register_module("ap", nn::AdaptiveAvgPool2d(sz_));
+  mp_ = register_module("mp", nn::AdaptiveMaxPool2d(sz_));
+}
+
+torch::Tensor AdaptiveConcatPool2dImpl::forward(torch::Tensor x) {
+  return torch::cat({mp_(x), ap_(x)}, 1);
+}
+
+namespace {
+
+nn::Sequential sequential(std::shared_ptr<nn::SequentialImpl> layers) {
+  return nn::Sequential(std::move(layers));
+}
+
+nn::Sequential cut_body(const models::Network& network, const models::Arch& arch, const Cut& cut) {
+  if (!cut.function()) {
+    const auto end = cut.at() ? cut.at() : arch.cut;
+    return network.body(end ? *end : network.default_cut());
+  }
+  const auto body = cut.function()(network);
+  if (body.is_empty() || body->is_empty()) {
+    throw ValueError("value.cut", fmt::format("{}: the function given as `cut` made no body, "
+                                              "expected a sequence of at least one layer",
+                                              arch.name));
+  }
+  return sequential(Stack::from(body));
+}
+
+}  // namespace
+
+nn::Sequential create_body(const models::Arch& arch, const CreateBodyOptions& options) {
+  constexpr std::int64_t kImageNetClasses = 1000;
+  auto network = arch.make(kImageNetClasses);
+  if (options.pretrained) load_pretrained(*network, arch, options.weights);
+  auto body = cut_body(*network, arch, options.cut);
+  // After the cut, so that no time goes into a head that is thrown away.
+  if (!options.pretrained && arch.init) arch.init(*body, options.seed);
+  return body;
+}
+
+namespace {
+
+std::vector<double> dropouts(const CreateHeadOptions& options) {
+  const auto count = options.lin_ftrs.size() + 1;
+  auto ps = options.ps;
+  if (ps.size() == 1) ps.insert(ps.begin(), count - 1, ps[0] / 2);
+  if (ps.size() != count) {
+    throw ValueError("value.head", fmt::format("ps has {} values; expected one, or one for each of "
+                                               "the {} linear layers",
+                                               ps.size(), count));
+  }
+  for (const double p : ps) {
+    if (!(p >= 0 && p < 1)) {
+      throw ValueError("value.head", fmt::format("ps: {}, expected 0 <= p < 1", p));
+    }
+  }
+  return ps;
+}
+
+std::vector<std::int64_t> widths(std::int64_t nf, std::int64_t nc,
+                                 const CreateHeadOptions& options) {
+  std::vector<std::int64_t> result{nf};
+  result.insert(result.end(), options.lin_ftrs.begin(), options.lin_ftrs.end());
+  result.push_back(nc);
+  for (const auto width : result) {
+    if (width <= 0) {
+      throw ValueError(
+          "value.head",
+          fmt::format("a head cannot have a layer of width {} (nf = {}, nc = {})", width, nf, nc));
+    }
+  }
+  return result;
+}
+
+}  // namespace
+
+nn::Sequential create_head(std::int64_t nf, std::int64_t nc, const CreateHeadOptions& options) {
+  const auto size = widths(nf, nc, options);
+  const auto ps = dropouts(options);
+  auto head = std::make_shared<Stack>();
+  if (options.concat_pool) {
+    head->push_back(AdaptiveConcatPool2d(1));
+  } else {
+    head->push_back(nn::AdaptiveAvgPool2d(1));
+  }
+  head->push_back(nn::Flatten());
+  for (std::size_t i = 0; i < ps.size(); ++i) {
+    head->push_back(nn::BatchNorm1d(size[i]));
+    if (ps[i] != 0) head->push_back(nn::Dropout(ps[i]));
+    head->push_back(models::linear(size[i], size[i + 1]));
+    if (i + 1 < ps.size()) head->push_back(models::relu());
+  }
+  if (options.bn_final) {
+    head->push_back(nn::BatchNorm1d(nn::BatchNormOptions(nc).momentum(0.01)));
+  }
+  models::init_weights(*head, {}, options.seed);
+  return sequential(head);
+}
+
+nn::Sequential create_cnn_model(const models::Arch& arch, std::int64_t nc,
+                                const CreateCnnModelOptions& options) {
+  auto head = options.custom_head;
+  auto body = create_body(arch, {.pretrained = options.pretrained,
+                                 .cut = options.cut,
+                                 .weights = options.weights,
+                                 .seed = Rng{options.seed, 0}.next()});
+  if (head.is_empty()) {
+    const auto nf = num_features_model(body) * (options.concat_pool ? 2 : 1);
+    head = create_head(nf, nc,
+                       {.lin_ftrs = options.lin_ftrs,
+                        .ps = options.ps,
+                        .concat_pool = options.concat_pool,
+                        .bn_final = options.bn_final,
+                        .seed = Rng{options.seed, 1}.next()});
+  }
+  return sequential(models::stack(Stack::from(body), Stack::from(head)));
+}
+
+namespace {
+
+// Puts a network into evaluation mode and back to what every part was in.
+class EvalMode {
+ public:
+  explicit EvalMode(nn::Module& module) {
+    for (auto& part : module.modules()) modes_.emplace_back(part, part->is_training());
+    module.eval();
+  }
+  ~EvalMode() {
+    for (auto& [part, training] : modes_) {
+      // train() goes down to the children; parents come first here, so each child has the last
+      // word.
+      part->train(training);
+    }
+  }
+  EvalMode(const EvalMode&) = delete;
+  EvalMode& operator=(const EvalMode&) = delete;
+
+ private:
+  std::vector<std::pair<std::shared_ptr<nn::Module>, bool>> modes_;
+};
+
+}  // namespace
+
+std::int64_t num_features_model(nn::Sequential body) {
+  const torch::NoGradGuard no_grad;
+  const EvalMode eval(*body);
+  torch::TensorOptions where;
+  const auto parameters = body->parameters();
+  if (!parameters.empty()) where = parameters.front().options();
+  auto random = models::generator(0);
+  std::string reason = "it has no output of four dimensions";
+  for (std::int64_t side = 64; side <= 2048; side *= 2) {
+    try {
+      auto x = torch::empty({1, 3, side, side}).uniform_(-1, 1, random).to(where);
+      const auto out = body->forward(x);
+      if (out.dim() >= 2) return out.size(1);
+    } catch (const c10::Error& e) {
+      reason = e.what_without_backtrace();
+    }
+  }
+  throw ValueError("value.body",
+                   fmt::format("the body refuses pictures of 64 x 64 to 2048 x 2048: {}", reason));
+}
+
+void kaiming_normal(torch::Tensor& weight, torch::Generator& generator) {
+  const auto fan_in = static_cast<double>(weight.numel() / weight.size(0));
+  weight.normal_(0, std::sqrt(2 / fan_in), generator);
+}
+
+void apply_init(nn::Module& module, const InitFunc& init, std::uint64_t seed) {
+  const torch::NoGradGuard no_grad;
+  auto random = models::generator(seed);
+  for (const auto& layer : module.modules()) {
+    if (!layer->children().empty()) continue;
+    const auto own = layer->named_parameters(false);
+    // One dimension: batch norms and the like keep what they have.
+    const auto* weight = own.find("weight");
+    if (!weight || weight->dim() < 2 || !weight->requires_grad()) continue;
+    auto fresh = torch::empty(weight->sizes());
+    init(fresh, random);
+    weight->copy_(fresh);
+    if (const auto* bias = own.find("bias")) bias->zero_();
+  }
+}
+
+}  // namespace fastcpp

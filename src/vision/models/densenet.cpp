@@ -1,0 +1,119 @@
+#include <array>
+#include <vector>
+
+#include "vision/models/layers.hpp"
+
+namespace fastcpp::models {
+namespace nn = torch::nn;
+
+namespace {
+
+constexpr std::int64_t kBottleneck = 4;
+
+class DenseLayer : public nn::Cloneable<DenseLayer> {
+ public:
+  DenseLayer(std::int64_t in, std::int64_t growth) : in_(in), growth_(growth) { reset(); }
+
+  void reset() override {
+    const auto width = kBottleneck * growth_;
+    norm1_ = register_module("norm1", batch_norm(in_));
+    relu1_ = register_module("relu1", relu());
+    conv1_ = register_module("conv1", conv2d(in_, width, 1));
+    norm2_ = register_module("norm2", batch_norm(width));
+    relu2_ = register_module("relu2", relu());
+    conv2_ = register_module("conv2", conv2d(width, growth_, 3, {.padding = 1}));
+  }
+
+  Tensor forward(Tensor x) {
+    x = conv1_(relu1_(norm1_(x)));
+    return conv2_(relu2_(norm2_(x)));
+  }
+
+ private:
+  std::int64_t in_, growth_;
+  nn::BatchNorm2d norm1_{nullptr}, norm2_{nullptr};
+  nn::ReLU relu1_{nullptr}, relu2_{nullptr};
+  nn::Conv2d conv1_{nullptr}, conv2_{nullptr};
+};
+
+// Every layer sees the outputs of all layers before it.
+class DenseBlock : public nn::Cloneable<DenseBlock> {
+ public:
+  DenseBlock(int count, std::int64_t in, std::int64_t growth)
+      : count_(count), in_(in), growth_(growth) {
+    reset();
+  }
+
+  void reset() override {
+    layers_.clear();
+    for (int i = 0; i < count_; ++i) {
+      layers_.push_back(register_module("denselayer" + std::to_string(i + 1),
+                                        std::make_shared<DenseLayer>(in_ + i * growth_, growth_)));
+    }
+  }
+
+  Tensor forward(Tensor x) {
+    std::vector<Tensor> features{std::move(x)};
+    for (auto& layer : layers_) features.push_back(layer->forward(torch::cat(features, 1)));
+    return torch::cat(features, 1);
+  }
+
+ private:
+  int count_;
+  std::int64_t in_, growth_;
+  std::vector<std::shared_ptr<DenseLayer>> layers_;
+};
+
+StackPtr transition(std::int64_t in, std::int64_t out) {
+  auto part = std::make_shared<Stack>();
+  part->push_back("norm", batch_norm(in));
+  part->push_back("relu", relu());
+  part->push_back("conv", conv2d(in, out, 1));
+  part->push_back("pool", nn::AvgPool2d(nn::AvgPool2dOptions(2).stride(2)));
+  return part;
+}
+
+std::shared_ptr<Network> make(const std::array<int, 4>& blocks, std::int64_t growth,
+                              std::int64_t stem, std::int64_t num_classes) {
+  auto features = std::make_shared<Stack>();
+  features->push_back("conv0", conv2d(3, stem, 7, {.stride = 2, .padding = 3}));
+  features->push_back("norm0", batch_norm(stem));
+  features->push_back("relu0", relu());
+  features->push_back("pool0", nn::MaxPool2d(nn::MaxPool2dOptions(3).stride(2).padding(1)));
+  auto channels = stem;
+  for (std::size_t i = 0; i < blocks.size(); ++i) {
+    const auto number = std::to_string(i + 1);
+    features->push_back("denseblock" + number,
+                        std::make_shared<DenseBlock>(blocks[i], channels, growth));
+    channels += blocks[i] * growth;
+    if (i + 1 == blocks.size()) break;
+    features->push_back("transition" + number, transition(channels, channels / 2));
+    channels /= 2;
+  }
+  features->push_back("norm5", batch_norm(channels));
+
+  auto net = std::make_shared<Network>();
+  net->add("features", any(features));
+  net->then([](Tensor x) {
+    return torch::adaptive_avg_pool2d(torch::relu_(x), {1, 1}).flatten(1);
+  });
+  net->add("classifier", any(linear(channels, num_classes)));
+  return net;
+}
+
+}  // namespace
+
+std::shared_ptr<Network> make_densenet(int layers, std::int64_t num_classes) {
+  switch (layers) {
+    case 121:
+      return make({6, 12, 24, 16}, 32, 64, num_classes);
+    case 161:
+      return make({6, 12, 36, 24}, 48, 96, num_classes);
+    case 169:
+      return make({6, 12, 32, 32}, 32, 64, num_classes);
+    default:
+      return make({6, 12, 48, 32}, 32, 64, num_classes);
+  }
+}
+
+}  // namespace fastcpp::models

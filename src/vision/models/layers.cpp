@@ -1,0 +1,106 @@
+#include "vision/models/layers.hpp"
+
+#include <ATen/CPUGeneratorImpl.h>
+
+#include <cmath>
+
+namespace fastcpp::models {
+namespace nn = torch::nn;
+
+// LibTorch draws random weights in the constructor. So the layer is made with one channel, then
+// gets its size.
+nn::Conv2d conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel,
+                  const ConvOptions& options) {
+  nn::Conv2d layer(nn::Conv2dOptions(1, 1, 1)
+                       .stride(options.stride)
+                       .padding(options.padding)
+                       .bias(options.bias));
+  layer->options.in_channels(in).out_channels(out).kernel_size(kernel).groups(options.groups);
+  layer->weight.set_data(torch::empty({out, in / options.groups, kernel, kernel}));
+  if (options.bias) layer->bias.set_data(torch::empty({out}));
+  return layer;
+}
+
+nn::Linear linear(std::int64_t in, std::int64_t out) {
+  nn::Linear layer(1, 1);
+  layer->options.in_features(in).out_features(out);
+  layer->weight.set_data(torch::empty({out, in}));
+  layer->bias.set_data(torch::empty({out}));
+  return layer;
+}
+
+Tensor flatten(Tensor x) {
+  return x.flatten(1);
+}
+
+torch::Generator generator(std::uint64_t seed) {
+  return at::make_generator<at::CPUGeneratorImpl>(seed);
+}
+
+namespace {
+
+// PyTorch's default of convolutions and linear layers: uniform within 1/sqrt(fan-in), weight and
+// bias alike.
+void init_default(Tensor& parameter, double fan_in, torch::Generator& random) {
+  const double bound = 1 / std::sqrt(fan_in);
+  parameter.uniform_(-bound, bound, random);
+}
+
+void init_conv(nn::Conv2dImpl& layer, ConvInit rule, torch::Generator& random) {
+  auto& weight = layer.weight;
+  const auto fan_in = static_cast<double>(weight.numel() / weight.size(0));
+  const auto fan_out = static_cast<double>(weight.numel() / weight.size(1));
+  switch (rule) {
+    case ConvInit::kDefault:
+      init_default(weight, fan_in, random);
+      break;
+    case ConvInit::kNormalFanOut:
+      weight.normal_(0, std::sqrt(2 / fan_out), random);
+      break;
+    case ConvInit::kNormalFanIn:
+      weight.normal_(0, std::sqrt(2 / fan_in), random);
+      break;
+    case ConvInit::kUniformFanIn:
+      weight.uniform_(-std::sqrt(6 / fan_in), std::sqrt(6 / fan_in), random);
+      break;
+  }
+  if (!layer.bias.defined()) return;
+  if (rule == ConvInit::kDefault) {
+    init_default(layer.bias, fan_in, random);
+  } else {
+    layer.bias.zero_();
+  }
+}
+
+void init_linear(nn::LinearImpl& layer, LinearInit rule, torch::Generator& random) {
+  const auto fan_in = static_cast<double>(layer.weight.size(1));
+  if (rule == LinearInit::kNormal) {
+    layer.weight.normal_(0, 0.01, random);
+  } else {
+    init_default(layer.weight, fan_in, random);
+  }
+  if (rule == LinearInit::kDefault) {
+    init_default(layer.bias, fan_in, random);
+  } else {
+    layer.bias.zero_();
+  }
+}
+
+}  // namespace
+
+void init_weights(nn::Module& module, const InitRule& rule, std::uint64_t seed) {
+  const torch::NoGradGuard no_grad;
+  auto random = generator(seed);
+  for (const auto& item : module.named_modules()) {
+    if (auto* conv = item.value()->as<nn::Conv2dImpl>()) {
+      init_conv(*conv, rule.conv, random);
+      if (rule.small_classifier && item.key().rfind("classifier", 0) == 0) {
+        conv->weight.normal_(0, 0.01, random);
+      }
+    } else if (auto* full = item.value()->as<nn::LinearImpl>()) {
+      init_linear(*full, rule.linear, random);
+    }
+  }
+}
+
+}  // namespace fastcpp::models

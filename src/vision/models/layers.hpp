@@ -1,0 +1,74 @@
+// Building blocks of the architectures. Layers are made with uninitialised weights: they are loaded
+// or initialised later, and random numbers for weights that are about to be replaced would take
+// longer than all the rest.
+#pragma once
+
+#include <torch/torch.h>
+
+#include <cstdint>
+#include <memory>
+#include <utility>
+
+#include "fastcpp/vision/models.hpp"
+
+namespace fastcpp::models {
+
+using torch::Tensor;
+using StackPtr = std::shared_ptr<Stack>;
+
+struct ConvOptions {
+  std::int64_t stride = 1;
+  std::int64_t padding = 0;
+  std::int64_t groups = 1;
+  bool bias = false;
+};
+torch::nn::Conv2d conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel,
+                         const ConvOptions& options = {});
+torch::nn::Linear linear(std::int64_t in, std::int64_t out);
+
+inline torch::nn::BatchNorm2d batch_norm(std::int64_t channels) {
+  return torch::nn::BatchNorm2d(channels);
+}
+inline torch::nn::ReLU relu() {
+  return torch::nn::ReLU(torch::nn::ReLUOptions(true));
+}
+
+template <typename... Layers>
+StackPtr stack(const Layers&... layers) {
+  auto result = std::make_shared<Stack>();
+  (result->push_back(layers), ...);
+  return result;
+}
+
+template <typename Layer>
+torch::nn::AnyModule any(const std::shared_ptr<Layer>& layer) {
+  return torch::nn::AnyModule(layer);
+}
+template <typename Layer>
+torch::nn::AnyModule any(const torch::nn::ModuleHolder<Layer>& layer) {
+  return torch::nn::AnyModule(layer.ptr());
+}
+
+Tensor flatten(Tensor x);
+
+// Initial weights as torchvision gives them.
+enum class ConvInit { kDefault, kNormalFanOut, kNormalFanIn, kUniformFanIn };
+enum class LinearInit { kDefault, kDefaultZeroBias, kNormal };
+struct InitRule {
+  ConvInit conv = ConvInit::kDefault;
+  LinearInit linear = LinearInit::kDefault;
+  bool small_classifier = false;  // convolutions under `classifier`: normal with deviation 0.01
+};
+void init_weights(torch::nn::Module& module, const InitRule& rule, std::uint64_t seed);
+
+torch::Generator generator(std::uint64_t seed);
+
+// The networks; weights uninitialised.
+std::shared_ptr<Network> make_resnet(int layers, std::int64_t num_classes);
+std::shared_ptr<Network> make_squeezenet(bool version_1_1, std::int64_t num_classes);
+std::shared_ptr<Network> make_densenet(int layers, std::int64_t num_classes);
+std::shared_ptr<Network> make_vgg_bn(int layers, std::int64_t num_classes);
+std::shared_ptr<Network> make_alexnet(std::int64_t num_classes);
+std::shared_ptr<Network> make_mobilenet_v2(std::int64_t num_classes);
+
+}  // namespace fastcpp::models

@@ -1,0 +1,106 @@
+#include <torch/torch.h>
+
+#include <fmt/format.h>
+
+#include "fastcpp/core/error.hpp"
+#include "fastcpp/vision/models.hpp"
+
+namespace fastcpp::models {
+namespace nn = torch::nn;
+
+std::shared_ptr<Stack> Stack::from(const nn::Sequential& layers) {
+  if (auto same = std::dynamic_pointer_cast<Stack>(layers.ptr())) return same;
+  auto result = std::make_shared<Stack>();
+  std::size_t i = 0;
+  const auto children = layers->named_children();
+  for (const auto& layer : *layers) result->push_back(children[i++].key(), layer);
+  result->train(layers->is_training());
+  return result;
+}
+
+torch::Tensor Stack::forward(torch::Tensor x) {
+  for (auto& layer : *this) x = layer.forward(std::move(x));
+  return x;
+}
+
+std::shared_ptr<nn::Module> Stack::clone(const torch::optional<torch::Device>& device) const {
+  auto copy = std::make_shared<Stack>();
+  copy->train(is_training());
+  std::size_t i = 0;
+  const auto children = named_children();
+  for (const auto& layer : *this) copy->push_back(children[i++].key(), layer.clone(device));
+  return copy;
+}
+
+void Network::add(std::string name, nn::AnyModule layer) {
+  register_module(std::move(name), layer.ptr());
+  stages_.push_back({std::move(layer), nullptr});
+}
+
+void Network::then(Step step) {
+  if (stages_.empty()) {
+    throw ValueError("value.network", "Network::then: there is no child yet to run the step after");
+  }
+  stages_.back().after = std::move(step);
+}
+
+torch::Tensor Network::forward(torch::Tensor x) {
+  for (auto& stage : stages_) {
+    x = stage.layer.forward(std::move(x));
+    if (stage.after) x = stage.after(std::move(x));
+  }
+  return x;
+}
+
+nn::Sequential Network::body(std::int64_t cut) const {
+  const auto count = static_cast<std::int64_t>(stages_.size());
+  const auto end = cut < 0 ? count + cut : cut;
+  if (end <= 0 || end > count) {
+    throw ValueError(
+        "value.cut",
+        fmt::format("cut = {}: the network has {} children; the cut must keep at least "
+                    "one of them and cannot keep more",
+                    cut, count));
+  }
+  auto result = std::make_shared<Stack>();
+  for (std::int64_t i = 0; i < end; ++i) {
+    result->push_back(stages_[static_cast<std::size_t>(i)].layer);
+  }
+  return nn::Sequential(std::shared_ptr<nn::SequentialImpl>(std::move(result)));
+}
+
+namespace {
+
+bool is_pool(const nn::Module& layer) {
+  std::string name = layer.name();
+  if (name.ends_with("Impl")) name.resize(name.size() - 4);
+  return name.ends_with("Pool1d") || name.ends_with("Pool2d") || name.ends_with("Pool3d");
+}
+
+}  // namespace
+
+std::int64_t Network::default_cut() const {
+  const auto all = children();
+  for (auto i = static_cast<std::int64_t>(all.size()) - 1; i >= 0; --i) {
+    for (const auto& layer : all[static_cast<std::size_t>(i)]->modules()) {
+      if (is_pool(*layer)) return i;
+    }
+  }
+  throw ValueError(
+      "value.cut",
+      "the network has no pooling layer by which to find the end of its body; give `cut`");
+}
+
+std::shared_ptr<nn::Module> Network::clone(const torch::optional<torch::Device>& device) const {
+  auto copy = std::make_shared<Network>();
+  copy->train(is_training());
+  std::size_t i = 0;
+  for (const auto& child : named_children()) {
+    const auto& stage = stages_[i++];
+    copy->add(child.key(), stage.layer.clone(device));
+    if (stage.after) copy->then(stage.after);
+  }
+  return copy;
+}
+
+}  // namespace fastcpp::models

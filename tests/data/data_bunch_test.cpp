@@ -1,0 +1,70 @@
+#include <torch/torch.h>
+
+#include "fastcpp/data/data_bunch.hpp"
+#include "support/catch.hpp"
+#include "support/support.hpp"
+
+using namespace fastcpp;
+using namespace fastcpp::test;
+
+namespace {
+
+std::shared_ptr<TensorDataset> tensors(std::int64_t n) {
+  return std::make_shared<TensorDataset>(torch::rand({n, 3, 4, 5}), torch::arange(n) % 3);
+}
+
+DataBunch bunch(std::int64_t train = 18, std::int64_t valid = 9, std::int64_t bs = 5) {
+  return DataBunch::create({tensors(train), tensors(valid), nullptr, nullptr}, "folder",
+                           {.bs = bs, .num_workers = 0, .device = torch::kCPU});
+}
+
+}  // namespace
+
+TEST_CASE("training drops the last batch, validation keeps it") {
+  const auto data = bunch();
+  CHECK(data.train_dl().size() == 3);
+  CHECK(data.valid_dl().size() == 2);
+  CHECK(data.fix_dl().size() == 4);
+  CHECK(data.dl(DatasetType::Single).size() == 9);
+  CHECK(data.c() == 3);
+  CHECK(caught([&] { data.test_dl(); }).code == "data.no_test");
+  CHECK(caught([] { DataBunch::create({}, "x"); }).code == "data.empty");
+}
+
+TEST_CASE("normalising moves mean and deviation, once") {
+  const auto data = bunch();
+  const auto before = data.valid_dl().first_batch().x.clone();
+  data.normalize_with(imagenet_stats);
+  const auto after = data.valid_dl().first_batch().x;
+  for (int c = 0; c < 3; ++c) {
+    const auto expected = (before.select(1, c) - imagenet_stats.mean[c]) / imagenet_stats.std[c];
+    CHECK(torch::allclose(after.select(1, c), expected, 1e-5, 1e-6));
+  }
+  CHECK(torch::allclose(data.denorm(after), before, 1e-5, 1e-6));
+  CHECK(torch::allclose(data.one_batch(DatasetType::Valid).x, before, 1e-5, 1e-6));
+  CHECK(torch::allclose(data.one_item(std::any(before[0])), after.slice(0, 0, 1), 1e-5, 1e-6));
+  const auto error = caught([&] { data.normalize_with(imagenet_stats); });
+  CHECK(error.code == "value.normalize_twice");
+  CHECK(error.message == "Can not call normalize twice");
+}
+
+TEST_CASE("measured statistics make a batch standard") {
+  const auto data = bunch(50, 9, 50);
+  data.normalize_with(std::nullopt);
+  const auto x = data.train_dl().first_batch().x.transpose(0, 1).flatten(1);
+  CHECK(x.mean().item<double>() == Approx(0).margin(1e-4));
+  CHECK(x.std(1).mean().item<double>() == Approx(1).margin(1e-4));
+  CHECK(caught([] { bunch().normalize_with(Stats{{0.f}, {0.f}}); }).code == "value.stats");
+}
+
+TEST_CASE("an item of an unknown kind is refused") {
+  CHECK(caught([] { bunch().one_item(std::any(std::string("cat.jpg"))); }).code == "value.item");
+}
+
+TEST_CASE("fastai's advice when there is no full batch") {
+  CapturedLog log;
+  bunch(3, 3, 64).sanity_check();
+  REQUIRE(log.warnings.size() == 1);
+  CHECK(log.warnings[0].find("only 3 items") != std::string::npos);
+  CHECK(log.warnings[0].find("no_check=True") != std::string::npos);
+}
