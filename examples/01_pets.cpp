@@ -22,7 +22,7 @@ namespace {
 Path pictures(const Cli& cli) {
   if (cli.path) return *cli.path;
   if (!cli.demo) return untar_data(urls::PETS) / "images";
-  draw_demo_pictures(cli.out / "demo_pictures");
+  demo::draw_demo_pictures(cli.out / "demo_pictures");
   return cli.out / "demo_pictures";
 }
 

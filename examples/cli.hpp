@@ -10,19 +10,19 @@
 
 struct Cli {
   bool demo = false;
-  std::optional<fastcpp::Path> path;
+  std::optional<fastcpp::Path> path = {};
   std::string arch = "resnet34";
   int size = 224;
   int bs = 64;
   int epochs = 4;
   int finetune_epochs = 2;
   int one_cycle = 0;
-  std::optional<fastcpp::Path> weights;
+  std::optional<fastcpp::Path> weights = {};
   bool pretrained = true;
   std::uint64_t seed = 2;
   int workers = 2;
   int threads = 1;
-  std::string device;
+  std::string device = {};
   fastcpp::Path out = "out";
 
   const fastcpp::models::Arch& model() const { return fastcpp::models::find(arch); }

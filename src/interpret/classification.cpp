@@ -139,7 +139,7 @@ Figure ClassificationInterpretation::plot_top_losses(std::int64_t k,
 }
 
 torch::Tensor grad_cam(const Learner& learn, const torch::Tensor& x, std::int64_t cls, int thresh) {
-  const auto* model = learn.model()->as<torch::nn::SequentialImpl>();
+  auto* model = learn.model()->as<torch::nn::SequentialImpl>();
   if (!model || model->size() != 2) {
     throw TrainError("train.no_body", "a heat map needs a model of body and head, as cnn_learner makes it");
   }

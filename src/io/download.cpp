@@ -128,7 +128,8 @@ class Download {
   // What an earlier call left behind is of use only if we know what it is a part of.
   void recall() {
     struct stat found {};
-    if (::fstat(lock_.fd(), &found) != 0 || found.st_size == 0 || !is_there(info_)) return restart();
+    if (::fstat(lock_.fd(), &found) != 0 || found.st_size == 0 || !is_there(info_))
+      return restart();
     const std::string text = read_file(info_);
     std::vector<std::string> lines;
     for (std::size_t at = 0, end; (end = text.find('\n', at)) != text.npos; at = end + 1) {

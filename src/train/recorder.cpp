@@ -143,7 +143,7 @@ Figure Recorder::plot(const RecorderPlotOptions& options) {
   const auto curve = trimmed(losses, options.skip_start, options.skip_end);
   Figure figure({.width = 6, .height = 4});
   auto axes = figure.add_axes();
-  axes.plot(rates, curve).xscale("log").xlabel("Learning Rate").ylabel("Loss").xtick_format("%.0e");
+  axes.plot(rates, curve).xscale("log").xlabel("Learning Rate").ylabel("Loss").xtick_format("{:.0e}");
   if (options.suggestion) {
     if (const auto found = suggest(options)) {
       axes.scatter({found->min_grad_lr}, {curve[found->index]}, {.color = colors::red, .size = 10});

@@ -156,9 +156,10 @@ void inspect_bmp(const Bytes& in, FileHeader& header) {
     compression = in.le32(30);
   }
   const auto line = (header.cols * bits + 31) / 32 * 4;
+  // Only plain rows have a length that can be computed; compressed ones state it.
   const bool plain = compression == 0 || compression == 3;
-  if (plain && pixels + line * header.rows > static_cast<std::int64_t>(in.size()))
-    header.fault = "it is cut off";
+  const std::int64_t length = plain ? line * header.rows : in.le32(34);
+  if (pixels + length > static_cast<std::int64_t>(in.size())) header.fault = "it is cut off";
 }
 
 void inspect_webp(const Bytes& in, FileHeader& header) {

@@ -50,7 +50,6 @@ const char* const kLongTitle =
     "staffordshire_bull_terrier/american_pit_bull_terrier / 10.32 / 0.01";
 
 Figure picture_grid(int side, double inches) {
-  const auto names = pet_names();
   Figure figure({.width = inches, .height = inches});
   figure.suptitle("Prediction/Actual/Loss/Probability", {.size = 14, .bold = true});
   for (Axes& axes : figure.subplots(side, side)) {
@@ -81,7 +80,7 @@ std::string without_spaces(std::string text) {
   return text;
 }
 
-// All texts of a font size between the two, in order, as one.
+// All texts as one, from the last to the first.
 std::string joined(const FigureLayout& layout) {
   std::string all;
   for (const auto& text : layout.texts) all = text.text + all;

@@ -120,7 +120,8 @@ TEST_CASE("odd pictures: no cut or damage crashes", "[shared]") {
       refused += !error.code.empty();
       if (!error.code.empty()) CHECK(error.code == "image.cannot_decode");
     }
-    CHECK(refused >= 20);
+    // An animation whose first frame is whole can be read.
+    CHECK(refused >= (file == "dispose_bgnd.gif" ? 1 : 20));
   }
 }
 

@@ -208,7 +208,8 @@ TEST_CASE("the concat pool puts maxima first") {
     REQUIRE(static_cast<std::size_t>(out.numel()) == want.size());
     for (std::size_t i = 0; i < want.size(); ++i) {
       // Maxima are exact; averages of a few float32 values may differ in the last bits.
-      CHECK(out[static_cast<std::int64_t>(i)].item<double>() == Approx(want[i]).epsilon(0).margin(1e-6));
+      CHECK(out[static_cast<std::int64_t>(i)].item<double>() ==
+            Approx(want[i]).epsilon(0).margin(1e-6));
     }
   }
   CHECK(AdaptiveConcatPool2d(3)(torch::rand({2, 5, 8, 8})).sizes() ==

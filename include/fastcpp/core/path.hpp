@@ -18,6 +18,7 @@ using Path = std::filesystem::path;
 FASTCPP_API std::vector<Path> ls(const Path& folder);
 
 /// Writes a file so that a reader sees the old content or the new, never a half: a temporary sibling, then a rename.
+/// Missing parent folders are made.
 /// \throws IoError `io.cannot_write`
 FASTCPP_API void write_file(const Path& file, std::string_view bytes);
 

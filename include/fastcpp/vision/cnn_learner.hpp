@@ -16,7 +16,7 @@ namespace fastcpp {
 
 /// Options of `cnn_learner`, in fastai's order; those from `opt_func` on belong to the learner.
 struct CnnLearnerOptions {
-  std::optional<Cut> cut = {};                           ///< where the body ends; absent: the architecture's place
+  Cut cut = {};                                          ///< where the body ends; default: the architecture's place
   bool pretrained = true;                                ///< ImageNet weights, and a frozen body
   std::vector<std::int64_t> lin_ftrs = {512};            ///< widths of the head's hidden layers
   std::vector<double> ps = {0.5};                        ///< dropout, see CreateHeadOptions

@@ -1,4 +1,5 @@
 // Networks whose features are one chain: SqueezeNet, VGG and AlexNet.
+#include <algorithm>
 #include <string_view>
 
 #include "vision/models/layers.hpp"

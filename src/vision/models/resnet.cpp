@@ -1,5 +1,5 @@
 #include <array>
-#include <map>
+#include <string>
 
 #include "vision/models/layers.hpp"
 
