@@ -55,11 +55,13 @@ int lesson(const Cli& cli) {
   report.most_confused(interp.most_confused(2));
 
   // Unfreezing, a learning rate, fine-tuning
-  learn.unfreeze();
-  learn.lr_find();
-  learn.recorder().plot({.suggestion = true}).save(cli.out / "lr_find.png");
-  learn.fit_one_cycle(cli.finetune_epochs, {.max_lr = slice(1e-6, 1e-4)});
-  report.stage("stage-2", learn.recorder());
+  if (cli.finetune_epochs > 0) {
+    learn.unfreeze();
+    learn.lr_find();
+    learn.recorder().plot({.suggestion = true}).save(cli.out / "lr_find.png");
+    learn.fit_one_cycle(cli.finetune_epochs, {.max_lr = slice(1e-6, 1e-4)});
+    report.stage("stage-2", learn.recorder());
+  }
   report.write();
   return 0;
 }

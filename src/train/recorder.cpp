@@ -45,6 +45,12 @@ std::vector<double> gradient(const std::vector<double>& y) {
   return slope;
 }
 
+// Position of the smallest value; as in NumPy the first value that is no number wins.
+std::size_t argmin(const std::vector<double>& values) {
+  const auto smaller = [](double a, double b) { return std::isnan(a) ? !std::isnan(b) : a < b; };
+  return static_cast<std::size_t>(std::min_element(values.begin(), values.end(), smaller) - values.begin());
+}
+
 }  // namespace
 
 Recorder::Recorder(std::vector<std::string> metric_names, bool add_time, bool silent)
@@ -125,12 +131,10 @@ std::optional<LrSuggestion> Recorder::suggest(const RecorderPlotOptions& options
                             "lower skip_start and skip_end", curve.size()));
     return std::nullopt;
   }
-  const auto slope = gradient(curve);
   LrSuggestion result;
-  result.index = static_cast<std::size_t>(std::min_element(slope.begin(), slope.end()) - slope.begin());
+  result.index = argmin(gradient(curve));
   result.min_grad_lr = rates[result.index];
-  const auto lowest = static_cast<std::size_t>(std::min_element(curve.begin(), curve.end()) - curve.begin());
-  result.min_loss_lr_10 = rates[lowest] / 10;
+  result.min_loss_lr_10 = rates[argmin(curve)] / 10;
   min_grad_lr = result.min_grad_lr;
   log_info(fmt::format("Min numerical gradient: {:.2E}", result.min_grad_lr));
   log_info(fmt::format("Min loss divided by 10: {:.2E}", result.min_loss_lr_10));

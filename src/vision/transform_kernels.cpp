@@ -8,37 +8,67 @@
 namespace fastcpp::detail {
 namespace {
 
-// Pixel coordinate, two neighbours and their weights along one axis. Comparisons are written so
-// that not-a-number ends inside the picture.
+// Limits by comparing bits as integers, which compilers turn into vector code where they do not for
+// floating point. Not-a-number ends at one of the limits.
+FASTCPP_BODY double at_most(double not_negative, double high) {
+  const auto bits = std::bit_cast<std::int64_t>(not_negative),
+             limit = std::bit_cast<std::int64_t>(high);
+  return std::bit_cast<double>(bits < limit ? bits : limit);
+}
+
+FASTCPP_BODY double between_0_and(double high, double v) {
+  const auto bits = std::bit_cast<std::int64_t>(v);
+  return at_most(std::bit_cast<double>(bits > 0 ? bits : std::int64_t{0}), high);
+}
+
+FASTCPP_BODY std::int32_t between(std::int32_t low, std::int32_t high, std::int32_t v) {
+  v = v > low ? v : low;
+  return v < high ? v : high;
+}
+
+// The order of integers for all floats; its own inverse.
+FASTCPP_BODY std::int32_t ordered(std::int32_t bits) {
+  return bits ^ (bits >> 31 & 0x7fffffff);
+}
+
+FASTCPP_BODY float between(float low, float high, float v) {
+  const auto bits =
+      between(ordered(std::bit_cast<std::int32_t>(low)), ordered(std::bit_cast<std::int32_t>(high)),
+              ordered(std::bit_cast<std::int32_t>(v)));
+  return std::bit_cast<float>(ordered(bits));
+}
+
+// Pixel coordinate, two neighbours and their weights along one axis.
 template <PaddingMode kMode>
 FASTCPP_BODY void locate_axis(const double* __restrict v, int count, int n,
                               std::int32_t* __restrict low, std::int32_t* __restrict high,
                               float* __restrict w_low, float* __restrict w_high) {
   const double span = n - 1, inverse = n > 1 ? 1.0 / span : 0.0;
+  constexpr double kFarAway = 1e9;
   for (int i = 0; i < count; ++i) {
     double r = v[i];
     if constexpr (kMode == PaddingMode::kZeros) {
-      r = r > -1 ? r : -1;
-      r = r < n ? r : n;
-      const double whole = std::floor(r), part = r - whole;
-      const double first = whole > 0 ? whole : 0, next = whole < span ? whole + 1 : span;
-      const bool in_low = whole >= 0 && whole <= span, in_high = whole < span;
-      low[i] = static_cast<std::int32_t>(first < span ? first : span);
-      high[i] = static_cast<std::int32_t>(next);
-      w_low[i] = static_cast<float>(in_low ? 1 - part : 0.0);
-      w_high[i] = static_cast<float>(in_high ? part : 0.0);
+      // From one pixel before the picture to one behind it.
+      r = between_0_and(n + 1, r + 1);
+      const auto whole = static_cast<std::int32_t>(r);
+      const auto part = static_cast<float>(r - whole);
+      const std::int32_t first = whole - 1;
+      w_low[i] = static_cast<float>((first >= 0) & (first < n)) * (1 - part);
+      w_high[i] = static_cast<float>(whole < n) * part;
+      low[i] = between(0, n - 1, first);
+      high[i] = between(0, n - 1, whole);
     } else {
       if constexpr (kMode == PaddingMode::kReflection) {
-        const double distance = std::abs(r), folds = std::floor(distance * inverse);
-        const double rest = distance - folds * span, odd = folds - 2 * std::floor(folds * 0.5);
-        r = rest + odd * (span - 2 * rest);
+        const double distance = at_most(std::abs(r), kFarAway);
+        const auto folds = static_cast<std::int32_t>(distance * inverse);
+        const double rest = distance - folds * span;
+        r = rest + (folds & 1) * (span - 2 * rest);
       }
-      r = r > 0 ? r : 0;
-      r = r < span ? r : span;
+      r = between_0_and(span, r);
       const auto whole = static_cast<std::int32_t>(r);
       const auto part = static_cast<float>(r - whole);
       low[i] = whole;
-      high[i] = whole + (whole < n - 1 ? 1 : 0);
+      high[i] = between(0, n - 1, whole + 1);
       w_low[i] = 1 - part;
       w_high[i] = part;
     }
@@ -116,9 +146,7 @@ FASTCPP_BODY void blend_plane_body(const float* __restrict plane, const Taps& ta
 FASTCPP_BODY void light_body(float* __restrict values, int count, float scale, float shift) {
   constexpr float kTwoOverLn2 = 2.885390081777927f;
   for (int i = 0; i < count; ++i) {
-    float x = values[i];
-    x = x > 1e-7f ? x : 1e-7f;
-    x = x < 1.0f - 1e-7f ? x : 1.0f - 1e-7f;
+    const float x = between(1e-7f, 1.0f - 1e-7f, values[i]);
     const float odds = x / (1.0f - x);
     const auto bits = std::bit_cast<std::int32_t>(odds);
     const std::int32_t exponent = (bits - 0x3f3504f3) >> 23;
@@ -126,9 +154,8 @@ FASTCPP_BODY void light_body(float* __restrict values, int count, float scale, f
     const float t = (mantissa - 1.0f) / (mantissa + 1.0f), t2 = t * t;
     const float series =
         1.0f + t2 * (1.0f / 3 + t2 * (1.0f / 5 + t2 * (1.0f / 7 + t2 * (1.0f / 9))));
-    float power = scale * (static_cast<float>(exponent) + kTwoOverLn2 * t * series) + shift;
-    power = power > -120.0f ? power : -120.0f;
-    power = power < 120.0f ? power : 120.0f;
+    const float logit = scale * (static_cast<float>(exponent) + kTwoOverLn2 * t * series) + shift;
+    const float power = between(-120.0f, 120.0f, logit);
     const auto whole = static_cast<std::int32_t>(power + 128.5f) - 128;
     const float u = (power - static_cast<float>(whole)) * 0.6931471805599453f;
     const float exp_u =

@@ -21,7 +21,7 @@ DataBunch bunch(std::int64_t train = 18, std::int64_t valid = 9, std::int64_t bs
 }  // namespace
 
 TEST_CASE("training drops the last batch, validation keeps it") {
-  const auto data = bunch();
+  auto data = bunch();
   CHECK(data.train_dl().size() == 3);
   CHECK(data.valid_dl().size() == 2);
   CHECK(data.fix_dl().size() == 4);
@@ -32,7 +32,7 @@ TEST_CASE("training drops the last batch, validation keeps it") {
 }
 
 TEST_CASE("normalising moves mean and deviation, once") {
-  const auto data = bunch();
+  auto data = bunch();
   const auto before = data.valid_dl().first_batch().x.clone();
   data.normalize_with(imagenet_stats);
   const auto after = data.valid_dl().first_batch().x;
@@ -49,7 +49,7 @@ TEST_CASE("normalising moves mean and deviation, once") {
 }
 
 TEST_CASE("measured statistics make a batch standard") {
-  const auto data = bunch(50, 9, 50);
+  auto data = bunch(50, 9, 50);
   data.normalize_with(std::nullopt);
   const auto x = data.train_dl().first_batch().x.transpose(0, 1).flatten(1);
   CHECK(x.mean().item<double>() == Approx(0).margin(1e-4));

@@ -24,10 +24,13 @@ fs::path golden_dir() {
 
 bool has_golden(const std::string& file) { return fs::exists(golden_dir() / file); }
 
-Json golden(const std::string& file) {
+const Json& golden(const std::string& file) {
+  static std::map<std::string, Json> cache;
+  const auto found = cache.find(file);
+  if (found != cache.end()) return found->second;
   std::ifstream in(golden_dir() / file);
   if (!in) throw std::runtime_error("no golden file " + (golden_dir() / file).string());
-  return Json::parse(in);
+  return cache.emplace(file, Json::parse(in)).first->second;
 }
 
 double number(const Json& value) {

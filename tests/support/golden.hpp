@@ -14,7 +14,8 @@ using Json = nlohmann::ordered_json;
 // FASTCPP_GOLDEN_DIR, else tests/golden of the project.
 std::filesystem::path golden_dir();
 bool has_golden(const std::string& file);
-Json golden(const std::string& file);
+// Parsed once; the reference stays valid.
+const Json& golden(const std::string& file);
 
 // A number, also one of the texts "nan", "inf", "-inf".
 double number(const Json& value);
