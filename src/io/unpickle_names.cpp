@@ -37,17 +37,19 @@ constexpr std::size_t kMaxRank = 64;
 
 // What to tell somebody whose file asks for a name that is not known.
 const char* advice(std::string_view module, std::string_view name) {
-  if (module.starts_with("fastai") || module.starts_with("pathlib")) {
-    return "this looks like a Python learner export, which cannot be loaded; save the weights with "
+  if (module.starts_with("fastai")) {
+    return "this is a Python learner export, which cannot be loaded; save the weights with "
            "learn.save";
   }
-  if (name.starts_with("_rebuild_")) {
+  if (module == "torch._utils") {
     return "sparse, quantised and other special tensors are not supported; save dense tensors";
   }
-  if (module.starts_with("torch.nn") || module.starts_with("torchvision") || module == "__main__") {
+  if (module.starts_with("torch.nn") || module.starts_with("torchvision") || name == "Module") {
     return "this is a whole pickled module; save model.state_dict() instead";
   }
-  return "only tensors and plain values can be loaded, and nothing is ever executed";
+  return "only tensors and plain values can be loaded, and nothing is ever executed. Of a pickled "
+         "model save "
+         "model.state_dict(); a learner export cannot be loaded, save its weights with learn.save";
 }
 
 // The part of a hostile or unreadable name that fits into a message.

@@ -176,7 +176,12 @@ class Painter {
     const auto last =
         static_cast<std::int32_t>((line_.rows - 1) * line_.step_row + 3 * line_.cols - 4);
     for (int k = 0; k < 4; ++k) {
-      for (int i = 0; i < count; ++i) pixels_[k][i] = load_rgb(base, taps_.at[k][i], last);
+      const auto* from = taps_.at[k];
+      if (taps_.furthest <= last) {
+        for (int i = 0; i < count; ++i) std::memcpy(&pixels_[k][i], base + from[i], 4);
+      } else {
+        for (int i = 0; i < count; ++i) pixels_[k][i] = load_rgb(base, from[i], last);
+      }
     }
     float* const out[] = {at(0, r, start), at(1, r, start), at(2, r, start)};
     kernels_.blend_rgb(pixels_, taps_, count, out);

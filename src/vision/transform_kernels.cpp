@@ -104,12 +104,16 @@ FASTCPP_BODY void locate_body(const Line& line, int count, Taps& taps) {
     locate_axis<PaddingMode::kZeros>(y, count, line.rows, y_low, y_high, taps.wy[0], taps.wy[1]);
   }
   const int row = line.step_row, col = line.step_col;
+  std::int32_t furthest = 0;
   for (int i = 0; i < count; ++i) {
     taps.at[0][i] = y_low[i] * row + x_low[i] * col;
     taps.at[1][i] = y_low[i] * row + x_high[i] * col;
     taps.at[2][i] = y_high[i] * row + x_low[i] * col;
-    taps.at[3][i] = y_high[i] * row + x_high[i] * col;
+    const std::int32_t corner = y_high[i] * row + x_high[i] * col;
+    taps.at[3][i] = corner;
+    furthest = corner > furthest ? corner : furthest;
   }
+  taps.furthest = furthest;
 }
 
 FASTCPP_BODY float channel(std::uint32_t pixel, int shift) {

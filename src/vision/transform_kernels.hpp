@@ -13,6 +13,7 @@ inline constexpr int kBlock = 256;
 // For each column of a block: where its four source pixels lie, and their weights.
 struct Taps {
   alignas(64) std::int32_t at[4][kBlock];  // (y0, x0), (y0, x1), (y1, x0), (y1, x1)
+  std::int32_t furthest;                   // largest of them
   alignas(64) float wx[2][kBlock], wy[2][kBlock];
 };
 

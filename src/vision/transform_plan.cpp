@@ -152,10 +152,11 @@ Size resize_target(const Plan& plan, Size picture) {
     const double by_cols = static_cast<double>(picture.cols) / plan.size.cols;
     const double ratio = plan.method == ResizeMethod::kCrop ? std::min(by_rows, by_cols)
                                                             : std::max(by_rows, by_cols);
+    constexpr double kLongestSide = 1e7;
     // nearbyint rounds halves to even, as the reference does.
     const auto side = [ratio](int length) {
       const double wanted = std::max(1.0, std::nearbyint(length / ratio));
-      if (wanted > 1e8)
+      if (wanted > kLongestSide)
         throw ImageError("image.too_large",
                          "the picture is too long and thin to be resized like this");
       return static_cast<int>(wanted);

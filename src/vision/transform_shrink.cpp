@@ -1,5 +1,7 @@
 #include <algorithm>
+#include <array>
 #include <cmath>
+#include <type_traits>
 
 #include "vision/transform_plan.hpp"
 
@@ -17,10 +19,14 @@ Window window(int i, int length, int n) {
 
 // Adds up the lines of each window first, then the columns. `Sum` holds the sums of T exactly or
 // well enough.
-template <typename T, typename Sum>
+template <typename T, typename Sum, std::size_t kStride>
 void shrink(const T* (*row_of)(const Source&, int plane, int y), const Source& source, int plane,
-            std::size_t values, std::size_t stride, double unit, Size to, float* const* out) {
+            std::size_t values, double unit, Size to, float* const* out) {
+  // A window may hold more pixels than 32 bits can add up.
+  using Wide = std::conditional_t<std::is_integral_v<Sum>, std::uint64_t, Sum>;
   std::vector<Sum> sums(values);
+  std::vector<Window> columns;
+  for (int c = 0; c < to.cols; ++c) columns.push_back(window(c, source.size.cols, to.cols));
   for (int r = 0; r < to.rows; ++r) {
     const auto lines = window(r, source.size.rows, to.rows);
     std::fill(sums.begin(), sums.end(), Sum{0});
@@ -28,16 +34,18 @@ void shrink(const T* (*row_of)(const Source&, int plane, int y), const Source& s
       const T* row = row_of(source, plane, y);
       for (std::size_t i = 0; i < values; ++i) sums[i] += static_cast<Sum>(row[i]);
     }
-    for (int c = 0; c < to.cols; ++c) {
-      const auto columns = window(c, source.size.cols, to.cols);
-      const double scale =
-          unit / (static_cast<double>(lines.end - lines.begin) * (columns.end - columns.begin));
-      for (std::size_t k = 0; k < stride; ++k) {
-        Sum sum{0};
-        for (int x = columns.begin; x < columns.end; ++x)
-          sum += sums[static_cast<std::size_t>(x) * stride + k];
-        out[k][static_cast<std::ptrdiff_t>(r) * to.cols + c] =
-            static_cast<float>(static_cast<double>(sum) * scale);
+    const double line_unit = unit / (lines.end - lines.begin);
+    for (std::size_t c = 0; c < columns.size(); ++c) {
+      const auto [begin, end] = columns[c];
+      const double scale = line_unit / (end - begin);
+      std::array<Wide, kStride> sum{};
+      const Sum* at = sums.data() + static_cast<std::size_t>(begin) * kStride;
+      for (int x = begin; x < end; ++x, at += kStride) {
+        for (std::size_t k = 0; k < kStride; ++k) sum[k] += at[k];
+      }
+      for (std::size_t k = 0; k < kStride; ++k) {
+        out[k][static_cast<std::size_t>(r) * columns.size() + c] =
+            static_cast<float>(static_cast<double>(sum[k]) * scale);
       }
     }
   }
@@ -74,11 +82,14 @@ Planes area_shrink(const Source& source, Size to) {
   const auto cols = static_cast<std::size_t>(source.size.cols);
   if (source.rgb8) {
     float* const planes[] = {out.plane(0), out.plane(1), out.plane(2)};
-    shrink<std::uint8_t, std::uint32_t>(byte_row, source, 0, 3 * cols, 3, 1.0 / 255, to, planes);
+    constexpr int kLinesOf32Bits = 1 << 24;
+    const auto by = source.size.rows < kLinesOf32Bits ? shrink<std::uint8_t, std::uint32_t, 3>
+                                                      : shrink<std::uint8_t, std::uint64_t, 3>;
+    by(byte_row, source, 0, 3 * cols, 1.0 / 255, to, planes);
   } else {
     for (int c = 0; c < source.channels; ++c) {
       float* const plane[] = {out.plane(c)};
-      shrink<float, double>(float_row, source, c, cols, 1, 1.0, to, plane);
+      shrink<float, double, 1>(float_row, source, c, cols, 1.0, to, plane);
     }
   }
   return out;

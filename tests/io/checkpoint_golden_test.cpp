@@ -27,7 +27,14 @@ namespace {
 const std::string kFolder = "checkpoints";
 
 Path file_of(const Json& entry) {
-  return std::filesystem::absolute(test::golden_dir() / kFolder / entry.at("file").get<std::string>());
+  return std::filesystem::absolute(test::golden_dir() / kFolder /
+                                   entry.at("file").get<std::string>());
+}
+
+// Both lists of the manifest; kept, because the tests walk over references into it.
+const Json& manifest(const char* list) {
+  static const Json content = test::golden(kFolder + "/checkpoints.json");
+  return content.at(list);
 }
 
 std::string key_text(const Value& key) {
@@ -36,19 +43,24 @@ std::string key_text(const Value& key) {
 
 // All tensors below a value, named by their path.
 void flatten(const Value& value, const std::string& path, StateDict& into) {
-  const auto below = [&](const std::string& name) { return path.empty() ? name : path + "/" + name; };
+  const auto below = [&](const std::string& name) {
+    return path.empty() ? name : path + "/" + name;
+  };
   if (value.is_tensor()) {
     into.insert(path, value.as_tensor());
   } else if (value.is_dict()) {
     for (const auto& [key, item] : value.entries()) flatten(item, below(key_text(key)), into);
   } else if (value.is_list() || value.is_tuple()) {
-    for (std::size_t i = 0; i < value.size(); ++i) flatten(value.items()[i], below(std::to_string(i)), into);
+    for (std::size_t i = 0; i < value.size(); ++i)
+      flatten(value.items()[i], below(std::to_string(i)), into);
   }
 }
 
 // The manifest's `tree` for a value.
 Json tree_of(const Value& value, const std::string& path) {
-  const auto below = [&](const std::string& name) { return path.empty() ? name : path + "/" + name; };
+  const auto below = [&](const std::string& name) {
+    return path.empty() ? name : path + "/" + name;
+  };
   using Kind = Value::Kind;
   switch (value.kind()) {
     case Kind::kNone:
@@ -93,9 +105,10 @@ std::string raw_values(const Json& where, std::size_t bytes) {
 
 const char* name_of(torch::ScalarType type) {
   static const std::map<torch::ScalarType, const char*> kNames = {
-      {torch::kFloat64, "float64"}, {torch::kFloat32, "float32"}, {torch::kFloat16, "float16"},
-      {torch::kBFloat16, "bfloat16"}, {torch::kInt64, "int64"}, {torch::kInt32, "int32"},
-      {torch::kInt16, "int16"}, {torch::kInt8, "int8"}, {torch::kUInt8, "uint8"}, {torch::kBool, "bool"}};
+      {torch::kFloat64, "float64"},   {torch::kFloat32, "float32"}, {torch::kFloat16, "float16"},
+      {torch::kBFloat16, "bfloat16"}, {torch::kInt64, "int64"},     {torch::kInt32, "int32"},
+      {torch::kInt16, "int16"},       {torch::kInt8, "int8"},       {torch::kUInt8, "uint8"},
+      {torch::kBool, "bool"}};
   const auto found = kNames.find(type);
   return found == kNames.end() ? "other" : found->second;
 }
@@ -103,13 +116,18 @@ const char* name_of(torch::ScalarType type) {
 // Bit for bit; only a NaN of 16 bits may change its payload when the comparison widens it.
 bool same_values(const torch::Tensor& tensor, const Json& where) {
   static const std::map<std::string, torch::ScalarType> kStored = {{"float32", torch::kFloat32},
-      {"float64", torch::kFloat64}, {"int64", torch::kInt64}, {"uint8", torch::kUInt8}};
-  const auto wide = tensor.detach().to(kStored.at(where.at("dtype").get<std::string>())).contiguous();
+                                                                   {"float64", torch::kFloat64},
+                                                                   {"int64", torch::kInt64},
+                                                                   {"uint8", torch::kUInt8}};
+  const auto wide =
+      tensor.detach().to(kStored.at(where.at("dtype").get<std::string>())).contiguous();
   const std::string expected = raw_values(where, wide.nbytes());
   if (expected.size() != wide.nbytes()) return false;
-  if (wide.nbytes() == 0 || std::memcmp(expected.data(), wide.data_ptr(), wide.nbytes()) == 0) return true;
+  if (wide.nbytes() == 0 || std::memcmp(expected.data(), wide.data_ptr(), wide.nbytes()) == 0)
+    return true;
   if (tensor.element_size() != 2 || !tensor.is_floating_point()) return false;
-  const auto stored = torch::from_blob(const_cast<char*>(expected.data()), wide.sizes(), wide.scalar_type());
+  const auto stored =
+      torch::from_blob(const_cast<char*>(expected.data()), wide.sizes(), wide.scalar_type());
   return torch::allclose(stored, wide, 0, 0, /*equal_nan=*/true);
 }
 
@@ -131,7 +149,8 @@ void check_tensors(const StateDict& found, const Json& expected) {
     if (entry.contains("storage")) {
       const void* storage = tensor.storage().data();
       const auto number = entry.at("storage").get<std::int64_t>();
-      for (const auto& [other, address] : storages) CHECK((other == number) == (address == storage));
+      for (const auto& [other, address] : storages)
+        CHECK((other == number) == (address == storage));
       storages.emplace(number, storage);
     }
   }
@@ -184,7 +203,8 @@ Outcome load_watched(const Path& file) {
     as_weights = outcome_of([&] { load_weights(file); });
     as_value = outcome_of([&] { load_checkpoint(file).to_string(); });
   });
-  const double seconds = std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
+  const double seconds =
+      std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
   // The limits of the golden README; two loads fit into them.
   CHECK(seconds < 2);
   CHECK(peak_memory() - before < 4 * size + (64 << 20));
@@ -196,7 +216,9 @@ Outcome load_watched(const Path& file) {
 // A working directory of its own, where nothing may appear.
 class EmptyDirectory {
  public:
-  EmptyDirectory() : former_(std::filesystem::current_path()) { std::filesystem::current_path(dir_.path()); }
+  EmptyDirectory() : former_(std::filesystem::current_path()) {
+    std::filesystem::current_path(dir_.path());
+  }
   ~EmptyDirectory() { std::filesystem::current_path(former_); }
 
  private:
@@ -213,7 +235,8 @@ void check_expectation(const Json& entry) {
   if (expect == "error") {
     CHECK_FALSE(outcome.loaded);
     CHECK_FALSE(outcome.code.empty());
-    CHECK(outcome.message.find(Path(entry.at("file").get<std::string>()).filename().string()) != std::string::npos);
+    CHECK(outcome.message.find(Path(entry.at("file").get<std::string>()).filename().string()) !=
+          std::string::npos);
   } else if (expect == "ok") {
     CHECK(outcome.loaded);
   }
@@ -223,7 +246,7 @@ void check_expectation(const Json& entry) {
 
 TEST_CASE("golden checkpoints load bit for bit") {
   int loaded = 0;
-  for (const auto& entry : test::golden(kFolder + "/checkpoints.json").at("files")) {
+  for (const auto& entry : manifest("files")) {
     if (entry.at("expect") == "error" || entry.at("format") == "safetensors") continue;
     INFO(entry.at("file"));
     Value root;
@@ -239,7 +262,8 @@ TEST_CASE("golden checkpoints load bit for bit") {
     if (entry.contains("tree")) CHECK(tree_of(root, "") == entry.at("tree"));
     for (const auto& tensor : entry.at("tensors")) {
       if (!tensor.contains("requires_grad")) continue;
-      CHECK(tensors.at(tensor.at("name").get<std::string>()).requires_grad() == tensor.at("requires_grad").get<bool>());
+      CHECK(tensors.at(tensor.at("name").get<std::string>()).requires_grad() ==
+            tensor.at("requires_grad").get<bool>());
     }
     ++loaded;
   }
@@ -247,10 +271,11 @@ TEST_CASE("golden checkpoints load bit for bit") {
 }
 
 TEST_CASE("load_weights takes state dicts, the model of learn.save, and safetensors") {
-  for (const auto& entry : test::golden(kFolder + "/checkpoints.json").at("files")) {
+  for (const auto& entry : manifest("files")) {
     if (entry.at("expect") == "error") continue;
     const bool learner = entry.value("layout", "") == "learner";
-    if (entry.contains("tree") && !learner) continue;  // plain values beside tensors: see load_checkpoint
+    if (entry.contains("tree") && !learner)
+      continue;  // plain values beside tensors: see load_checkpoint
     INFO(entry.at("file"));
     const StateDict weights = load_weights(file_of(entry));
     Json expected = Json::array();
@@ -267,14 +292,14 @@ TEST_CASE("load_weights takes state dicts, the model of learn.save, and safetens
 
 TEST_CASE("files that hold no weights are refused") {
   EmptyDirectory here;
-  for (const auto& entry : test::golden(kFolder + "/checkpoints.json").at("files")) {
+  for (const auto& entry : manifest("files")) {
     if (entry.at("expect") == "error") check_expectation(entry);
   }
 }
 
 TEST_CASE("hostile files never run code, crash, hang or take memory") {
   EmptyDirectory here;
-  for (const auto& entry : test::golden(kFolder + "/checkpoints.json").at("hostile")) check_expectation(entry);
+  for (const auto& entry : manifest("hostile")) check_expectation(entry);
 }
 
 TEST_CASE("a refusal says what the file is and what to do") {
@@ -297,7 +322,8 @@ TEST_CASE("a refusal says what the file is and what to do") {
   CHECK(says(refusal("sparse_zip.pth"), "sparse"));
   CHECK(refusal("bare_tensor_zip.pth").code == "pickle.not_a_state_dict");
   CHECK(refusal("no_such_file.pth").code == "io.cannot_read");
-  CHECK(test::caught([] { load_weights(std::filesystem::temp_directory_path()); }).code == "io.cannot_read");
+  CHECK(test::caught([] { load_weights(std::filesystem::temp_directory_path()); }).code ==
+        "io.cannot_read");
 }
 
 TEST_CASE("a format error carries the byte offset") {
@@ -310,10 +336,12 @@ TEST_CASE("a format error carries the byte offset") {
     return -2;
   };
   const auto where = [](const std::string& name, const std::string& text) {
-    return static_cast<std::int64_t>(read_file(test::golden_dir() / kFolder / "hostile" / name).find(text));
+    return static_cast<std::int64_t>(
+        read_file(test::golden_dir() / kFolder / "hostile" / name).find(text));
   };
   CHECK(offset_of("reduce_os_system_zip.pth") == where("reduce_os_system_zip.pth", "cos\nsystem"));
-  CHECK(offset_of("reduce_os_system_legacy.pth") == where("reduce_os_system_legacy.pth", "cos\nsystem"));
+  CHECK(offset_of("reduce_os_system_legacy.pth") ==
+        where("reduce_os_system_legacy.pth", "cos\nsystem"));
 }
 
 TEST_CASE("damaged checkpoints raise nothing but Error") {
@@ -322,15 +350,17 @@ TEST_CASE("damaged checkpoints raise nothing but Error") {
   test::TempDir dir;
   const Path victim = dir / "victim.pth";
   int tried = 0, refused = 0;
-  for (const char* name : {"good/dtypes_zip.pth", "good/dtypes_legacy.pth", "good/views_legacy.pth",
-                           "good/learn_save_frozen_zip.pth", "good/learn_save_one_cycle_legacy.pth",
-                           "good/python2_rebuild_v1_legacy.pth", "good/protocol4_zip.pth", "good/deflated_zip.pth",
-                           "good/python_values_legacy.pth", "safetensors/dtypes.safetensors"}) {
+  for (const char* name :
+       {"good/dtypes_zip.pth", "good/dtypes_legacy.pth", "good/views_legacy.pth",
+        "good/learn_save_frozen_zip.pth", "good/learn_save_one_cycle_legacy.pth",
+        "good/python2_rebuild_v1_legacy.pth", "good/protocol4_zip.pth", "good/deflated_zip.pth",
+        "good/python_values_legacy.pth", "safetensors/dtypes.safetensors"}) {
     const std::string good = read_file(folder / name);
     for (std::size_t k = 0; k < 400; ++k) {
       std::string bad = good;
       const auto key = fmt::format("fuzz {}", name);
-      const auto place = static_cast<std::size_t>(test::ints(key, static_cast<std::int64_t>(good.size()), 2 * k));
+      const auto place =
+          static_cast<std::size_t>(test::ints(key, static_cast<std::int64_t>(good.size()), 2 * k));
       if (k % 8 == 0) {
         bad.resize(place);
       } else {

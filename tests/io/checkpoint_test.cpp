@@ -23,14 +23,17 @@ Value learner_layout() {
   model.insert("0.weight", torch::arange(12, torch::kFloat32).reshape({4, 3}));
   model.insert("1.num_batches_tracked", torch::tensor(std::int64_t{7}));
   Value state = Value::dict();
-  state.set(0, Value::dict({{"step", 3}, {"exp_avg", torch::full({4, 3}, 0.5)}, {"exp_avg_sq", torch::ones({4, 3})}}));
+  state.set(0, Value::dict({{"step", 3},
+                            {"exp_avg", torch::full({4, 3}, 0.5)},
+                            {"exp_avg_sq", torch::ones({4, 3})}}));
   const Value group = Value::dict({{"lr", 1e-3},
                                    {"betas", Value::tuple({0.9, 0.99})},
                                    {"amsgrad", false},
                                    {"foreach", nullptr},
                                    {"params", Value::list({0})}});
-  return Value::dict({{"model", to_value(model)},
-                      {"opt", Value::dict({{"state", state}, {"param_groups", Value::list({group})}})}});
+  return Value::dict(
+      {{"model", to_value(model)},
+       {"opt", Value::dict({{"state", state}, {"param_groups", Value::list({group})}})}});
 }
 
 }  // namespace
@@ -58,16 +61,27 @@ TEST_CASE("save_checkpoint and load_checkpoint keep the learner layout") {
 
 TEST_CASE("every kind of value survives the file") {
   test::TempDir dir;
-  const Value root = Value::dict({
-      {"none", nullptr}, {"yes", true}, {"no", false}, {"small", 5}, {"byte", 255}, {"negative", -1},
-      {"medium", 70000}, {"large", std::int64_t{1} << 40},
-      {"lowest", std::numeric_limits<std::int64_t>::min()},
-      {"huge", Value::big_int("1180591620717411303424")},
-      {"less", Value::big_int("-1180591620717411303424")},
-      {"pi", 3.141592653589793}, {"inf", std::numeric_limits<double>::infinity()},
-      {"text", "caf\xc3\xa9"}, {"", "empty"}, {"bytes", Value::bytes(std::string("\0\xff", 2))},
-      {"list", Value::list({1, Value::list(), "x"})}, {"tuple", Value::tuple({Value::tuple(), 2})},
-      {"slice", Value::slice(nullptr, 3e-3)}, {3, "int key"}, {2.5, "float key"}});
+  const Value root = Value::dict({{"none", nullptr},
+                                  {"yes", true},
+                                  {"no", false},
+                                  {"small", 5},
+                                  {"byte", 255},
+                                  {"negative", -1},
+                                  {"medium", 70000},
+                                  {"large", std::int64_t{1} << 40},
+                                  {"lowest", std::numeric_limits<std::int64_t>::min()},
+                                  {"huge", Value::big_int("1180591620717411303424")},
+                                  {"less", Value::big_int("-1180591620717411303424")},
+                                  {"pi", 3.141592653589793},
+                                  {"inf", std::numeric_limits<double>::infinity()},
+                                  {"text", "caf\xc3\xa9"},
+                                  {"", "empty"},
+                                  {"bytes", Value::bytes(std::string("\0\xff", 2))},
+                                  {"list", Value::list({1, Value::list(), "x"})},
+                                  {"tuple", Value::tuple({Value::tuple(), 2})},
+                                  {"slice", Value::slice(nullptr, 3e-3)},
+                                  {3, "int key"},
+                                  {2.5, "float key"}});
   save_checkpoint(dir / "values.pth", root);
   const Value back = load_checkpoint(dir / "values.pth");
   CHECK(back.to_string(5000) == root.to_string(5000));
@@ -80,8 +94,9 @@ TEST_CASE("every element type survives the file") {
   test::TempDir dir;
   StateDict weights;
   const auto base = torch::tensor({-2.0, -0.0, 0.5, 1.0, 100.0});
-  for (auto dtype : {torch::kFloat64, torch::kFloat32, torch::kFloat16, torch::kBFloat16, torch::kInt64, torch::kInt32,
-                     torch::kInt16, torch::kInt8, torch::kBool, torch::kComplexFloat, torch::kComplexDouble}) {
+  for (auto dtype : {torch::kFloat64, torch::kFloat32, torch::kFloat16, torch::kBFloat16,
+                     torch::kInt64, torch::kInt32, torch::kInt16, torch::kInt8, torch::kBool,
+                     torch::kComplexFloat, torch::kComplexDouble}) {
     weights.insert(torch::toString(dtype), base.to(dtype));
   }
   weights.insert("byte", base.abs().to(torch::kUInt8));
@@ -139,16 +154,21 @@ TEST_CASE("what cannot be saved is refused and leaves the old file") {
   save_checkpoint(dir / "w.pth", Value::dict({{"a", 1}}));
   const std::string before = read_file(dir / "w.pth");
   const auto sparse = torch::ones({2, 2}).to_sparse();
-  CHECK(test::caught([&] { save_checkpoint(dir / "w.pth", Value::dict({{"s", sparse}})); }).code == "value.dtype");
+  CHECK(test::caught([&] {
+          save_checkpoint(dir / "w.pth", Value::dict({{"s", sparse}}));
+        }).code == "value.dtype");
   CHECK(read_file(dir / "w.pth") == before);
   CHECK(ls(dir.path()).size() == 1);
   write_file(dir / "file", "x");
-  CHECK(test::caught([&] { save_checkpoint(dir / "file" / "w.pth", Value()); }).code == "io.cannot_create");
+  CHECK(test::caught([&] { save_checkpoint(dir / "file" / "w.pth", Value()); }).code ==
+        "io.cannot_create");
 }
 
 TEST_CASE("to_state_dict wants names and tensors") {
   CHECK(to_state_dict(Value::dict()).empty());
-  const auto code = [](const Value& value) { return test::caught([&] { to_state_dict(value); }).code; };
+  const auto code = [](const Value& value) {
+    return test::caught([&] { to_state_dict(value); }).code;
+  };
   CHECK(code(Value::list()) == "pickle.not_a_state_dict");
   CHECK(code(Value::dict({{"epoch", 3}})) == "pickle.not_a_state_dict");
   CHECK(code(Value::dict({{0, torch::ones({1})}})) == "pickle.not_a_state_dict");

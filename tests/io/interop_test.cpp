@@ -18,12 +18,15 @@ std::string python() {
   return given ? given : "/usr/bin/python3";
 }
 
-bool python_has_torch() { return std::system((python() + " -c 'import torch' >/dev/null 2>&1").c_str()) == 0; }
+bool python_has_torch() {
+  return std::system((python() + " -c 'import torch' >/dev/null 2>&1").c_str()) == 0;
+}
 
 // Runs a script in the folder; its output is shown when it fails.
 bool run(const test::TempDir& dir, const std::string& script) {
   write_file(dir / "script.py", script);
-  const auto command = fmt::format("cd '{}' && {} script.py > log.txt 2>&1", dir.path().string(), python());
+  const auto command =
+      fmt::format("cd '{}' && {} script.py > log.txt 2>&1", dir.path().string(), python());
   const bool good = std::system(command.c_str()) == 0;
   if (!good) WARN(read_file(dir / "log.txt"));
   return good;
@@ -38,24 +41,34 @@ TEST_CASE("torch.load reads what save_checkpoint wrote") {
   model.insert("0.weight", torch::arange(12, torch::kFloat32).reshape({4, 3}) / 7);
   model.insert("0.view", model.at("0.weight").t());
   model.insert("1.num_batches_tracked", torch::tensor(std::int64_t{7}));
-  for (auto dtype : {torch::kFloat64, torch::kFloat16, torch::kBFloat16, torch::kInt64, torch::kInt32, torch::kInt16,
-                     torch::kInt8, torch::kUInt8, torch::kBool}) {
-    model.insert(std::string("t.") + torch::toString(dtype), torch::arange(5, torch::kFloat32).to(dtype));
+  for (auto dtype : {torch::kFloat64, torch::kFloat16, torch::kBFloat16, torch::kInt64,
+                     torch::kInt32, torch::kInt16, torch::kInt8, torch::kUInt8, torch::kBool}) {
+    model.insert(std::string("t.") + torch::toString(dtype),
+                 torch::arange(5, torch::kFloat32).to(dtype));
   }
   model.insert("empty", torch::empty({0, 2}));
   save_checkpoint(dir / "weights.pth", to_value(model));
   Value state = Value::dict();
-  state.set(0, Value::dict({{"step", 3}, {"exp_avg", torch::full({4, 3}, 0.5)}, {"exp_avg_sq", torch::ones({4, 3})}}));
-  const Value group = Value::dict({{"lr", 1e-3}, {"betas", Value::tuple({0.9, 0.99})}, {"weight_decay", 0},
-                                   {"amsgrad", false}, {"foreach", nullptr}, {"params", Value::list({0, 1})}});
-  save_checkpoint(dir / "learner.pth",
-                  Value::dict({{"model", to_value(model)},
-                               {"opt", Value::dict({{"state", state}, {"param_groups", Value::list({group})}})}}));
-  save_checkpoint(dir / "values.pth", Value::dict({{"slice", Value::slice(nullptr, 0.003)},
-                                                   {"bytes", Value::bytes("ab")},
-                                                   {"huge", Value::big_int("1180591620717411303424")},
-                                                   {"large", std::int64_t{1} << 40},
-                                                   {"negative", -5}}));
+  state.set(0, Value::dict({{"step", 3},
+                            {"exp_avg", torch::full({4, 3}, 0.5)},
+                            {"exp_avg_sq", torch::ones({4, 3})}}));
+  const Value group = Value::dict({{"lr", 1e-3},
+                                   {"betas", Value::tuple({0.9, 0.99})},
+                                   {"weight_decay", 0},
+                                   {"amsgrad", false},
+                                   {"foreach", nullptr},
+                                   {"params", Value::list({0, 1})}});
+  save_checkpoint(
+      dir / "learner.pth",
+      Value::dict(
+          {{"model", to_value(model)},
+           {"opt", Value::dict({{"state", state}, {"param_groups", Value::list({group})}})}}));
+  save_checkpoint(dir / "values.pth",
+                  Value::dict({{"slice", Value::slice(nullptr, 0.003)},
+                               {"bytes", Value::bytes("ab")},
+                               {"huge", Value::big_int("1180591620717411303424")},
+                               {"large", std::int64_t{1} << 40},
+                               {"negative", -5}}));
   CHECK(run(dir, R"(
 import collections, inspect, torch
 def check(model):
@@ -111,5 +124,6 @@ torch.save({'model': net, 'x': 1}, 'module.pth')
       CHECK(parameter.flatten().equal(torch::arange(parameter.numel(), torch::kFloat32) / i++));
     }
   }
-  CHECK(test::caught([&] { load_checkpoint(dir / "module.pth"); }).code == "pickle.unsupported_global");
+  CHECK(test::caught([&] { load_checkpoint(dir / "module.pth"); }).code ==
+        "pickle.unsupported_global");
 }

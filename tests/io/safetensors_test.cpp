@@ -23,7 +23,8 @@ StateDict some_weights() {
   weights.insert("double", torch::tensor({0.1}, torch::kFloat64));
   weights.insert("scalar", torch::tensor(std::int64_t{42}));
   weights.insert("empty", torch::empty({0, 2}));
-  weights.insert("name with \"quotes\" and caf\xc3\xa9", torch::arange(6, torch::kInt16).reshape({2, 3}).t());
+  weights.insert("name with \"quotes\" and caf\xc3\xa9",
+                 torch::arange(6, torch::kInt16).reshape({2, 3}).t());
   return weights;
 }
 
@@ -48,7 +49,8 @@ TEST_CASE("safetensors written is read again, in order") {
     CHECK(it->second.equal(tensor));
     ++it;
   }
-  CHECK(safetensors_metadata(dir / "w.safetensors") == std::map<std::string, std::string>{{"format", "pt"}});
+  CHECK(safetensors_metadata(dir / "w.safetensors") ==
+        std::map<std::string, std::string>{{"format", "pt"}});
   CHECK(load_weights(dir / "w.safetensors").size() == weights.size());
 }
 
@@ -91,12 +93,17 @@ TEST_CASE("damaged safetensors are named with code and offset") {
   CHECK(code(container(good, "xyz")) == "safetensors.bad_offsets");
   CHECK(code("1234") == "safetensors.truncated");
   CHECK(code(container("{\"a\":", "")) == "safetensors.bad_header");
-  CHECK(code(container(R"({"a":{"dtype":"U9","shape":[2],"data_offsets":[0,2]}})", "xy")) == "safetensors.bad_header");
-  CHECK(code(container(R"({"a":{"shape":[2],"data_offsets":[0,2]}})", "xy")) == "safetensors.bad_header");
-  CHECK(code(container(R"({"a":{"dtype":"U8","data_offsets":[0,2]}})", "xy")) == "safetensors.bad_header");
-  CHECK(code(container(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2,3]}})", "xy")) == "safetensors.bad_header");
+  CHECK(code(container(R"({"a":{"dtype":"U9","shape":[2],"data_offsets":[0,2]}})", "xy")) ==
+        "safetensors.bad_header");
+  CHECK(code(container(R"({"a":{"shape":[2],"data_offsets":[0,2]}})", "xy")) ==
+        "safetensors.bad_header");
+  CHECK(code(container(R"({"a":{"dtype":"U8","data_offsets":[0,2]}})", "xy")) ==
+        "safetensors.bad_header");
+  CHECK(code(container(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2,3]}})", "xy")) ==
+        "safetensors.bad_header");
   CHECK(code(container(R"({"__metadata__":{"a":1}})", "")) == "safetensors.bad_header");
-  CHECK(code(container(R"({"a":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,2]}})", "xy")) ==
-        "safetensors.bad_shape");
+  CHECK(code(container(
+            R"({"a":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,2]}})",
+            "xy")) == "safetensors.bad_shape");
   CHECK(code(container("{}", "")).empty());
 }

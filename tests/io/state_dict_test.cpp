@@ -30,7 +30,9 @@ StateDict without(const StateDict& weights, const std::string& name) {
   return result;
 }
 
-bool contains(const std::string& text, const std::string& part) { return text.find(part) != std::string::npos; }
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
 
 }  // namespace
 
@@ -53,7 +55,8 @@ TEST_CASE("StateDict keeps the order of insertion") {
 TEST_CASE("state_dict lists parameters, buffers and children as PyTorch does") {
   auto net = small_net();
   const StateDict weights = state_dict(*net);
-  CHECK(names(weights) == std::vector<std::string>{"0.weight", "1.weight", "1.bias", "1.running_mean", "1.running_var",
+  CHECK(names(weights) == std::vector<std::string>{"0.weight", "1.weight", "1.bias",
+                                                   "1.running_mean", "1.running_var",
                                                    "1.num_batches_tracked", "2.weight", "2.bias"});
   CHECK_FALSE(weights.at("0.weight").requires_grad());
   weights.at("2.bias").fill_(5);
@@ -73,7 +76,8 @@ TEST_CASE("load_state_dict copies values and converts types") {
     INFO(name);
     CHECK(tensor.scalar_type() == expected.at(name).scalar_type());
     // float32 -> float64 -> float32 is exact.
-    CHECK((name.ends_with("tracked") ? tensor.equal(expected.at(name) + 4) : tensor.equal(expected.at(name))));
+    CHECK((name.ends_with("tracked") ? tensor.equal(expected.at(name) + 4)
+                                     : tensor.equal(expected.at(name))));
   }
   CHECK(to->named_parameters()["0.weight"].requires_grad());
   weights.at("0.weight").zero_();
@@ -83,7 +87,8 @@ TEST_CASE("load_state_dict copies values and converts types") {
 TEST_CASE("a mismatch lists everything and loads nothing") {
   auto net = small_net();
   StateDict weights;
-  for (const auto& [name, tensor] : state_dict(*net)) weights.insert(name, torch::full_like(tensor, 9));
+  for (const auto& [name, tensor] : state_dict(*net))
+    weights.insert(name, torch::full_like(tensor, 9));
   weights = without(weights, "2.bias");
   weights.insert("0.weight", torch::zeros({4, 3, 5, 5}));
   for (int i = 0; i < 20; ++i) weights.insert("extra." + std::to_string(i), torch::zeros({1}));

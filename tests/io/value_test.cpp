@@ -1,5 +1,7 @@
 #include "fastcpp/io/value.hpp"
 
+#include <fmt/format.h>
+
 #include "fastcpp/core/error.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
@@ -44,7 +46,7 @@ TEST_CASE("a dict keeps the first place and the last value of a key") {
   CHECK(test::caught([&] { dict.at("missing"); }).code == "value.missing_key");
   CHECK(test::caught([&] { dict.set(Value::list(), 1); }).code == "value.key");
   // Beyond a few entries an index answers.
-  for (int i = 0; i < 1000; ++i) dict.set("k" + std::to_string(i % 500), i);
+  for (int i = 0; i < 1000; ++i) dict.set(fmt::format("k{}", i % 500), i);
   CHECK(dict.size() == 503);
   CHECK(dict.at("k499").as_int() == 999);
   CHECK(dict.at("a").as_int() == 3);
@@ -79,8 +81,9 @@ TEST_CASE("to_string speaks Python and stays short") {
                                    {"b", Value::list({1.0, 2.5, nullptr, true})},
                                    {"t", torch::ones({2, 3})},
                                    {"s", Value::slice(nullptr, 3)}});
-  CHECK(value.to_string() ==
-        "{'a': (1,), 'b': [1.0, 2.5, None, True], 't': <float32 [2, 3]>, 's': slice(None, 3, None)}");
+  CHECK(
+      value.to_string() ==
+      "{'a': (1,), 'b': [1.0, 2.5, None, True], 't': <float32 [2, 3]>, 's': slice(None, 3, None)}");
   CHECK(value.to_string(10) == "{'a': (1,)...");
   CHECK(Value("caf\xc3\xa9").to_string(5) == "'caf...");
   Value doubled = Value::list({1});

@@ -56,14 +56,18 @@ ImageSize size_of(const Json& json) {
   return json.get<int>();
 }
 
+bool given(const Json& item, const char* name) {
+  return item.contains(name) && !item[name].is_null();
+}
+
 ApplyTfmsOptions options_of(const Json& item) {
   ApplyTfmsOptions options;
-  if (item.contains("size")) options.size = size_of(item["size"]);
-  if (item.contains("mult")) options.mult = item["mult"].get<int>();
-  if (item.contains("padding_mode"))
+  if (given(item, "size")) options.size = size_of(item["size"]);
+  if (given(item, "mult")) options.mult = item["mult"].get<int>();
+  if (given(item, "padding_mode"))
     options.padding_mode = padding_mode_from(item["padding_mode"].get<std::string>());
-  if (item.contains("mode") && item["mode"] == "nearest") options.mode = SampleMode::kNearest;
-  if (item.contains("resize_method")) {
+  if (given(item, "mode") && item["mode"] == "nearest") options.mode = SampleMode::kNearest;
+  if (given(item, "resize_method")) {
     const auto name = item["resize_method"].get<std::string>();
     options.resize_method = name == "CROP"     ? ResizeMethod::kCrop
                             : name == "PAD"    ? ResizeMethod::kPad
@@ -74,11 +78,11 @@ ApplyTfmsOptions options_of(const Json& item) {
 }
 
 // Puts the numbers of the file in the place of draws that depend on the picture.
-void replace_draws(detail::Step& step, const Json& args) {
+void replace_draws(detail::Step& step, const Json& args, std::size_t area) {
   if (args.contains("noise_key")) {
     const auto key = args["noise_key"].get<std::string>();
-    constexpr std::size_t kEnough = 2 * 128 * 128;
-    for (std::size_t i = 0; i < kEnough; ++i) step.noise.push_back(static_cast<float>(u01(key, i)));
+    for (std::size_t i = 0; i < 2 * area; ++i)
+      step.noise.push_back(static_cast<float>(u01(key, i)));
   }
   if (args.contains("uniform")) step.v[1] = args["uniform"].get<double>();
   if (!args.contains("centres")) return;
@@ -87,22 +91,25 @@ void replace_draws(detail::Step& step, const Json& args) {
   }
 }
 
-detail::Plan plan_of(const Json& item, const TfmList& tfms) {
+// `area`: no flow of the case has more points.
+detail::Plan plan_of(const Json& item, const TfmList& tfms, std::size_t area) {
   Rng rng(1);
   auto options = options_of(item);
   if (item.value("call", "") == "direct") {
-    auto plan = detail::draw_plan(tfms, options, rng);
+    auto direct = detail::draw_plan(tfms, options, rng);
     const auto& args = item["tfms"][0]["args"];
-    const auto size = size_of(args["size"]).value();
-    plan.steps[0].size = size;
-    plan.steps[0].padding = padding_mode_from(args["padding_mode"].get<std::string>());
-    return plan;
+    if (direct.steps[0].kind == Kind::kCropPad) {
+      const auto sides = std::get<std::vector<double>>(value_of("size", args["size"]));
+      direct.steps[0].size = {static_cast<int>(sides[0]), static_cast<int>(sides[1])};
+      direct.steps[0].padding = padding_mode_from(args.value("padding_mode", "reflection"));
+    }
+    return direct;
   }
   auto plan = detail::draw_plan(tfms, options, rng);
   for (auto& step : plan.steps) {
     for (const auto& json : item["tfms"]) {
       const auto* spec = detail::find_spec(json["name"].get<std::string>());
-      if (spec->kind == step.kind) replace_draws(step, json["args"]);
+      if (spec->kind == step.kind) replace_draws(step, json["args"], area);
     }
   }
   return plan;
@@ -231,8 +238,8 @@ int check_transform_cases(const std::filesystem::path& folder) {
     const auto& picture = pictures.at(item["image"].get<std::string>());
     TfmList tfms;
     for (const auto& json : item["tfms"]) tfms.push_back(fixed_transform(json));
-    const auto plan = plan_of(item, tfms);
     const auto want = array(item["out"], folder.string());
+    const auto plan = plan_of(item, tfms, std::max(picture.total(), want.values.size()));
     const bool nearest = plan.mode == SampleMode::kNearest;
     const detail::Source source{&picture, nullptr, 3, {picture.rows, picture.cols}};
     const auto planes = detail::execute_slow(plan, source);

@@ -418,6 +418,7 @@ TEST_CASE("transforms: impossible arguments", "[transforms]") {
   CHECK(code([&] { apply(a, {}, {.size = 100000}); }) == "value.size");
   CHECK(code([&] { apply(a, {}, {.size = 3, .mult = 32}); }) == "value.size");
   CHECK(code([&] { apply(a, {}, {.size = 3, .mult = 0}); }) == "value.size");
+  CHECK(code([&] { apply(ramp(1, 60000), {}, {.size = 224}); }) == "image.too_large");
   CHECK(code([&] { apply(a, {crop(7)}); }) == "value.crop_too_large");
   CHECK(code([&] { apply(a, {pad(6)}); }) == "value.padding_too_large");
   CHECK(code([&] { apply(ramp(2, 40), {}, {.size = 20, .resize_method = ResizeMethod::kPad}); }) ==
