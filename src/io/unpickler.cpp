@@ -13,6 +13,7 @@ namespace {
 // Bounds on what a pickle may build, far above any checkpoint of weights. They keep the memory
 // taken within a few times the size of the file.
 constexpr std::size_t kMaxObjects = 250000;
+constexpr std::size_t kMaxItems = 1000000;
 constexpr std::size_t kMaxStack = 500000;
 constexpr std::size_t kMaxMemo = 1000000;
 constexpr std::size_t kMaxSparseMemo = 100000;
@@ -85,8 +86,15 @@ void Unpickler::charge(std::size_t objects) {
     fail("pickle.too_large", fmt::format("more than {} objects", kMaxObjects));
 }
 
+void Unpickler::charge_items(std::size_t count) {
+  items_ += count;
+  if (items_ > kMaxItems)
+    fail("pickle.too_large", fmt::format("more than {} list items", kMaxItems));
+}
+
 Ref Unpickler::node(RefKind kind, std::vector<Ref> items) {
   charge(1);
+  charge_items(items.size());
   Ref ref{kind};
   ref.index = graph_.nodes.size();
   graph_.nodes.push_back({std::move(items)});
@@ -136,6 +144,7 @@ std::vector<Ref> Unpickler::pop_many(std::size_t count) {
 void Unpickler::append(const std::vector<Ref>& items) {
   const Ref list = top();
   if (list.kind != RefKind::kList) fail("pickle.bad_stack", "APPEND to something that is no list");
+  charge_items(items.size());
   auto& target = graph_.nodes[static_cast<std::size_t>(list.index)].items;
   target.insert(target.end(), items.begin(), items.end());
 }

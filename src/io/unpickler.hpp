@@ -58,6 +58,7 @@ class Unpickler {
   Ref tuple_of(std::size_t count);
   Ref node(RefKind kind, std::vector<Ref> items = {});
   void charge(std::size_t objects);
+  void charge_items(std::size_t count);
 
   void put(std::uint64_t index);
   void get(std::uint64_t index);
@@ -98,6 +99,7 @@ class Unpickler {
   std::size_t op_at_ = 0;  // where the current opcode stands
   PickleGraph graph_;
   std::size_t objects_ = 0;
+  std::size_t items_ = 0;
   std::size_t owned_bytes_ = 0;
   std::vector<Ref> stack_;
   std::vector<std::size_t> marks_;

@@ -119,7 +119,8 @@ Ref Unpickler::text_piece(std::uint64_t length) {
 }
 
 Ref Unpickler::own(RefKind kind, std::string text) {
-  charge(1);
+  // Digits cost more than their bytes: turning them takes quadratic time.
+  charge(kind == RefKind::kBigInt ? 1 + text.size() / 16 : 1);
   owned_bytes_ += text.size();
   if (owned_bytes_ > kMaxOwnedBytes)
     fail("pickle.too_large", "too much escaped text for a checkpoint");

@@ -1,0 +1,126 @@
+// Small pickles written by hand, in the legacy container.
+#include <torch/torch.h>
+
+#include "fastcpp/core/error.hpp"
+#include "fastcpp/core/path.hpp"
+#include "fastcpp/io/checkpoint.hpp"
+#include "support/catch.hpp"
+#include "support/support.hpp"
+
+using namespace fastcpp;
+
+namespace {
+
+using namespace std::string_literals;
+
+// Magic number, version and system record, as torch.save wrote them until 1.5.
+const std::string kHead =
+    "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}."s;
+const std::string kNoStorages = "\x80\x02]."s;
+
+std::string repeated(const std::string& piece, std::size_t count) {
+  std::string text;
+  for (std::size_t i = 0; i < count; ++i) text += piece;
+  return text;
+}
+
+Value load(const std::string& pickle) {
+  test::TempDir dir;
+  write_file(dir / "x.pth", kHead + pickle + "." + kNoStorages);
+  return load_checkpoint(dir / "x.pth");
+}
+
+std::string code_of(const std::string& pickle) {
+  return test::caught([&] { load(pickle); }).code;
+}
+
+}  // namespace
+
+TEST_CASE("plain values of every pickle protocol are read") {
+  const std::pair<std::string, std::string> cases[] = {
+      {"N", "None"},
+      {"I01\n", "True"},
+      {"I00\n", "False"},
+      {"I-12\n", "-12"},
+      {"L12345678901234567890L\n", "12345678901234567890"},
+      {"F2.5\n", "2.5"},
+      {"\x8a\x02\x00\xff"s, "-256"},
+      {"\x8a\x00"s, "0"},
+      {"\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x80\xff"s, "-9223372036854775808"},
+      {"\x8a\x0a\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff"s, "-4722366482869645213696"},
+      {"S'a\\x41\\n'\n", "'aA\\x0a'"},
+      {"Vcaf\\u00e9\n", "'caf\xc3\xa9'"},
+      {"U\x01\xff"s, "b'\xff'"},
+      {"C\x02"
+       "ab",
+       "b'ab'"},
+      {"(I1\nI2\nt", "(1, 2)"},
+      {"(I1\nl", "[1]"},
+      {"(I1\nNd", "{1: None}"},
+      {"]2a", ""},
+      {"Nq\x05"
+       "0h\x05",
+       "None"},
+      {"K\x01p7\n0g7\n", "1"},
+      {"(K\x01"
+       "1K\x02",
+       "2"},
+      {"K\x01(0", "1"},
+      {"cnumpy.core.multiarray\nscalar\n(cnumpy\ndtype\n(U\x02i2K\x00K\x01tR(K\x03U\x01>NNNJ\xff\xff\xff\xffJ\xff\xff\xff\xffK\x00tbU\x02\x01\x02tR"s,
+       "258"},
+  };
+  for (const auto& [pickle, text] : cases) {
+    INFO(text);
+    if (text.empty()) {
+      CHECK(code_of(pickle) == "pickle.cycle");
+    } else {
+      CHECK(load(pickle).to_string() == text);
+    }
+  }
+}
+
+TEST_CASE("every kind of fault has its code") {
+  const std::pair<std::string, std::string> cases[] = {
+      {"cos\nsystem\n", "pickle.unsupported_global"},
+      {"(ios\nsystem\n", "pickle.unsupported_opcode"},
+      {"0", "pickle.bad_stack"},
+      {"a", "pickle.bad_stack"},
+      {"h\x09", "pickle.bad_memo"},
+      {"X\xff\xff\xff\x7f"s, "pickle.truncated"},
+      {"X\x01\x00\x00\x00\xff"s, "pickle.bad_text"},
+      {"Ix\n", "pickle.bad_number"},
+      {"}]Ns", "pickle.bad_key"},
+      {"\x80\x07", "pickle.bad_protocol"},
+      {"K\x01)R", "pickle.bad_call"},
+      {"K\x01Q", "pickle.bad_storage"},
+      {"ctorch._utils\n_rebuild_tensor_v2\n)R", "pickle.bad_tensor"},
+      {"ctorch\nFloatStorage\n", "pickle.unsupported_value"},
+      {"ccollections\nOrderedDict\n)R}U\x01xNsb", "pickle.bad_call"},
+      {repeated("]", 300) + repeated("a", 299), "pickle.too_deep"},
+  };
+  for (const auto& [pickle, code] : cases) {
+    INFO(code);
+    CHECK(code_of(pickle) == code);
+  }
+}
+
+TEST_CASE("a small file cannot ask for much memory") {
+  CHECK(code_of(repeated("]", 300000)) == "pickle.too_large");
+  CHECK(code_of("]" + repeated("Na", 1100000)) == "pickle.too_large");
+  CHECK(code_of(repeated("(", 600000)) == "pickle.too_large");
+  CHECK(code_of(repeated("N", 600000)) == "pickle.too_large");
+  CHECK(code_of("N" + repeated("\x94", 1100000)) == "pickle.too_large");
+  CHECK(code_of(repeated("\x8a\xff" + std::string(255, '\x7f') + "0", 10000)) ==
+        "pickle.too_large");
+  // One list of many pairs, made into a dictionary again and again.
+  CHECK(code_of("(" + repeated("NN\x86", 60000) + "lq\x01" + "0" +
+                repeated("ccollections\nOrderedDict\n(h\x01tR0", 10)) == "pickle.too_large");
+}
+
+TEST_CASE("nothing behind the legacy storages is looked at, everything before is") {
+  test::TempDir dir;
+  write_file(dir / "x.pth", kHead + "}." + kNoStorages + "garbage");
+  CHECK(load_weights(dir / "x.pth").empty());
+  write_file(dir / "x.pth", kHead + "}." + "\x80\x02](U\x01xe.");
+  CHECK(test::caught([&] { load_weights(dir / "x.pth"); }).code == "pickle.bad_storage");
+}
