@@ -1,4 +1,5 @@
-// How many pictures a second become batches, beside the bare decoding of the same files in the same run.
+// How many pictures a second become batches, beside the bare decoding of the same files in the same
+// run.
 //
 //   loader_bench [folder of pictures]      without a folder on gradients drawn for the purpose
 #include <benchmark/benchmark.h>
@@ -23,16 +24,25 @@ BENCHMARK(bare_decode)->Unit(benchmark::kMillisecond);
 
 void loader(benchmark::State& state) {
   LabelList list{g_files, std::vector<std::int64_t>(g_files.size(), 0), {"picture"}};
-  DataLoader batches(std::make_shared<ImageDataset>(list, get_transforms().train, ApplyTfmsOptions{.size = 224}),
-                     {.bs = 64, .shuffle = true, .drop_last = true,
-                      .num_workers = static_cast<int>(state.range(0))});
+  DataLoader batches(
+      std::make_shared<ImageDataset>(list, get_transforms().train, ApplyTfmsOptions{.size = 224}),
+      {.bs = 64,
+       .shuffle = true,
+       .drop_last = true,
+       .num_workers = static_cast<int>(state.range(0))});
   std::int64_t pictures = 0;
   for (auto _ : state) {
     for (auto& batch : batches.batches()) pictures += batch.x.size(0);
   }
   state.SetItemsProcessed(pictures);
 }
-BENCHMARK(loader)->ArgName("workers")->Arg(0)->Arg(1)->Arg(2)->Unit(benchmark::kMillisecond)->UseRealTime();
+BENCHMARK(loader)
+    ->ArgName("workers")
+    ->Arg(0)
+    ->Arg(1)
+    ->Arg(2)
+    ->Unit(benchmark::kMillisecond)
+    ->UseRealTime();
 
 std::vector<Path> drawn() {
   const auto folder = std::filesystem::temp_directory_path() / "fastcpp-loader-bench";
@@ -40,7 +50,9 @@ std::vector<Path> drawn() {
     const auto file = folder / (std::to_string(i) + ".jpg");
     make_folder(folder);
     if (!std::filesystem::exists(file)) {
-      Image::from_tensor(torch::rand({3, 1, 1}) * torch::linspace(0, 1, 375 * 500).view({1, 375, 500})).save(file);
+      Image::from_tensor(torch::rand({3, 1, 1}) *
+                         torch::linspace(0, 1, 375 * 500).view({1, 375, 500}))
+          .save(file);
     }
   }
   return get_image_files(folder);

@@ -1,7 +1,7 @@
 // The second part of lesson 1: threes and sevens, one folder per class.
 //
-//   02_mnist_sample                                   downloads 3 MB once; resnet18, pretrained, fit(2)
-//   02_mnist_sample --path DIR --no-pretrained --one-cycle 5
+//   02_mnist_sample                                   downloads 3 MB once; resnet18, pretrained,
+//   fit(2) 02_mnist_sample --path DIR --no-pretrained --one-cycle 5
 //
 // The folder holds train/3, train/7, valid/3, valid/7.
 #include "fastcpp/vision.hpp"
@@ -18,15 +18,21 @@ namespace {
 
 int lesson(const Cli& cli) {
   const auto path = cli.path ? *cli.path : untar_data(urls::MNIST_SAMPLE);
-  const auto data = ImageDataBunch::from_folder(path, {.ds_tfms = get_transforms({.do_flip = false}),
-                                                       .size = cli.size, .bs = cli.bs,
-                                                       .num_workers = cli.workers,
-                                                       .device = cli.torch_device(), .seed = cli.seed});
+  const auto data =
+      ImageDataBunch::from_folder(path, {.ds_tfms = get_transforms({.do_flip = false}),
+                                         .size = cli.size,
+                                         .bs = cli.bs,
+                                         .num_workers = cli.workers,
+                                         .device = cli.torch_device(),
+                                         .seed = cli.seed});
   data.show_batch({.rows = 3, .figsize = {{5, 5}}}).save(cli.out / "batch.png");
   fmt::print("{}\n", fmt::join(data.classes(), ", "));
 
-  auto learn = cnn_learner(data, cli.model(), {.pretrained = cli.pretrained, .metrics = {accuracy},
-                                               .path = cli.out, .weights = cli.weights});
+  auto learn = cnn_learner(data, cli.model(),
+                           {.pretrained = cli.pretrained,
+                            .metrics = {accuracy},
+                            .path = cli.out,
+                            .weights = cli.weights});
   Report report(cli, data);
   if (cli.one_cycle > 0) {
     learn.fit_one_cycle(cli.one_cycle);

@@ -29,7 +29,8 @@ struct Cli {
   std::optional<torch::Device> torch_device() const;
 };
 
-// Parses the command line, or prints help or a mistake and exits. `preset` holds the program's own defaults; after
+// Parses the command line, or prints help or a mistake and exits. `preset` holds the program's own
+// defaults; after
 // `--demo` those of `demo` count where nothing was given.
 Cli parse_cli(int argc, char** argv, const std::string& about, const Cli& preset,
               const std::optional<Cli>& demo = {});

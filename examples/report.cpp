@@ -24,7 +24,9 @@ Report::Report(const Cli& cli, const DataBunch& data)
       classes_(data.classes()),
       start_(now()) {}
 
-void Report::untrained(const std::vector<double>& figures) { untrained_ = figures; }
+void Report::untrained(const std::vector<double>& figures) {
+  untrained_ = figures;
+}
 
 void Report::stage(const std::string& name, const Recorder& recorder) {
   stages_.push_back({name, recorder.names, recorder.history, recorder.csv()});
@@ -43,14 +45,16 @@ void Report::write() const {
     std::istringstream lines(stage.csv);
     std::string line;
     for (bool header = true; std::getline(lines, line); header = false) {
-      if (!header || history.empty()) history += (header ? "stage" : stage.name) + "," + line + "\n";
+      if (!header || history.empty())
+        history += (header ? "stage" : stage.name) + "," + line + "\n";
     }
     auto rows = Json::array();
     for (const auto& row : stage.rows) {
       Json entry{{"epoch", row.epoch}, {"train_loss", row.train_loss}};
       if (row.valid_loss) {
         entry["valid_loss"] = *row.valid_loss;
-        for (std::size_t i = 0; i < row.metrics.size(); ++i) entry[stage.columns[3 + i]] = row.metrics[i];
+        for (std::size_t i = 0; i < row.metrics.size(); ++i)
+          entry[stage.columns[3 + i]] = row.metrics[i];
       }
       entry["seconds"] = row.seconds;
       rows.push_back(entry);

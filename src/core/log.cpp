@@ -40,7 +40,11 @@ LogSink set_log_sink(LogSink sink) {
   return std::exchange(state().sink, std::move(sink));
 }
 
-void log_info(std::string_view message) { log(LogLevel::kInfo, message); }
-void log_warning(std::string_view message) { log(LogLevel::kWarning, message); }
+void log_info(std::string_view message) {
+  log(LogLevel::kInfo, message);
+}
+void log_warning(std::string_view message) {
+  log(LogLevel::kWarning, message);
+}
 
 }  // namespace fastcpp

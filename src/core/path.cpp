@@ -24,8 +24,8 @@ std::vector<Path> ls(const Path& folder) {
     entries.push_back(it->path());
   }
   if (ec) {
-    throw IoError("io.cannot_list", fmt::format("cannot list the folder '{}': {}", folder.string(),
-                                                ec.message()));
+    throw IoError("io.cannot_list",
+                  fmt::format("cannot list the folder '{}': {}", folder.string(), ec.message()));
   }
   std::sort(entries.begin(), entries.end());
   return entries;
@@ -78,7 +78,8 @@ void write_file(const Path& file, std::string_view bytes) {
     const std::string cause = ec ? ec.message() : std::strerror(errno);
     fs::remove(part, ec);
     throw IoError("io.cannot_write", fmt::format("cannot write '{}': {}; is the folder writable "
-                                                 "and is there space left?", file.string(), cause));
+                                                 "and is there space left?",
+                                                 file.string(), cause));
   }
 }
 

@@ -101,7 +101,9 @@ void ProgressSink::begin(std::string_view, std::int64_t) {}
 void ProgressSink::update(std::int64_t, std::string_view) {}
 void ProgressSink::end() {}
 
-std::shared_ptr<ProgressSink> console_progress() { return std::make_shared<ConsoleProgress>(); }
+std::shared_ptr<ProgressSink> console_progress() {
+  return std::make_shared<ConsoleProgress>();
+}
 
 std::shared_ptr<ProgressSink> set_progress_sink(std::shared_ptr<ProgressSink> sink) {
   if (!sink) sink = std::make_shared<ProgressSink>();

@@ -25,11 +25,17 @@ Rng::Rng(std::initializer_list<std::uint64_t> address) noexcept : state_(0) {
   for (std::uint64_t part : address) state_ = mix(state_ + kGolden + mix(part + kGolden));
 }
 
-std::uint64_t Rng::next() noexcept { return mix(state_ += kGolden); }
+std::uint64_t Rng::next() noexcept {
+  return mix(state_ += kGolden);
+}
 
-double Rng::uniform() noexcept { return static_cast<double>(next() >> 11) * 0x1.0p-53; }
+double Rng::uniform() noexcept {
+  return static_cast<double>(next() >> 11) * 0x1.0p-53;
+}
 
-double Rng::uniform(double low, double high) noexcept { return low + (high - low) * uniform(); }
+double Rng::uniform(double low, double high) noexcept {
+  return low + (high - low) * uniform();
+}
 
 double Rng::log_uniform(double low, double high) noexcept {
   return std::exp(uniform(std::log(low), std::log(high)));
@@ -40,7 +46,9 @@ std::int64_t Rng::integer(std::int64_t low, std::int64_t high) noexcept {
   return low + static_cast<std::int64_t>(uniform() * span);
 }
 
-bool Rng::chance(double p) noexcept { return uniform() < p; }
+bool Rng::chance(double p) noexcept {
+  return uniform() < p;
+}
 
 double Rng::normal() noexcept {
   const double radius = std::sqrt(-2.0 * std::log(1.0 - uniform()));
@@ -75,7 +83,11 @@ std::vector<std::int64_t> numpy_permutation(std::uint32_t seed, std::int64_t n) 
   return order;
 }
 
-void set_seed(std::uint64_t seed) { g_seed = seed; }
-std::uint64_t default_seed() { return g_seed; }
+void set_seed(std::uint64_t seed) {
+  g_seed = seed;
+}
+std::uint64_t default_seed() {
+  return g_seed;
+}
 
 }  // namespace fastcpp

@@ -50,7 +50,8 @@ std::vector<double> lr_range(const LearningRate& rate, std::size_t groups) {
   if (list.size() != groups) {
     throw ValueError("value.learning_rate",
                      fmt::format("expected one learning rate per layer group ({}), found {}; give "
-                                 "one number, a slice or {} numbers", groups, list.size(), groups));
+                                 "one number, a slice or {} numbers",
+                                 groups, list.size(), groups));
   }
   for (double value : list) checked(value);
   return list;

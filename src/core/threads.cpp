@@ -14,6 +14,8 @@ int available_cpus() {
   return std::max(1, static_cast<int>(std::thread::hardware_concurrency()));
 }
 
-int default_workers() { return std::min(16, available_cpus()); }
+int default_workers() {
+  return std::min(16, available_cpus());
+}
 
 }  // namespace fastcpp

@@ -74,8 +74,12 @@ DataBunch DataBunch::create(const Datasets& sets, const Path& path,
   return bunch;
 }
 
-DataLoader& DataBunch::train_dl() const { return *impl_->train; }
-DataLoader& DataBunch::fix_dl() const { return *impl_->fix; }
+DataLoader& DataBunch::train_dl() const {
+  return *impl_->train;
+}
+DataLoader& DataBunch::fix_dl() const {
+  return *impl_->fix;
+}
 
 DataLoader& DataBunch::valid_dl() const {
   if (!impl_->valid) throw DataError("data.no_valid", "this DataBunch has no validation set");
@@ -89,25 +93,45 @@ DataLoader& DataBunch::test_dl() const {
 
 DataLoader& DataBunch::dl(DatasetType type) const {
   switch (type) {
-    case DatasetType::Train: return train_dl();
-    case DatasetType::Valid: return valid_dl();
-    case DatasetType::Test: return test_dl();
+    case DatasetType::Train:
+      return train_dl();
+    case DatasetType::Valid:
+      return valid_dl();
+    case DatasetType::Test:
+      return test_dl();
     case DatasetType::Single:
       if (!impl_->single) throw DataError("data.no_valid", "this DataBunch has no validation set");
       return *impl_->single;
-    case DatasetType::Fix: break;
+    case DatasetType::Fix:
+      break;
   }
   return fix_dl();
 }
 
-bool DataBunch::empty_val() const { return !impl_->valid || valid_dl().dataset()->size() == 0; }
-bool DataBunch::has_test() const { return impl_->test.has_value(); }
-const std::vector<std::string>& DataBunch::classes() const { return impl_->options.classes; }
-const Path& DataBunch::path() const { return impl_->path; }
-torch::Device DataBunch::device() const { return impl_->device; }
-LabelKind DataBunch::label_kind() const { return impl_->options.kind; }
-std::uint64_t DataBunch::seed() const { return impl_->options.seed; }
-const std::optional<Stats>& DataBunch::stats() const { return impl_->stats; }
+bool DataBunch::empty_val() const {
+  return !impl_->valid || valid_dl().dataset()->size() == 0;
+}
+bool DataBunch::has_test() const {
+  return impl_->test.has_value();
+}
+const std::vector<std::string>& DataBunch::classes() const {
+  return impl_->options.classes;
+}
+const Path& DataBunch::path() const {
+  return impl_->path;
+}
+torch::Device DataBunch::device() const {
+  return impl_->device;
+}
+LabelKind DataBunch::label_kind() const {
+  return impl_->options.kind;
+}
+std::uint64_t DataBunch::seed() const {
+  return impl_->options.seed;
+}
+const std::optional<Stats>& DataBunch::stats() const {
+  return impl_->stats;
+}
 
 std::int64_t DataBunch::c() const {
   if (!classes().empty()) return static_cast<std::int64_t>(classes().size());
@@ -131,10 +155,10 @@ void DataBunch::normalize_with(const std::optional<Stats>& given) {
   }
   if (stats.mean.empty() || stats.mean.size() != stats.std.size() ||
       std::any_of(stats.std.begin(), stats.std.end(), [](float s) { return !(s > 0); })) {
-    throw ValueError("value.stats", fmt::format("expected as many means as standard deviations > 0, "
-                                                "found means [{}] and deviations [{}]",
-                                                fmt::join(stats.mean, ", "),
-                                                fmt::join(stats.std, ", ")));
+    throw ValueError("value.stats",
+                     fmt::format("expected as many means as standard deviations > 0, "
+                                 "found means [{}] and deviations [{}]",
+                                 fmt::join(stats.mean, ", "), fmt::join(stats.std, ", ")));
   }
   impl_->stats = stats;
   for (auto* loader : impl_->loaders()) {
@@ -145,8 +169,7 @@ void DataBunch::normalize_with(const std::optional<Stats>& given) {
 torch::Tensor DataBunch::norm(const torch::Tensor& x) const {
   if (!impl_->stats) return x;
   const bool batch = x.dim() == 4;
-  return (x - per_channel(impl_->stats->mean, x, batch)) /
-         per_channel(impl_->stats->std, x, batch);
+  return (x - per_channel(impl_->stats->mean, x, batch)) / per_channel(impl_->stats->std, x, batch);
 }
 
 torch::Tensor DataBunch::denorm(const torch::Tensor& x) const {
@@ -170,8 +193,9 @@ torch::Tensor DataBunch::one_item(const std::any& item) const {
   if (!sample.defined()) {
     const auto* tensor = std::any_cast<torch::Tensor>(&item);
     if (!tensor) {
-      throw ValueError("value.item", "this DataBunch cannot read such an item; give what its data set "
-                                     "holds (for pictures an Image or a Path), or a tensor");
+      throw ValueError("value.item",
+                       "this DataBunch cannot read such an item; give what its data set "
+                       "holds (for pictures an Image or a Path), or a tensor");
     }
     sample = *tensor;
   }
@@ -190,9 +214,10 @@ void DataBunch::sanity_check() const {
   const auto& dataset = *loader.dataset();
   if (dataset.size() == 0) return;
   if (loader.size() == 0) {
-    log_warning(fmt::format("Your training dataloader is empty, you have only {} items in your "
-                            "training set.\nYour batch size is {}, you should lower it.{}",
-                            dataset.size(), loader.batch_size(), hint));
+    log_warning(
+        fmt::format("Your training dataloader is empty, you have only {} items in your "
+                    "training set.\nYour batch size is {}, you should lower it.{}",
+                    dataset.size(), loader.batch_size(), hint));
     return;
   }
   std::vector<std::int64_t> faulty;
@@ -213,14 +238,17 @@ void DataBunch::sanity_check() const {
     const bool all = static_cast<std::int64_t>(faulty.size()) == n;
     const auto shown = std::min<std::size_t>(5, faulty.size());
     log_warning(fmt::format(
-        "There seems to be something wrong with your dataset, for example, in the first batch can't "
+        "There seems to be something wrong with your dataset, for example, in the first batch "
+        "can't "
         "access {} self.train_ds{} {}{}{}",
         all ? "any element of" : "these elements in", all ? ".\nTried:" : ":",
         fmt::join(faulty.begin(), faulty.begin() + static_cast<std::ptrdiff_t>(shown), ","),
         faulty.size() > shown ? "..." : "", hint));
   } else if (!equal) {
-    log_warning(fmt::format("It's not possible to collate samples of your dataset together in a "
-                            "batch: their shapes differ.{}", hint));
+    log_warning(
+        fmt::format("It's not possible to collate samples of your dataset together in a "
+                    "batch: their shapes differ.{}",
+                    hint));
   }
 }
 

@@ -20,7 +20,8 @@ namespace {
 
 // Batches filled ahead of the caller, beside the one being filled.
 constexpr std::int64_t kPrefetch = 3;
-constexpr std::uint64_t kOrderStream = 0x6f72646572;  // keeps the order apart from the samples' draws
+constexpr std::uint64_t kOrderStream =
+    0x6f72646572;  // keeps the order apart from the samples' draws
 
 // Batch tensors whose memory nobody else uses any more are filled again.
 class TensorPool {
@@ -94,8 +95,8 @@ struct DataLoader::Pass::Impl {
       : loader(std::move(loader_)), number(number_), order(loader->order(number)) {
     shape = loader->dataset->sample_shape();
     if (shape) {
-      sample_size = std::accumulate(shape->begin(), shape->end(), std::int64_t{1},
-                                    std::multiplies<>());
+      sample_size =
+          std::accumulate(shape->begin(), shape->end(), std::int64_t{1}, std::multiplies<>());
     }
     batches = loader->batches();
     total = std::min<std::int64_t>(batches * loader->options.bs, loader->dataset->size());
@@ -232,11 +233,11 @@ struct DataLoader::Pass::Impl {
         const auto other = static_cast<std::size_t>(&sample - s.samples.data());
         throw DataError(
             "data.cannot_collate",
-            fmt::format("items of one batch differ in shape: '{}' has {}, '{}' has {}; give a size "
-                        "so that all become equal",
-                        loader->dataset->item_name(s.indices[0]),
-                        fmt::join(s.samples.front().sizes(), "x"),
-                        loader->dataset->item_name(s.indices[other]), fmt::join(sample.sizes(), "x")));
+            fmt::format(
+                "items of one batch differ in shape: '{}' has {}, '{}' has {}; give a size "
+                "so that all become equal",
+                loader->dataset->item_name(s.indices[0]), fmt::join(s.samples.front().sizes(), "x"),
+                loader->dataset->item_name(s.indices[other]), fmt::join(sample.sizes(), "x")));
       }
     }
     return torch::stack(s.samples);
@@ -246,11 +247,12 @@ struct DataLoader::Pass::Impl {
 DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, const DataLoaderOptions& options)
     : impl_(std::make_shared<Impl>()) {
   if (options.bs < 1) {
-    throw ValueError("value.batch_size", fmt::format("bs must be at least 1, found {}", options.bs));
+    throw ValueError("value.batch_size",
+                     fmt::format("bs must be at least 1, found {}", options.bs));
   }
   if (options.num_workers < 0 || options.num_workers > 1024) {
-    throw ValueError("value.num_workers", fmt::format("num_workers must lie in 0..1024, found {}",
-                                                      options.num_workers));
+    throw ValueError("value.num_workers",
+                     fmt::format("num_workers must lie in 0..1024, found {}", options.num_workers));
   }
   impl_->targets = dataset->targets();
   impl_->dataset = std::move(dataset);
@@ -261,7 +263,9 @@ DataLoader::Pass::Pass(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 DataLoader::Pass::Pass(Pass&&) noexcept = default;
 DataLoader::Pass& DataLoader::Pass::operator=(Pass&&) noexcept = default;
 DataLoader::Pass::~Pass() = default;
-std::optional<Batch> DataLoader::Pass::next() { return impl_->next(); }
+std::optional<Batch> DataLoader::Pass::next() {
+  return impl_->next();
+}
 
 DataLoader::Pass DataLoader::pass() const {
   return Pass(std::make_unique<Pass::Impl>(impl_, impl_->next_pass++, impl_->options.num_workers));
@@ -270,18 +274,29 @@ DataLoader::Pass DataLoader::pass() const {
 Batch DataLoader::first_batch() const {
   auto batch = Pass(std::make_unique<Pass::Impl>(impl_, impl_->next_pass.load(), 0)).next();
   if (!batch) {
-    throw DataError("data.empty_loader", fmt::format("a loader over {} items with batch size {} has "
-                                                     "no batch; lower the batch size",
-                                                     impl_->dataset->size(), impl_->options.bs));
+    throw DataError("data.empty_loader",
+                    fmt::format("a loader over {} items with batch size {} has "
+                                "no batch; lower the batch size",
+                                impl_->dataset->size(), impl_->options.bs));
   }
   return *batch;
 }
 
-std::int64_t DataLoader::size() const { return impl_->batches(); }
-std::int64_t DataLoader::batch_size() const { return impl_->options.bs; }
-const DataLoaderOptions& DataLoader::options() const { return impl_->options; }
-const std::shared_ptr<const Dataset>& DataLoader::dataset() const { return impl_->dataset; }
-void DataLoader::add_tfm(BatchTransform tfm) { impl_->options.tfms.push_back(std::move(tfm)); }
+std::int64_t DataLoader::size() const {
+  return impl_->batches();
+}
+std::int64_t DataLoader::batch_size() const {
+  return impl_->options.bs;
+}
+const DataLoaderOptions& DataLoader::options() const {
+  return impl_->options;
+}
+const std::shared_ptr<const Dataset>& DataLoader::dataset() const {
+  return impl_->dataset;
+}
+void DataLoader::add_tfm(BatchTransform tfm) {
+  impl_->options.tfms.push_back(std::move(tfm));
+}
 
 DataLoader DataLoader::with(const DataLoaderOptions& options) const {
   DataLoader other(impl_->dataset, options);

@@ -47,8 +47,8 @@ class Walk {
       }
     }
     if (ec) {
-      throw DataError("data.not_a_folder", fmt::format("cannot list the folder '{}': {}",
-                                                       path.string(), ec.message()));
+      throw DataError("data.not_a_folder",
+                      fmt::format("cannot list the folder '{}': {}", path.string(), ec.message()));
     }
   }
 
@@ -72,7 +72,8 @@ class Walk {
 
 std::string presort_key(const Path& path) {
   std::string text = path.string();
-  std::replace_if(text.begin(), text.end(), [](char c) { return c == '/' || c == '\\'; }, '.');
+  std::replace_if(
+      text.begin(), text.end(), [](char c) { return c == '/' || c == '\\'; }, '.');
   return text;
 }
 
@@ -119,7 +120,8 @@ std::vector<std::string> find_classes(const Path& folder) {
   }
   if (classes.empty()) {
     throw DataError("data.no_classes", fmt::format("expected one folder per class in '{}', found "
-                                                   "no folder", folder.string()));
+                                                   "no folder",
+                                                   folder.string()));
   }
   return classes;
 }

@@ -48,8 +48,8 @@ std::vector<std::string> label_from_re(const std::vector<Path>& files, std::stri
   for (const auto& file : files) {
     auto label = regex.search(file.generic_string());
     if (!label) {
-      throw DataError("data.no_match", fmt::format("Failed to find \"{}\" in \"{}\"", pat,
-                                                   file.generic_string()));
+      throw DataError("data.no_match",
+                      fmt::format("Failed to find \"{}\" in \"{}\"", pat, file.generic_string()));
     }
     labels.push_back(std::move(*label));
   }
@@ -103,7 +103,8 @@ LabelLists make_label_lists(const std::vector<Path>& items, const std::vector<st
                             const Split& split, std::optional<std::vector<std::string>> classes) {
   if (items.size() != labels.size()) {
     throw DataError("data.length", fmt::format("expected one label per item, found {} items and {} "
-                                               "labels", items.size(), labels.size()));
+                                               "labels",
+                                               items.size(), labels.size()));
   }
   if (split.train.empty() && split.valid.empty()) {
     throw DataError("data.empty",

@@ -32,8 +32,10 @@ Regex::Regex(std::string_view pattern) : state_(std::make_unique<State>()) {
   std::uint32_t groups = 0;
   pcre2_pattern_info(state_->code, PCRE2_INFO_CAPTURECOUNT, &groups);
   if (groups == 0) {
-    throw ValueError("value.pattern", fmt::format("the pattern \"{}\" needs a group in parentheses: "
-                                                  "group 1 is the label", pattern));
+    throw ValueError("value.pattern",
+                     fmt::format("the pattern \"{}\" needs a group in parentheses: "
+                                 "group 1 is the label",
+                                 pattern));
   }
   pcre2_jit_compile(state_->code, PCRE2_JIT_COMPLETE);
   state_->match = pcre2_match_data_create_from_pattern(state_->code, nullptr);

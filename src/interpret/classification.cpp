@@ -27,10 +27,11 @@ ClassificationInterpretation::ClassificationInterpretation(Learner learn, torch:
       losses_(std::move(losses)),
       ds_type_(ds_type) {
   if (preds_.dim() != 2 || preds_.size(0) != y_true_.numel() || preds_.size(0) != losses_.numel()) {
-    throw ValueError("value.length",
-                     fmt::format("expected one row of predictions, one target and one loss per item, "
-                                 "found {} rows, {} targets and {} losses", preds_.size(0),
-                                 y_true_.numel(), losses_.numel()));
+    throw ValueError(
+        "value.length",
+        fmt::format("expected one row of predictions, one target and one loss per item, "
+                    "found {} rows, {} targets and {} losses",
+                    preds_.size(0), y_true_.numel(), losses_.numel()));
   }
   pred_class_ = preds_.argmax(1);
 }
@@ -72,7 +73,8 @@ std::vector<Confusion> ClassificationInterpretation::most_confused(std::int64_t 
   return pairs;
 }
 
-Figure ClassificationInterpretation::plot_confusion_matrix(const ConfusionPlotOptions& options) const {
+Figure ClassificationInterpretation::plot_confusion_matrix(
+    const ConfusionPlotOptions& options) const {
   auto matrix = confusion_matrix().to(torch::kFloat64);
   if (options.normalize) matrix = matrix / matrix.sum(1, /*keepdim=*/true);
   matrix = matrix.contiguous();
@@ -94,8 +96,12 @@ Figure ClassificationInterpretation::plot_confusion_matrix(const ConfusionPlotOp
   Figure figure(size);
   figure.add_axes()
       .matrix(values, c, c,
-              {.cmap = options.cmap, .row_labels = names, .col_labels = names, .texts = texts,
-               .xlabel = "Predicted", .ylabel = "Actual"})
+              {.cmap = options.cmap,
+               .row_labels = names,
+               .col_labels = names,
+               .texts = texts,
+               .xlabel = "Predicted",
+               .ylabel = "Actual"})
       .title(options.title);
   return figure;
 }
@@ -113,7 +119,9 @@ Figure ClassificationInterpretation::plot_top_losses(std::int64_t k,
   figure.suptitle("Prediction/Actual/Loss/Probability", {.size = 14, .bold = true});
   auto cells = figure.subplots(rows, cols);
   for (auto& cell : cells) cell.axis_off();
-  const auto name = [&](std::int64_t cls) { return data.classes().at(static_cast<std::size_t>(cls)); };
+  const auto name = [&](std::int64_t cls) {
+    return data.classes().at(static_cast<std::size_t>(cls));
+  };
   for (std::int64_t i = 0; i < n; ++i) {
     const auto index = top.indices[static_cast<std::size_t>(i)];
     const auto actual = y_true_[index].item<std::int64_t>();
@@ -122,9 +130,9 @@ Figure ClassificationInterpretation::plot_top_losses(std::int64_t k,
     auto& cell = cells[static_cast<std::size_t>(i)];
     cell.imshow(to_picture(pixels));
     if (options.show_text) {
-      cell.title(fmt::format("{}/{} / {:.2f} / {:.2f}", name(pred_class_[index].item<std::int64_t>()),
-                             name(actual), top.losses[i].item<double>(),
-                             preds_[index][actual].item<double>()));
+      cell.title(fmt::format("{}/{} / {:.2f} / {:.2f}",
+                             name(pred_class_[index].item<std::int64_t>()), name(actual),
+                             top.losses[i].item<double>(), preds_[index][actual].item<double>()));
     }
     if (!options.heatmap) continue;
     const auto x = data.norm(pixels).unsqueeze(0).to(data.device());
@@ -141,7 +149,8 @@ Figure ClassificationInterpretation::plot_top_losses(std::int64_t k,
 torch::Tensor grad_cam(const Learner& learn, const torch::Tensor& x, std::int64_t cls, int thresh) {
   auto* model = learn.model()->as<torch::nn::SequentialImpl>();
   if (!model || model->size() != 2) {
-    throw TrainError("train.no_body", "a heat map needs a model of body and head, as cnn_learner makes it");
+    throw TrainError("train.no_body",
+                     "a heat map needs a model of body and head, as cnn_learner makes it");
   }
   learn.model()->eval();
   auto parts = model->begin();

@@ -20,10 +20,11 @@ std::vector<double> divided(std::vector<double> values, double by) {
 OneCycleScheduler::OneCycleScheduler(const OneCycleOptions& options) : options_(options) {
   if (!(options.div_factor > 0) || !(options.final_div.value_or(1) > 0) ||
       !(options.pct_start >= 0 && options.pct_start <= 1)) {
-    throw ValueError("value.one_cycle",
-                     fmt::format("one-cycle needs div_factor > 0, final_div > 0 and 0 <= pct_start <= "
-                                 "1, found {}, {} and {}", options.div_factor,
-                                 options.final_div.value_or(1), options.pct_start));
+    throw ValueError(
+        "value.one_cycle",
+        fmt::format("one-cycle needs div_factor > 0, final_div > 0 and 0 <= pct_start <= "
+                    "1, found {}, {} and {}",
+                    options.div_factor, options.final_div.value_or(1), options.pct_start));
   }
 }
 
@@ -38,7 +39,8 @@ void OneCycleScheduler::on_train_begin(TrainState& state) {
   const auto end = divided(high, options_.final_div.value_or(options_.div_factor * 1e4));
   const std::vector<double> first{options_.moms.first}, second{options_.moms.second};
   lrs_ = {Scheduler(low, high, up, annealing_cos), Scheduler(high, end, down, annealing_cos)};
-  moms_ = {Scheduler(first, second, up, annealing_cos), Scheduler(second, first, down, annealing_cos)};
+  moms_ = {Scheduler(first, second, up, annealing_cos),
+           Scheduler(second, first, down, annealing_cos)};
   phase_ = 0;
   learner.opt().set_lr(low);
   learner.opt().set_mom(first);

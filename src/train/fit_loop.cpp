@@ -36,10 +36,11 @@ bool out_of_memory(const std::string& message) {
 }
 
 [[noreturn]] void throw_memory_error(std::int64_t batch_size) {
-  throw MemoryError("train.out_of_memory",
-                    fmt::format("there is not enough memory for batches of {}: make the data with a "
-                                "smaller batch size (bs = {}), or with smaller pictures",
-                                batch_size, std::max<std::int64_t>(1, batch_size / 2)));
+  throw MemoryError(
+      "train.out_of_memory",
+      fmt::format("there is not enough memory for batches of {}: make the data with a "
+                  "smaller batch size (bs = {}), or with smaller pictures",
+                  batch_size, std::max<std::int64_t>(1, batch_size / 2)));
 }
 
 }  // namespace
@@ -99,7 +100,8 @@ void FitLoop::epochs() {
     train_epoch();
     if (state_.cancelled) return;
     state_.last_metrics.clear();
-    if (!state_.skip_validate && !data_.empty_val()) state_.last_metrics = validate(data_.valid_dl());
+    if (!state_.skip_validate && !data_.empty_val())
+      state_.last_metrics = validate(data_.valid_dl());
     if (state_.cancelled) return;
     call(&Callback::on_epoch_end);
     ++state_.epoch;
@@ -151,9 +153,10 @@ void FitLoop::update_smooth_loss() {
       average_ / (1 - std::pow(kSmoothing, static_cast<double>(state_.iteration + 1)));
   if (!std::isfinite(loss) && !warned_) {
     warned_ = true;
-    log_warning(fmt::format("the loss became {} at epoch {}, batch {}: the training diverged; use a "
-                            "lower learning rate, or look for broken inputs",
-                            loss, state_.epoch, state_.num_batch));
+    log_warning(
+        fmt::format("the loss became {} at epoch {}, batch {}: the training diverged; use a "
+                    "lower learning rate, or look for broken inputs",
+                    loss, state_.epoch, state_.num_batch));
   }
 }
 

@@ -21,7 +21,11 @@ class FitLoop {
  public:
   FitLoop(DataBunch& data, const Model& model, const Loss& loss_func,
           const std::vector<Metric>& metrics, OptimWrapper& opt, ProgressSink& progress)
-      : data_(data), model_(model), loss_func_(loss_func), metrics_(metrics), opt_(opt),
+      : data_(data),
+        model_(model),
+        loss_func_(loss_func),
+        metrics_(metrics),
+        opt_(opt),
         progress_(progress) {}
 
   // `callbacks` in the order in which they run.
@@ -52,7 +56,8 @@ class FitLoop {
 // Runs the model on a batch in the layout that is fastest for it.
 torch::Tensor forward(const Model& model, const torch::Tensor& x);
 
-// Runs f; turns LibTorch's exceptions into fastcpp's, shortage of memory into advice on the batch size.
+// Runs f; turns LibTorch's exceptions into fastcpp's, shortage of memory into advice on the batch
+// size.
 template <typename F>
 void guarded(std::int64_t batch_size, F&& f);
 [[noreturn]] void rethrow_for_users(std::int64_t batch_size);

@@ -42,9 +42,12 @@ namespace {
 
 Loss default_loss(LabelKind kind) {
   switch (kind) {
-    case LabelKind::kMultiCategory: return bce_with_logits();
-    case LabelKind::kFloat: return mse_loss();
-    case LabelKind::kCategory: break;
+    case LabelKind::kMultiCategory:
+      return bce_with_logits();
+    case LabelKind::kFloat:
+      return mse_loss();
+    case LabelKind::kCategory:
+      break;
   }
   return cross_entropy();
 }
@@ -64,19 +67,36 @@ Learner::Learner(DataBunch data, Model model, const LearnerOptions& options)
   if (impl.layer_groups.empty()) impl.layer_groups = {flatten_model(impl.model.ptr())};
 }
 
-DataBunch& Learner::data() const { return impl_->data; }
-void Learner::set_data(const DataBunch& data) { impl_->data = data; }
-const Model& Learner::model() const { return impl_->model; }
-const Loss& Learner::loss_func() const { return impl_->options.loss_func; }
-const LearnerOptions& Learner::options() const { return impl_->options; }
-const std::vector<LayerGroup>& Learner::layer_groups() const { return impl_->layer_groups; }
-const Path& Learner::path() const { return impl_->path; }
-Path Learner::model_dir() const { return impl_->path / impl_->options.model_dir; }
+DataBunch& Learner::data() const {
+  return impl_->data;
+}
+void Learner::set_data(const DataBunch& data) {
+  impl_->data = data;
+}
+const Model& Learner::model() const {
+  return impl_->model;
+}
+const Loss& Learner::loss_func() const {
+  return impl_->options.loss_func;
+}
+const LearnerOptions& Learner::options() const {
+  return impl_->options;
+}
+const std::vector<LayerGroup>& Learner::layer_groups() const {
+  return impl_->layer_groups;
+}
+const Path& Learner::path() const {
+  return impl_->path;
+}
+Path Learner::model_dir() const {
+  return impl_->path / impl_->options.model_dir;
+}
 
 Recorder& Learner::recorder() const {
   if (!impl_->recorder) {
-    throw TrainError("train.nothing_recorded",
-                     "the recorder holds the last fit, and there was none yet: call fit or lr_find");
+    throw TrainError(
+        "train.nothing_recorded",
+        "the recorder holds the last fit, and there was none yet: call fit or lr_find");
   }
   return *impl_->recorder;
 }
@@ -84,8 +104,9 @@ Recorder& Learner::recorder() const {
 OptimWrapper& Learner::opt() const {
   auto& impl = *impl_;
   if (!impl.opt) {
-    impl.opt = std::make_unique<OptimWrapper>(impl.options.opt_func(), impl.layer_groups, *impl.model,
-                                              impl.options.true_wd, impl.options.bn_wd);
+    impl.opt =
+        std::make_unique<OptimWrapper>(impl.options.opt_func(), impl.layer_groups, *impl.model,
+                                       impl.options.true_wd, impl.options.bn_wd);
     impl.opt->set_lr(lr_range(kDefaultLr));
   }
   return *impl.opt;
@@ -105,8 +126,10 @@ void Learner::freeze_to(int n) {
   const auto count = static_cast<int>(impl_->layer_groups.size());
   const int first = n < 0 ? count + n : n;
   if (first < 0 || first > count) {
-    throw ValueError("value.freeze", fmt::format("freeze_to({}) needs a layer group of that number; "
-                                                 "the model has {}", n, count));
+    throw ValueError("value.freeze",
+                     fmt::format("freeze_to({}) needs a layer group of that number; "
+                                 "the model has {}",
+                                 n, count));
   }
   for (int i = 0; i < count; ++i) {
     for (const auto& layer : impl_->layer_groups[static_cast<std::size_t>(i)]) {
@@ -120,13 +143,16 @@ void Learner::freeze_to(int n) {
 
 void Learner::freeze() {
   if (impl_->layer_groups.size() < 2) {
-    throw ValueError("value.freeze", "freeze() trains the last of several layer groups, but the model "
-                                     "is one group: call split first");
+    throw ValueError("value.freeze",
+                     "freeze() trains the last of several layer groups, but the model "
+                     "is one group: call split first");
   }
   freeze_to(-1);
 }
 
-void Learner::unfreeze() { freeze_to(0); }
+void Learner::unfreeze() {
+  freeze_to(0);
+}
 
 void Learner::split(const std::vector<Layer>& boundaries) {
   impl_->layer_groups = split_model(impl_->model.ptr(), boundaries);
@@ -154,10 +180,11 @@ void Learner::lr_find(const LrFindOptions& options) {
 void Learner::run(int epochs, const FitOptions& options) {
   auto& impl = *impl_;
   if (impl.data.train_dl().size() == 0) {
-    throw TrainError("train.empty_loader",
-                     fmt::format("Your training dataloader is empty, can't train a model. It has {} "
-                                 "items and a batch size of {}: use a smaller batch size",
-                                 impl.data.train_ds().size(), impl.data.batch_size()));
+    throw TrainError(
+        "train.empty_loader",
+        fmt::format("Your training dataloader is empty, can't train a model. It has {} "
+                    "items and a batch size of {}: use a smaller batch size",
+                    impl.data.train_ds().size(), impl.data.batch_size()));
   }
   opt().set_wd({options.wd.value_or(impl.options.wd)});
   std::vector<std::string> names;
@@ -172,7 +199,8 @@ void Learner::run(int epochs, const FitOptions& options) {
                    [](const auto& a, const auto& b) { return a->order() < b->order(); });
   for (const auto& callback : callbacks) callback->learner_ = impl_;
 
-  // Dropout draws from LibTorch's own generator: seeding it per fit makes a run a function of the seed alone.
+  // Dropout draws from LibTorch's own generator: seeding it per fit makes a run a function of the
+  // seed alone.
   torch::manual_seed(Rng{impl.data.seed(), impl.fits++}.next() >> 1);
   const auto progress = impl.progress();
   impl.loop(*progress).run(epochs, std::move(callbacks), options.stop);
@@ -183,9 +211,8 @@ std::vector<double> Learner::validate(const DataLoader* dl) {
   opt();
   const auto progress = impl.progress();
   std::vector<double> figures;
-  guarded(impl.data.batch_size(), [&] {
-    figures = impl.loop(*progress).validate(dl ? *dl : impl.data.valid_dl());
-  });
+  guarded(impl.data.batch_size(),
+          [&] { figures = impl.loop(*progress).validate(dl ? *dl : impl.data.valid_dl()); });
   return figures;
 }
 
@@ -194,7 +221,8 @@ Path Learner::save(const std::string& file, const SaveOptions& options) const {
   try {
     make_folder(target.parent_path());
   } catch (const IoError& e) {
-    throw IoError(e.code(), fmt::format("{}; set model_dir to a full path that is writable", e.what()));
+    throw IoError(e.code(),
+                  fmt::format("{}; set model_dir to a full path that is writable", e.what()));
   }
   auto root = to_value(state_dict(*impl_->model));
   if (options.with_opt && impl_->opt) {
@@ -220,16 +248,19 @@ StateDict without_module_prefix(const StateDict& weights) {
 Learner& Learner::load(const std::string& file, const LoadOptions& options) {
   const Path source = model_dir() / (file + ".pth");
   const auto root = load_checkpoint(source);
-  const bool both = root.is_dict() && root.size() == 2 && root.contains("model") && root.contains("opt");
+  const bool both =
+      root.is_dict() && root.size() == 2 && root.contains("model") && root.contains("opt");
   auto weights = to_state_dict(both ? root.at("model") : root);
   if (options.remove_module) weights = without_module_prefix(weights);
   try {
     load_state_dict(*impl_->model, weights, {.strict = options.strict});
   } catch (const WeightsError& e) {
-    throw WeightsError(e.code(), fmt::format("'{}' does not fit the model: {}", source.string(), e.what()));
+    throw WeightsError(e.code(),
+                       fmt::format("'{}' does not fit the model: {}", source.string(), e.what()));
   }
   if (both && options.with_opt.value_or(true)) {
-    opt().load_state_dict(root.at("opt"));  // as in fastai, a state of other parameters is left aside
+    opt().load_state_dict(
+        root.at("opt"));  // as in fastai, a state of other parameters is left aside
   } else if (!both && options.with_opt.value_or(false)) {
     log_warning("Saved file doesn't contain an optimizer state.");
   }

@@ -24,7 +24,9 @@ torch::Tensor Loss::activate(const torch::Tensor& output) const {
 
 namespace {
 
-torch::Tensor softmax(const torch::Tensor& output) { return output.softmax(-1); }
+torch::Tensor softmax(const torch::Tensor& output) {
+  return output.softmax(-1);
+}
 
 // Per item, also where an item has several numbers.
 torch::Tensor per_item(const torch::Tensor& values) {
@@ -46,7 +48,8 @@ Loss label_smoothing_cross_entropy(double eps) {
   return {"LabelSmoothingCrossEntropy",
           [eps](const torch::Tensor& output, const torch::Tensor& target) {
             const auto log_p = output.log_softmax(-1);
-            const auto nll = F::nll_loss(log_p, target, F::NLLLossFuncOptions().reduction(torch::kNone));
+            const auto nll =
+                F::nll_loss(log_p, target, F::NLLLossFuncOptions().reduction(torch::kNone));
             const auto classes = static_cast<double>(output.size(-1));
             return -log_p.sum(-1) * (eps / classes) + (1 - eps) * nll;
           },

@@ -30,8 +30,8 @@ class Average : public MetricState {
 }  // namespace
 
 Metric::Metric(std::string name, Function function)
-    : Metric(std::move(name),
-             Factory([function] { return std::make_unique<Average>(function); })) {}
+    : Metric(std::move(name), Factory([function] { return std::make_unique<Average>(function); })) {
+}
 
 Metric::Metric(std::string name, Factory factory)
     : name_(std::move(name)), factory_(std::move(factory)) {}
@@ -56,7 +56,8 @@ Metric top_k_accuracy(int k) {
   if (k < 1) throw ValueError("value.k", fmt::format("k must be at least 1, found {}", k));
   return {"top_k_accuracy",
           Metric::Function([k](const torch::Tensor& output, const torch::Tensor& target) {
-            const auto best = std::get<1>(output.topk(std::min<std::int64_t>(k, output.size(-1)), -1));
+            const auto best =
+                std::get<1>(output.topk(std::min<std::int64_t>(k, output.size(-1)), -1));
             return best.eq(target.unsqueeze(-1)).any(-1).to(torch::kFloat32).mean();
           })};
 }

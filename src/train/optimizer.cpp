@@ -26,7 +26,9 @@ bool read_state(const Value& value, const torch::Tensor& parameter, ParamState& 
     } else if (item.is_tensor()) {
       if (item.as_tensor().sizes() != parameter.sizes()) return false;
       state.buffers[key.as_string()] =
-          item.as_tensor().to(parameter.device(), parameter.scalar_type(), false, true).contiguous();
+          item.as_tensor()
+              .to(parameter.device(), parameter.scalar_type(), false, true)
+              .contiguous();
     }
   }
   return true;
@@ -61,7 +63,8 @@ OptimWrapper::OptimWrapper(std::shared_ptr<const UpdateRule> rule,
     for (Group* group : {&plain, &norm}) {
       for (auto& [owner, parameter, plain_bias] : found) {
         const void* id = parameter.unsafeGetTensorImpl();
-        // The reference lists biases even when frozen: they count in saved indices, but do not move.
+        // The reference lists biases even when frozen: they count in saved indices, but do not
+        // move.
         const bool counted = parameter.requires_grad() || plain_bias;
         if (owner != group || !counted || !seen.insert(id).second) continue;
         group->all_indices.push_back(index);

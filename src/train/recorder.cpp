@@ -48,7 +48,8 @@ std::vector<double> gradient(const std::vector<double>& y) {
 // Position of the smallest value; as in NumPy the first value that is no number wins.
 std::size_t argmin(const std::vector<double>& values) {
   const auto smaller = [](double a, double b) { return std::isnan(a) ? !std::isnan(b) : a < b; };
-  return static_cast<std::size_t>(std::min_element(values.begin(), values.end(), smaller) - values.begin());
+  return static_cast<std::size_t>(std::min_element(values.begin(), values.end(), smaller) -
+                                  values.begin());
 }
 
 }  // namespace
@@ -70,7 +71,9 @@ void Recorder::on_train_begin(TrainState&) {
   if (!silent_) progress_sink()->table_header(names);
 }
 
-void Recorder::on_epoch_begin(TrainState&) { epoch_start_ = now(); }
+void Recorder::on_epoch_begin(TrainState&) {
+  epoch_start_ = now();
+}
 
 void Recorder::on_batch_begin(TrainState& state) {
   if (!state.train) return;
@@ -79,7 +82,9 @@ void Recorder::on_batch_begin(TrainState& state) {
   moms.push_back(learner.opt().mom().back());
 }
 
-void Recorder::on_backward_begin(TrainState& state) { losses.push_back(state.smooth_loss); }
+void Recorder::on_backward_begin(TrainState& state) {
+  losses.push_back(state.smooth_loss);
+}
 void Recorder::on_batch_end(TrainState&) {}
 void Recorder::on_train_end(TrainState&) {}
 
@@ -118,7 +123,8 @@ std::string Recorder::csv() const {
 
 void Recorder::need_losses() const {
   if (losses.empty()) {
-    throw TrainError("train.nothing_recorded", "there is nothing to plot: no batch was trained yet");
+    throw TrainError("train.nothing_recorded",
+                     "there is nothing to plot: no batch was trained yet");
   }
 }
 
@@ -127,8 +133,10 @@ std::optional<LrSuggestion> Recorder::suggest(const RecorderPlotOptions& options
   const auto rates = trimmed(lrs, options.skip_start, options.skip_end);
   const auto curve = trimmed(losses, options.skip_start, options.skip_end);
   if (curve.size() < 2) {
-    log_warning(fmt::format("no learning rate can be suggested from {} points: record more batches, or "
-                            "lower skip_start and skip_end", curve.size()));
+    log_warning(
+        fmt::format("no learning rate can be suggested from {} points: record more batches, or "
+                    "lower skip_start and skip_end",
+                    curve.size()));
     return std::nullopt;
   }
   LrSuggestion result;
@@ -147,7 +155,11 @@ Figure Recorder::plot(const RecorderPlotOptions& options) {
   const auto curve = trimmed(losses, options.skip_start, options.skip_end);
   Figure figure({.width = 6, .height = 4});
   auto axes = figure.add_axes();
-  axes.plot(rates, curve).xscale("log").xlabel("Learning Rate").ylabel("Loss").xtick_format("{:.0e}");
+  axes.plot(rates, curve)
+      .xscale("log")
+      .xlabel("Learning Rate")
+      .ylabel("Loss")
+      .xtick_format("{:.0e}");
   if (options.suggestion) {
     if (const auto found = suggest(options)) {
       axes.scatter({found->min_grad_lr}, {curve[found->index]}, {.color = colors::red, .size = 10});

@@ -6,7 +6,9 @@
 
 namespace fastcpp {
 
-double annealing_no(double start, double, double) { return start; }
+double annealing_no(double start, double, double) {
+  return start;
+}
 
 double annealing_linear(double start, double end, double pct) {
   return start + pct * (end - start);

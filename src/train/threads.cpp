@@ -14,6 +14,8 @@ void set_threads(int compute) {
   at::set_num_threads(compute);
 }
 
-int get_threads() { return at::get_num_threads(); }
+int get_threads() {
+  return at::get_num_threads();
+}
 
 }  // namespace fastcpp

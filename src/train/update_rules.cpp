@@ -1,4 +1,5 @@
-// Adam, SGD and RMSprop. On the CPU each is one pass over memory; elsewhere it is made of tensor operations.
+// Adam, SGD and RMSprop. On the CPU each is one pass over memory; elsewhere it is made of tensor
+// operations.
 #include <ATen/Parallel.h>
 #include <torch/torch.h>
 
@@ -47,9 +48,7 @@ class Adam : public UpdateRule {
  public:
   explicit Adam(const AdamOptions& options) : options_(options) {}
 
-  HyperParams defaults() const override {
-    return {.mom = options_.beta1, .beta = options_.beta2};
-  }
+  HyperParams defaults() const override { return {.mom = options_.beta1, .beta = options_.beta2}; }
 
   void update(torch::Tensor& p, const torch::Tensor& gradient, ParamState& state,
               const HyperParams& h) const override {

@@ -47,7 +47,8 @@ TEST_CASE("rates of layer groups") {
 
 TEST_CASE("the table is fastai's") {
   const std::vector<std::string> names{"epoch", "train_loss", "valid_loss", "error_rate", "time"};
-  CHECK(format_table_line(names, names) == "epoch     train_loss  valid_loss  error_rate  time    ");
+  CHECK(format_table_line(names, names) ==
+        "epoch     train_loss  valid_loss  error_rate  time    ");
   CHECK(format_table_line(names, {"0", "1.409939", "0.357608", "0.102165", "00:26"}) ==
         "0         1.409939    0.357608    0.102165    00:26     ");
   CHECK(format_time(59.9) == "00:59");

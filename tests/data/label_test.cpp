@@ -36,8 +36,9 @@ TEST_CASE("classes are the sorted training labels, capitals first") {
   CHECK(log.warnings[0] ==
         "You are labelling your items with CategoryList.\nYour valid set contained the following "
         "unknown labels, the corresponding items have been discarded.\nzebra");
-  CHECK(caught([&] { make_label_lists(items, labels, {{0, 1, 2}, {}}, {{"pug"}}); }).code ==
-        "data.unknown_label");
+  CHECK(caught([&] {
+          make_label_lists(items, labels, {{0, 1, 2}, {}}, {{"pug"}});
+        }).code == "data.unknown_label");
   CHECK(caught([&] { make_label_lists({}, {}, {}); }).code == "data.empty");
 }
 

@@ -32,7 +32,9 @@ class Numbers : public Dataset {
     return torch::tensor({static_cast<float>(index), static_cast<float>(rng.uniform())});
   }
   torch::Tensor targets() const override { return torch::arange(n_) * 10; }
-  std::string item_name(std::int64_t index) const override { return "cat_" + std::to_string(index); }
+  std::string item_name(std::int64_t index) const override {
+    return "cat_" + std::to_string(index);
+  }
 
   mutable std::atomic<int> loaded{0};
   std::int64_t faulty = -1, alien = -1, odd = -1;
@@ -69,8 +71,8 @@ TEST_CASE("batches do not depend on the number of workers") {
     for (int workers : {0, 1, 2, 5}) {
       auto set = std::make_shared<Numbers>(53, fixed);
       set->delay = std::chrono::milliseconds(workers > 0 ? 1 : 0);
-      DataLoader loader(set, {.bs = 8, .shuffle = true, .drop_last = true, .num_workers = workers,
-                              .seed = 3});
+      DataLoader loader(
+          set, {.bs = 8, .shuffle = true, .drop_last = true, .num_workers = workers, .seed = 3});
       CHECK(loader.size() == 6);
       first.push_back(walk(loader));
       second.push_back(walk(loader));
@@ -124,7 +126,8 @@ TEST_CASE("a worker's error reaches the caller with the item") {
 
     auto other = std::make_shared<Numbers>(20);
     other->alien = 2;
-    const auto wrapped = caught([&] { walk(DataLoader(other, {.bs = 4, .num_workers = workers})); });
+    const auto wrapped =
+        caught([&] { walk(DataLoader(other, {.bs = 4, .num_workers = workers})); });
     CHECK(wrapped.code == "data.cannot_load");
     CHECK(wrapped.message.find("cat_2") != std::string::npos);
     CHECK(wrapped.message.find("out of cheese") != std::string::npos);

@@ -34,7 +34,8 @@ Learner echo(const torch::Tensor& outputs, const torch::Tensor& targets, const J
              const Path& path) {
   auto set = std::make_shared<TensorDataset>(outputs, targets);
   auto data = DataBunch::create({set, set, nullptr, nullptr}, path,
-                                {.bs = item.at("batch_size").get<std::int64_t>(), .num_workers = 0,
+                                {.bs = item.at("batch_size").get<std::int64_t>(),
+                                 .num_workers = 0,
                                  .device = torch::kCPU,
                                  .classes = item.at("classes").get<std::vector<std::string>>()});
   return Learner(data, Model(nn::Sequential(nn::Identity())), {.silent = true});
@@ -54,7 +55,8 @@ TEST_CASE("predictions, losses and confusion as the reference computes them") {
                        torch::tensor(item.at("pred_class").get<std::vector<std::int64_t>>())));
     const auto losses = numbers(item.at("losses"));
     for (std::size_t i = 0; i < losses.size(); ++i) {
-      CHECK(interp.losses()[static_cast<std::int64_t>(i)].item<double>() == Approx(losses[i]).margin(1e-5));
+      CHECK(interp.losses()[static_cast<std::int64_t>(i)].item<double>() ==
+            Approx(losses[i]).margin(1e-5));
     }
     const auto counts = interp.confusion_matrix();
     CHECK(torch::equal(counts.to(torch::kFloat32), matrix(item.at("confusion_matrix"))));
@@ -74,7 +76,8 @@ TEST_CASE("predictions, losses and confusion as the reference computes them") {
       CHECK(top.indices == want.at("indices").get<std::vector<std::int64_t>>());
       const auto values = numbers(want.at("losses"));
       for (std::size_t i = 0; i < values.size(); ++i) {
-        CHECK(top.losses[static_cast<std::int64_t>(i)].item<double>() == Approx(values[i]).margin(1e-5));
+        CHECK(top.losses[static_cast<std::int64_t>(i)].item<double>() ==
+              Approx(values[i]).margin(1e-5));
       }
     }
     CHECK(interp.plot_confusion_matrix({.normalize = true}).png().starts_with("\x89PNG"));
@@ -83,21 +86,25 @@ TEST_CASE("predictions, losses and confusion as the reference computes them") {
 }
 
 TEST_CASE("a heat map is the gradient-weighted sum of the last feature map") {
-  // Body: one 1x1 convolution. Head: mean, then linear. The gradient is known by hand: weight / places.
+  // Body: one 1x1 convolution. Head: mean, then linear. The gradient is known by hand: weight /
+  // places.
   torch::manual_seed(1);
   nn::Sequential body(nn::Conv2d(nn::Conv2dOptions(3, 4, 1)));
   nn::Linear linear(4, 2);
   nn::Sequential head(nn::AdaptiveAvgPool2d(1), nn::Flatten(), linear);
   nn::Sequential model;
   struct Part : nn::Module {
-    explicit Part(nn::Sequential layers_) : layers(std::move(layers_)) { register_module("layers", layers); }
+    explicit Part(nn::Sequential layers_) : layers(std::move(layers_)) {
+      register_module("layers", layers);
+    }
     torch::Tensor forward(const torch::Tensor& x) { return layers->forward(x); }
     nn::Sequential layers;
   };
   model->push_back(std::make_shared<Part>(body));
   model->push_back(std::make_shared<Part>(head));
   TempDir dir;
-  auto set = std::make_shared<TensorDataset>(torch::rand({4, 3, 5, 5}), torch::zeros({4}, torch::kLong));
+  auto set =
+      std::make_shared<TensorDataset>(torch::rand({4, 3, 5, 5}), torch::zeros({4}, torch::kLong));
   Learner learn(DataBunch::create({set, set, nullptr, nullptr}, dir.path(),
                                   {.bs = 2, .num_workers = 0, .device = torch::kCPU}),
                 Model(model), {.silent = true});
@@ -108,6 +115,7 @@ TEST_CASE("a heat map is the gradient-weighted sum of the last feature map") {
   const auto expected = (acts * (linear->weight[1] / 25).view({4, 1, 1})).sum(0).relu();
   CHECK(torch::allclose(map, expected, 1e-5, 1e-7));
   CHECK_FALSE(grad_cam(learn, x, 1, 26).defined());
-  Learner plain(learn.data(), Model(nn::Sequential(nn::Flatten(), nn::Linear(75, 2), nn::ReLU())), {.silent = true});
+  Learner plain(learn.data(), Model(nn::Sequential(nn::Flatten(), nn::Linear(75, 2), nn::ReLU())),
+                {.silent = true});
   CHECK(caught([&] { grad_cam(plain, x, 1); }).code == "train.no_body");
 }

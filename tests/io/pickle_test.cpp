@@ -1,4 +1,5 @@
 // Small pickles written by hand, in the legacy container.
+#include <fmt/format.h>
 #include <torch/torch.h>
 
 #include "fastcpp/core/error.hpp"
@@ -105,16 +106,23 @@ TEST_CASE("every kind of fault has its code") {
 }
 
 TEST_CASE("a small file cannot ask for much memory") {
-  CHECK(code_of(repeated("]", 300000)) == "pickle.too_large");
-  CHECK(code_of("]" + repeated("Na", 1100000)) == "pickle.too_large");
-  CHECK(code_of(repeated("(", 600000)) == "pickle.too_large");
-  CHECK(code_of(repeated("N", 600000)) == "pickle.too_large");
-  CHECK(code_of("N" + repeated("\x94", 1100000)) == "pickle.too_large");
-  CHECK(code_of(repeated("\x8a\xff" + std::string(255, '\x7f') + "0", 10000)) ==
-        "pickle.too_large");
-  // One list of many pairs, made into a dictionary again and again.
-  CHECK(code_of("(" + repeated("NN\x86", 60000) + "lq\x01" + "0" +
-                repeated("ccollections\nOrderedDict\n(h\x01tR0", 10)) == "pickle.too_large");
+  const std::string pairs = repeated("NN\x86", 60000);
+  const std::string calls = repeated("ccollections\nOrderedDict\n(h\x01tR0", 10);
+  const std::string digits(255, '\x7f');
+  const std::string programs[] = {
+      repeated("]", 300000),
+      fmt::format("]{}", repeated("Na", 1100000)),
+      repeated("(", 600000),
+      repeated("N", 600000),
+      fmt::format("N{}", repeated("\x94", 1100000)),
+      repeated(fmt::format("\x8a\xff{}0", digits), 10000),
+      // One list of many pairs, made into a dictionary again and again.
+      fmt::format("({}lq\x01{}{}", pairs, "0", calls),
+  };
+  for (const auto& program : programs) {
+    INFO(program.substr(0, 20));
+    CHECK(code_of(program) == "pickle.too_large");
+  }
 }
 
 TEST_CASE("nothing behind the legacy storages is looked at, everything before is") {

@@ -22,7 +22,9 @@ fs::path golden_dir() {
   return given ? fs::path(given) : source_dir() / "tests" / "golden";
 }
 
-bool has_golden(const std::string& file) { return fs::exists(golden_dir() / file); }
+bool has_golden(const std::string& file) {
+  return fs::exists(golden_dir() / file);
+}
 
 const Json& golden(const std::string& file) {
   static std::map<std::string, Json> cache;
@@ -115,7 +117,9 @@ double u01(const std::string& key, std::uint64_t i) {
   return static_cast<double>(raw(key, i) >> 11) * 0x1.0p-53;
 }
 
-double sgn(const std::string& key, std::uint64_t i) { return 2 * u01(key, i) - 1; }
+double sgn(const std::string& key, std::uint64_t i) {
+  return 2 * u01(key, i) - 1;
+}
 
 std::int64_t ints(const std::string& key, std::int64_t k, std::uint64_t i) {
   return static_cast<std::int64_t>(std::floor(u01(key, i) * static_cast<double>(k)));

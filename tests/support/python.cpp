@@ -18,7 +18,8 @@ std::string python() {
 }  // namespace
 
 bool python_has(const std::string& modules) {
-  return std::system(fmt::format("{} -c 'import {}' >/dev/null 2>&1", python(), modules).c_str()) == 0;
+  return std::system(fmt::format("{} -c 'import {}' >/dev/null 2>&1", python(), modules).c_str()) ==
+         0;
 }
 
 std::string run_python(const TempDir& dir, const std::string& script) {

@@ -27,9 +27,13 @@ CapturedLog::CapturedLog() {
   });
 }
 
-CapturedLog::~CapturedLog() { set_log_sink(std::move(former_)); }
+CapturedLog::~CapturedLog() {
+  set_log_sink(std::move(former_));
+}
 
-fs::path source_dir() { return FASTCPP_SOURCE_DIR; }
+fs::path source_dir() {
+  return FASTCPP_SOURCE_DIR;
+}
 
 std::optional<fs::path> shared_dir() {
   const char* given = std::getenv("FASTCPP_SHARED_DIR");
@@ -39,6 +43,8 @@ std::optional<fs::path> shared_dir() {
   return dir;
 }
 
-void skip(const std::string& why) { fmt::print("[skipped] {}\n", why); }
+void skip(const std::string& why) {
+  fmt::print("[skipped] {}\n", why);
+}
 
 }  // namespace fastcpp::test

@@ -1,4 +1,5 @@
-// Helpers for tests: temporary folders, captured messages, caught errors, the folder of optional real data.
+// Helpers for tests: temporary folders, captured messages, caught errors, the folder of optional
+// real data.
 #pragma once
 
 #include <filesystem>

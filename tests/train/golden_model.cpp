@@ -20,7 +20,8 @@ namespace {
 
 std::shared_ptr<TensorDataset> golden_set(const Json& data, const std::string& part,
                                           torch::ScalarType dtype) {
-  const auto n = data.at("n_" + part).get<std::int64_t>(), side = data.at("side").get<std::int64_t>();
+  const auto n = data.at("n_" + part).get<std::int64_t>(),
+             side = data.at("side").get<std::int64_t>();
   const auto key_x = data.at("x_" + part + "_key").get<std::string>();
   const auto key_y = data.at("y_" + part + "_key").get<std::string>();
   auto x = torch::empty({n, 3, side, side});
@@ -38,15 +39,16 @@ std::shared_ptr<TensorDataset> golden_set(const Json& data, const std::string& p
 
 DataBunch golden_data(const Json& data, torch::ScalarType dtype) {
   const auto bs = data.at("bs").get<std::int64_t>();
-  return DataBunch::create({golden_set(data, "train", dtype), golden_set(data, "valid", dtype),
-                            nullptr, nullptr},
-                           ".", {.bs = bs, .num_workers = 0, .device = torch::kCPU, .shuffle = false});
+  return DataBunch::create(
+      {golden_set(data, "train", dtype), golden_set(data, "valid", dtype), nullptr, nullptr}, ".",
+      {.bs = bs, .num_workers = 0, .device = torch::kCPU, .shuffle = false});
 }
 
 torch::nn::Sequential golden_network(const Json& model, bool conv_bias, torch::ScalarType dtype) {
   namespace nn = torch::nn;
   nn::Sequential network(nn::Conv2d(nn::Conv2dOptions(3, 6, 3).padding(1).bias(conv_bias)),
-                         nn::BatchNorm2d(6), nn::ReLU(), ConcatPool(), nn::Flatten(), nn::Linear(12, 5));
+                         nn::BatchNorm2d(6), nn::ReLU(), ConcatPool(), nn::Flatten(),
+                         nn::Linear(12, 5));
   torch::NoGradGuard no_grad;
   const auto key = model.at("weights_key").get<std::string>();
   const auto gain = number(model.at("bn_gain"));

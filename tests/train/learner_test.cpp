@@ -24,13 +24,17 @@ std::shared_ptr<TensorDataset> points(std::int64_t n, std::uint64_t seed) {
 
 DataBunch plane(const Path& path, std::int64_t bs = 16, int workers = 0) {
   return DataBunch::create({points(160, 1), points(50, 2), nullptr, nullptr}, path,
-                           {.bs = bs, .num_workers = workers, .device = torch::kCPU, .seed = 7,
+                           {.bs = bs,
+                            .num_workers = workers,
+                            .device = torch::kCPU,
+                            .seed = 7,
                             .classes = {"left", "right"}});
 }
 
 nn::Sequential network() {
   torch::manual_seed(3);
-  return nn::Sequential(nn::Linear(2, 8), nn::BatchNorm1d(8), nn::ReLU(), nn::Dropout(0.2), nn::Linear(8, 2));
+  return nn::Sequential(nn::Linear(2, 8), nn::BatchNorm1d(8), nn::ReLU(), nn::Dropout(0.2),
+                        nn::Linear(8, 2));
 }
 
 Learner learner(const TempDir& dir, LearnerOptions options = {}) {
@@ -98,8 +102,8 @@ TEST_CASE("the events of a fit, in fastai's order") {
                                 {.bs = 4, .num_workers = 0, .device = torch::kCPU});
   Learner learn(data, Model(network()), {.callbacks = {events}, .silent = true});
   learn.fit(1);
-  const std::vector<std::string> batch{"batch_begin", "loss_begin", "backward_begin", "backward_end",
-                                       "step_end",    "batch_end"};
+  const std::vector<std::string> batch{"batch_begin",  "loss_begin", "backward_begin",
+                                       "backward_end", "step_end",   "batch_end"};
   std::vector<std::string> expected{"train_begin", "epoch_begin"};
   for (int i = 0; i < 2; ++i) expected.insert(expected.end(), batch.begin(), batch.end());
   for (const char* name : {"batch_begin", "loss_begin", "batch_end", "epoch_end", "train_end"}) {
@@ -230,7 +234,8 @@ TEST_CASE("faults are reported so that a user can act") {
       void on_batch_begin(TrainState&) override { torch::empty({1LL << 50}); }
     };
     auto learn = learner(dir);
-    const auto error = caught([&] { learn.fit(1, 1e-3, {.callbacks = {std::make_shared<Greedy>()}}); });
+    const auto error =
+        caught([&] { learn.fit(1, 1e-3, {.callbacks = {std::make_shared<Greedy>()}}); });
     CHECK(error.code == "train.out_of_memory");
     CHECK(error.message.find("batches of 16") != std::string::npos);
     CHECK(error.message.find("bs = 8") != std::string::npos);
@@ -268,7 +273,8 @@ TEST_CASE("predictions") {
 }
 
 TEST_CASE("metrics") {
-  const auto out = torch::tensor({{2.f, -1.f, 0.f}, {0.f, 1.f, 3.f}, {1.f, 2.f, .5f}, {-1.f, -2.f, -.5f}});
+  const auto out =
+      torch::tensor({{2.f, -1.f, 0.f}, {0.f, 1.f, 3.f}, {1.f, 2.f, .5f}, {-1.f, -2.f, -.5f}});
   const auto target = torch::tensor({0, 2, 0, 2});
   CHECK(Metric(accuracy)(out, target) == Approx(0.75));
   CHECK(Metric(error_rate)(out, target) == Approx(0.25));
@@ -292,8 +298,8 @@ TEST_CASE("plots of the recorder") {
   REQUIRE(learn.recorder().min_grad_lr);
   CHECK(log.info.back().starts_with("Min loss divided by 10: "));
   learn.fit_one_cycle(2);
-  for (const auto& figure : {learn.recorder().plot_lr({.show_moms = true}), learn.recorder().plot_losses(),
-                             learn.recorder().plot_metrics()}) {
+  for (const auto& figure : {learn.recorder().plot_lr({.show_moms = true}),
+                             learn.recorder().plot_losses(), learn.recorder().plot_metrics()}) {
     CHECK(figure.png().starts_with("\x89PNG"));
   }
 }

@@ -1,4 +1,5 @@
-// A tiny network trained under many settings, step by step beside the reference (tests/golden/optimiser.json).
+// A tiny network trained under many settings, step by step beside the reference
+// (tests/golden/optimiser.json).
 #include <cmath>
 #include <map>
 
@@ -35,7 +36,8 @@ class Trace : public Callback {
   }
   void on_step_end(TrainState& state) override {
     if (state.iteration > 0) return;
-    for (const auto& [name, tensor] : state_dict(*learn().model())) after_first[name] = tensor.clone();
+    for (const auto& [name, tensor] : state_dict(*learn().model()))
+      after_first[name] = tensor.clone();
   }
   void on_batch_end(TrainState& state) override {
     if (!state.train) valid_batch_loss.push_back(state.last_loss.item<double>());
@@ -56,7 +58,8 @@ double deviation(const std::vector<double>& got, const Json& want) {
   const auto expected = numbers(want);
   if (got.size() != expected.size()) return 1e9;
   double worst = 0;
-  for (std::size_t i = 0; i < got.size(); ++i) worst = std::max(worst, std::abs(got[i] - expected[i]));
+  for (std::size_t i = 0; i < got.size(); ++i)
+    worst = std::max(worst, std::abs(got[i] - expected[i]));
   return worst;
 }
 
@@ -106,9 +109,11 @@ void run(Learner& learner, const Json& op) {
   }
 }
 
-void check_stage(const Json& want, const Trace& trace, const Learner& learner, const Tolerance& tol) {
+void check_stage(const Json& want, const Trace& trace, const Learner& learner,
+                 const Tolerance& tol) {
   REQUIRE(trace.lr.size() == want.at("lr").size());
-  for (std::size_t i = 0; i < trace.lr.size(); ++i) CHECK(deviation(trace.lr[i], want.at("lr")[i]) < 1e-12);
+  for (std::size_t i = 0; i < trace.lr.size(); ++i)
+    CHECK(deviation(trace.lr[i], want.at("lr")[i]) < 1e-12);
   CHECK(deviation(trace.mom, want.at("mom")) < 1e-12);
   CHECK(deviation(trace.raw_loss, want.at("raw_loss")) <= tol.value);
   CHECK(deviation(trace.smooth_loss, want.at("smooth_loss")) <= tol.smooth);
@@ -117,8 +122,8 @@ void check_stage(const Json& want, const Trace& trace, const Learner& learner, c
   REQUIRE(trace.metrics.size() == want.at("metrics").size());
   for (std::size_t i = 0; i < trace.metrics.size(); ++i) {
     valid_loss.push_back(trace.metrics[i].front());
-    CHECK(deviation({trace.metrics[i].begin() + 1, trace.metrics[i].end()}, want.at("metrics")[i]) <=
-          tol.metric);
+    CHECK(deviation({trace.metrics[i].begin() + 1, trace.metrics[i].end()},
+                    want.at("metrics")[i]) <= tol.metric);
   }
   CHECK(deviation(valid_loss, want.at("valid_loss")) <= tol.value);
   const auto state = state_dict(*learner.model());
@@ -174,7 +179,8 @@ TEST_CASE("training follows the reference step by step") {
     const bool twice = item.at("dtype") == "float64";
     INFO(item.at("name").get<std::string>() << " " << item.at("dtype").get<std::string>());
     const auto dtype = twice ? torch::kFloat64 : torch::kFloat32;
-    // The golden README's tolerances: float64 1e-9, float32 2e-5, smoothed losses float32 by nature.
+    // The golden README's tolerances: float64 1e-9, float32 2e-5, smoothed losses float32 by
+    // nature.
     const Tolerance tol{twice ? 1e-9 : 2e-5, twice ? 2e-6 : 2e-5, 1e-6};
     auto network = golden_network(file.at("model"), item.value("conv_bias", false), dtype);
     auto trace = std::make_shared<Trace>();

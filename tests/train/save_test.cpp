@@ -20,7 +20,8 @@ DataBunch data(const Path& path) {
 
 Learner make(const TempDir& dir, std::uint64_t seed, std::int64_t hidden = 6) {
   torch::manual_seed(seed);
-  nn::Sequential net(nn::Linear(4, hidden), nn::BatchNorm1d(hidden), nn::ReLU(), nn::Linear(hidden, 2));
+  nn::Sequential net(nn::Linear(4, hidden), nn::BatchNorm1d(hidden), nn::ReLU(),
+                     nn::Linear(hidden, 2));
   Learner learn(data(dir.path()), Model(net), {.silent = true});
   learn.split({net->ptr(3)});
   return learn;
@@ -53,7 +54,8 @@ TEST_CASE("saving and loading keeps weights and optimizer") {
   // With the optimizer's state the two go on in step.
   first.fit(1, 1e-2);
   second.fit(1, 1e-2);
-  // The passes of the two loaders differ in number, so compare the state that was loaded instead of the result.
+  // The passes of the two loaders differ in number, so compare the state that was loaded instead of
+  // the result.
   auto third = make(dir, 3);
   third.load("stage-1");
   CHECK(third.opt().groups()[0].states[0].step == 4);
@@ -82,7 +84,8 @@ TEST_CASE("weights alone, other layouts and mismatches") {
   CHECK(error.message.find("0.weight") != std::string::npos);
   CHECK(caught([&] { wide.load("none"); }).code == "io.cannot_read");
 
-  // fastai saves a frozen learner and loads it unfrozen: weights come, the other optimizer state is left aside.
+  // fastai saves a frozen learner and loads it unfrozen: weights come, the other optimizer state is
+  // left aside.
   auto frozen = make(dir, 4);
   frozen.freeze();
   frozen.fit(1);
@@ -92,7 +95,8 @@ TEST_CASE("weights alone, other layouts and mismatches") {
   CHECK(frozen.opt().groups()[0].states[0].buffers.empty());
 
   StateDict prefixed;
-  for (const auto& [name, tensor] : state_dict(*learn.model())) prefixed.insert("module." + name, tensor);
+  for (const auto& [name, tensor] : state_dict(*learn.model()))
+    prefixed.insert("module." + name, tensor);
   save_checkpoint(dir / "models/parallel.pth", to_value(prefixed));
   auto parallel = make(dir, 5);
   parallel.load("parallel", {.remove_module = true});

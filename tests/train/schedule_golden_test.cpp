@@ -57,16 +57,19 @@ struct Setup {
   TempDir dir;
   std::shared_ptr<Rates> rates = std::make_shared<Rates>();
 
-  Learner learner(std::int64_t batches, int groups, const OptFunc& opt = adam(), const Loss& loss = {}) {
+  Learner learner(std::int64_t batches, int groups, const OptFunc& opt = adam(),
+                  const Loss& loss = {}) {
     auto set = std::make_shared<TensorDataset>(torch::ones({batches, 2}),
                                                torch::zeros({batches}, torch::kLong));
     auto data = DataBunch::create({set, nullptr, nullptr, nullptr}, dir.path(),
                                   {.bs = 1, .num_workers = 0, .device = torch::kCPU});
     torch::nn::Sequential network;
     for (int g = 0; g < groups; ++g) network->push_back(torch::nn::Linear(2, 2));
-    Learner result(data, Model(network), {.opt_func = opt, .loss_func = loss, .callbacks = {rates}, .silent = true});
+    Learner result(data, Model(network),
+                   {.opt_func = opt, .loss_func = loss, .callbacks = {rates}, .silent = true});
     std::vector<Layer> starts;
-    for (std::size_t g = 1; g < static_cast<std::size_t>(groups); ++g) starts.push_back(network->ptr(g));
+    for (std::size_t g = 1; g < static_cast<std::size_t>(groups); ++g)
+      starts.push_back(network->ptr(g));
     result.split(starts);
     return result;
   }
@@ -109,7 +112,8 @@ TEST_CASE("rates per layer group") {
   for (const auto& item : golden("schedules.json").at("lr_range")) {
     const auto rates = lr_range(learning_rate(item.at("lr")), item.at("groups").get<std::size_t>());
     REQUIRE(rates.size() == item.at("per_group").size());
-    for (std::size_t i = 0; i < rates.size(); ++i) check_close(rates[i], number(item.at("per_group")[i]));
+    for (std::size_t i = 0; i < rates.size(); ++i)
+      check_close(rates[i], number(item.at("per_group")[i]));
   }
 }
 
@@ -118,8 +122,9 @@ TEST_CASE("one-cycle batch by batch") {
     INFO(item.at("batches") << " batches, " << item.at("epochs") << " epochs");
     Setup setup;
     const bool with_sgd = item.value("opt", std::string()) == "sgd";
-    auto learner = setup.learner(item.at("batches").get<std::int64_t>(), item.at("groups").get<int>(),
-                                 with_sgd ? sgd({.momentum = 0.9}) : adam());
+    auto learner =
+        setup.learner(item.at("batches").get<std::int64_t>(), item.at("groups").get<int>(),
+                      with_sgd ? sgd({.momentum = 0.9}) : adam());
     OneCycleOptions options;
     if (item.contains("max_lr")) options.max_lr = learning_rate(item.at("max_lr"));
     if (item.contains("moms")) {
@@ -154,7 +159,8 @@ TEST_CASE("rates and messages of the LR finder") {
   for (const auto& item : golden("schedules.json").at("lr_find")) {
     Setup setup;
     CapturedLog log;
-    auto learner = setup.learner(item.at("batches").get<std::int64_t>(), item.at("groups").get<int>());
+    auto learner =
+        setup.learner(item.at("batches").get<std::int64_t>(), item.at("groups").get<int>());
     LrFindOptions options{.num_it = item.value("num_it", 100), .stop_div = false};
     if (item.contains("start_lr")) options.start_lr = learning_rate(item.at("start_lr"));
     if (item.contains("end_lr")) options.end_lr = learning_rate(item.at("end_lr"));
@@ -183,8 +189,10 @@ TEST_CASE("where the LR finder stops, and what it suggests") {
     CapturedLog log;
     auto learner = setup.learner(item.at("batches").get<std::int64_t>(), 1, adam(), scripted);
     auto script = std::make_shared<Script>(numbers(item.at("losses")));
-    LrFindOptions options{.num_it = item.at("num_it").get<int>(), .stop_div = item.at("stop_div").get<bool>()};
-    const auto epochs = (options.num_it + item.at("batches").get<int>() - 1) / item.at("batches").get<int>();
+    LrFindOptions options{.num_it = item.at("num_it").get<int>(),
+                          .stop_div = item.at("stop_div").get<bool>()};
+    const auto epochs =
+        (options.num_it + item.at("batches").get<int>() - 1) / item.at("batches").get<int>();
     learner.fit(epochs, options.start_lr,
                 {.callbacks = {script, std::make_shared<LRFinder>(options)}});
     auto& recorder = learner.recorder();

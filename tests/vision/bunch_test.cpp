@@ -32,8 +32,12 @@ std::vector<Path> draw(const Path& folder, int per_class) {
 ImageDataBunch pets(const TempDir& dir, int workers = 0, std::uint64_t seed = 2) {
   draw(dir.path(), 10);
   return ImageDataBunch::from_name_re(dir.path(), get_image_files(dir.path()), kPets,
-                                      {.ds_tfms = get_transforms(), .size = 16, .bs = 8,
-                                       .num_workers = workers, .device = torch::kCPU, .seed = seed});
+                                      {.ds_tfms = get_transforms(),
+                                       .size = 16,
+                                       .bs = 8,
+                                       .num_workers = workers,
+                                       .device = torch::kCPU,
+                                       .seed = seed});
 }
 
 }  // namespace
@@ -143,8 +147,9 @@ TEST_CASE("pictures of different sizes need a size") {
   TempDir dir;
   draw(dir.path(), 4);
   CapturedLog log;
-  const auto data = ImageDataBunch::from_name_re(dir.path(), get_image_files(dir.path()), kPets,
-                                                 {.bs = 4, .num_workers = 0, .device = torch::kCPU});
+  const auto data =
+      ImageDataBunch::from_name_re(dir.path(), get_image_files(dir.path()), kPets,
+                                   {.bs = 4, .num_workers = 0, .device = torch::kCPU});
   CHECK(log.warnings.size() == 1);
   CHECK(caught([&] { data.train_dl().pass().next(); }).code == "data.cannot_collate");
 }

@@ -18,12 +18,18 @@ ImageDataBunch colours(const TempDir& dir, int per_class = 24) {
     for (int c : {0, 2}) {
       auto pixels = torch::rand({3, 40, 40}) * 0.4;
       pixels[c] += 0.5;
-      Image::from_tensor(pixels).save(dir.path() / ((c ? "blue_" : "red_") + std::to_string(i) + ".png"));
+      Image::from_tensor(pixels).save(dir.path() /
+                                      ((c ? "blue_" : "red_") + std::to_string(i) + ".png"));
     }
   }
-  return ImageDataBunch::from_name_re(dir.path(), get_image_files(dir.path()), R"(/([^/]+)_\d+.png$)",
-                                      {.ds_tfms = get_transforms(), .size = 32, .bs = 8, .num_workers = 1,
-                                       .device = torch::kCPU, .seed = 1})
+  return ImageDataBunch::from_name_re(dir.path(), get_image_files(dir.path()),
+                                      R"(/([^/]+)_\d+.png$)",
+                                      {.ds_tfms = get_transforms(),
+                                       .size = 32,
+                                       .bs = 8,
+                                       .num_workers = 1,
+                                       .device = torch::kCPU,
+                                       .seed = 1})
       .normalize(imagenet_stats);
 }
 
@@ -57,7 +63,8 @@ TEST_CASE("one seed gives one learner") {
   TempDir dir;
   auto data = colours(dir, 8);
   const auto make = [&](std::uint64_t seed) {
-    auto learn = cnn_learner(data, models::resnet18, {.pretrained = false, .silent = true, .seed = seed});
+    auto learn =
+        cnn_learner(data, models::resnet18, {.pretrained = false, .silent = true, .seed = seed});
     return learn.model()->parameters();
   };
   const auto a = make(1), b = make(1), c = make(2);
@@ -117,9 +124,8 @@ TEST_CASE("weights that do not fit are refused with their names") {
   TempDir dir;
   auto data = colours(dir, 8);
   write_file(dir / "bad.pth", "not a checkpoint");
-  const auto error = caught([&] {
-    cnn_learner(data, models::resnet18, {.weights = dir / "bad.pth"});
-  });
+  const auto error =
+      caught([&] { cnn_learner(data, models::resnet18, {.weights = dir / "bad.pth"}); });
   CHECK(error.code.starts_with("pickle."));
   CHECK(error.message.find("bad.pth") != std::string::npos);
 }

@@ -47,8 +47,9 @@ TEST_CASE("torch.load reads stage-1 with fastai's keys") {
   if (!python_has("torch")) return skip("no Python with torch");
   TempDir dir;
   auto set = std::make_shared<TensorDataset>(torch::randn({8, 3, 32, 32}), torch::arange(8) % 2);
-  auto data = DataBunch::create({set, set, nullptr, nullptr}, dir.path(),
-                                {.bs = 4, .num_workers = 0, .device = torch::kCPU, .classes = {"a", "b"}});
+  auto data =
+      DataBunch::create({set, set, nullptr, nullptr}, dir.path(),
+                        {.bs = 4, .num_workers = 0, .device = torch::kCPU, .classes = {"a", "b"}});
   auto learn = cnn_learner(data, models::resnet18, {.pretrained = false, .silent = true});
   learn.freeze();
   learn.fit_one_cycle(1);

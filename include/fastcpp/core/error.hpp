@@ -12,7 +12,8 @@ namespace fastcpp {
 
 /// Base of everything fastcpp throws.
 ///
-/// `what()` names the file or value, what was expected, what was found and what to do; it never holds a stack dump.
+/// `what()` names the file or value, what was expected, what was found and what to do; it never
+/// holds a stack dump.
 class FASTCPP_API Error : public std::runtime_error {
  public:
   /// \param code    stable identifier such as `data.empty_folder`: room or topic, a dot, the cause
@@ -45,7 +46,8 @@ class FASTCPP_API ImageError : public DataError {
   using DataError::DataError;
 };
 
-/// A file of another program that is damaged or not of the promised kind (`pickle.…`, `zip.…`, `safetensors.…`, …).
+/// A file of another program that is damaged or not of the promised kind (`pickle.…`, `zip.…`,
+/// `safetensors.…`, …).
 class FASTCPP_API FormatError : public Error {
  public:
   /// \param offset byte position in the file where reading stopped, or -1 when there is none

@@ -12,11 +12,13 @@ namespace fastcpp {
 
 enum class LogLevel { kInfo, kWarning };
 
-/// Receives one message without a trailing newline. May be called from several threads, one at a time.
+/// Receives one message without a trailing newline. May be called from several threads, one at a
+/// time.
 using LogSink = std::function<void(LogLevel, std::string_view)>;
 
 /// Replaces the sink and returns the former one; an empty function silences everything.
-/// The default sink prints information to stdout and warnings, with `warning: ` before them, to stderr.
+/// The default sink prints information to stdout and warnings, with `warning: ` before them, to
+/// stderr.
 FASTCPP_API LogSink set_log_sink(LogSink sink);
 
 /// What fastai prints.

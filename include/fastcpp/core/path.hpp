@@ -17,9 +17,8 @@ using Path = std::filesystem::path;
 /// \throws IoError `io.cannot_list` when `folder` is not a readable folder
 FASTCPP_API std::vector<Path> ls(const Path& folder);
 
-/// Writes a file so that a reader sees the old content or the new, never a half: a temporary sibling, then a rename.
-/// Missing parent folders are made.
-/// \throws IoError `io.cannot_write`
+/// Writes a file so that a reader sees the old content or the new, never a half: a temporary
+/// sibling, then a rename. Missing parent folders are made. \throws IoError `io.cannot_write`
 FASTCPP_API void write_file(const Path& file, std::string_view bytes);
 
 /// The whole content of a file.

@@ -28,15 +28,18 @@ class FASTCPP_API ProgressSink {
   virtual void end();
 };
 
-/// The table and bar that fastai prints: on a terminal with a moving bar, piped as plain rows without control codes.
+/// The table and bar that fastai prints: on a terminal with a moving bar, piped as plain rows
+/// without control codes.
 FASTCPP_API std::shared_ptr<ProgressSink> console_progress();
 
-/// Replaces the process-wide sink and returns the former one; nullptr silences. The default is `console_progress()`.
+/// Replaces the process-wide sink and returns the former one; nullptr silences. The default is
+/// `console_progress()`.
 FASTCPP_API std::shared_ptr<ProgressSink> set_progress_sink(std::shared_ptr<ProgressSink> sink);
 /// The sink in force; never null (a silent one when silenced).
 FASTCPP_API std::shared_ptr<ProgressSink> progress_sink();
 
-/// fastai's console line: each cell left-aligned in its column's width (at least 8), two spaces apart.
+/// fastai's console line: each cell left-aligned in its column's width (at least 8), two spaces
+/// apart.
 FASTCPP_API std::string format_table_line(const std::vector<std::string>& names,
                                           const std::vector<std::string>& cells);
 /// `mm:ss`, or `h:mm:ss` from an hour on; seconds are cut, not rounded.

@@ -1,5 +1,6 @@
 /// \file
-/// Random numbers that depend on a seed and on nothing else: not on threads, workers or the standard library.
+/// Random numbers that depend on a seed and on nothing else: not on threads, workers or the
+/// standard library.
 #pragma once
 
 #include <cstdint>
@@ -10,13 +11,14 @@
 
 namespace fastcpp {
 
-/// A small counter-based generator (SplitMix64). Cheap to make, so every sample of every epoch gets its own.
+/// A small counter-based generator (SplitMix64). Cheap to make, so every sample of every epoch gets
+/// its own.
 class FASTCPP_API Rng {
  public:
   explicit Rng(std::uint64_t seed = 0) noexcept : state_(seed) {}
 
-  /// A generator addressed by several numbers, for example {seed, epoch, index}; different addresses give independent
-  /// streams.
+  /// A generator addressed by several numbers, for example {seed, epoch, index}; different
+  /// addresses give independent streams.
   Rng(std::initializer_list<std::uint64_t> address) noexcept;
 
   /// 64 uniform bits.
@@ -40,9 +42,8 @@ class FASTCPP_API Rng {
   std::uint64_t state_;
 };
 
-/// The permutation that `numpy.random.seed(seed); numpy.random.permutation(n)` gives: fastai's splits come from it.
-/// \param seed the 32-bit seed
-/// \param n    >= 0
+/// The permutation that `numpy.random.seed(seed); numpy.random.permutation(n)` gives: fastai's
+/// splits come from it. \param seed the 32-bit seed \param n    >= 0
 FASTCPP_API std::vector<std::int64_t> numpy_permutation(std::uint32_t seed, std::int64_t n);
 
 /// The seed used where no seed is given in the options (fastai: `set_seed`). Default 0.

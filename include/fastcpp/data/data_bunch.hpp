@@ -43,21 +43,23 @@ inline const Stats mnist_stats{{0.131f}, {0.308f}};
 
 /// What a bunch is made of.
 struct DataBunchOptions {
-  std::int64_t bs = 64;                        ///< training batch size
-  std::optional<std::int64_t> val_bs = {};     ///< other batch size; absent: bs
-  int num_workers = default_workers();         ///< loading threads; 0 loads in the calling thread
-  std::vector<BatchTransform> dl_tfms = {};    ///< run on every batch
-  std::optional<torch::Device> device = {};    ///< absent: CUDA if there is a device, else CPU
-  std::uint64_t seed = default_seed();         ///< decides order and augmentation
-  LabelKind kind = LabelKind::kCategory;       ///< what the targets are
-  std::vector<std::string> classes = {};       ///< class names, if the targets are classes
-  bool shuffle = true;                         ///< a new order of the training items every epoch
+  std::int64_t bs = 64;                      ///< training batch size
+  std::optional<std::int64_t> val_bs = {};   ///< other batch size; absent: bs
+  int num_workers = default_workers();       ///< loading threads; 0 loads in the calling thread
+  std::vector<BatchTransform> dl_tfms = {};  ///< run on every batch
+  std::optional<torch::Device> device = {};  ///< absent: CUDA if there is a device, else CPU
+  std::uint64_t seed = default_seed();       ///< decides order and augmentation
+  LabelKind kind = LabelKind::kCategory;     ///< what the targets are
+  std::vector<std::string> classes = {};     ///< class names, if the targets are classes
+  bool shuffle = true;                       ///< a new order of the training items every epoch
 };
 
-/// Train, validation, fix and optional test loader, with the classes and the folder they belong to (fastai: `DataBunch`).
+/// Train, validation, fix and optional test loader, with the classes and the folder they belong to
+/// (fastai: `DataBunch`).
 ///
-/// A cheap handle: copies share everything. The training loader shuffles and drops an incomplete last batch; `fix` walks
-/// the training items in order with validation transforms; all others neither shuffle nor drop.
+/// A cheap handle: copies share everything. The training loader shuffles and drops an incomplete
+/// last batch; `fix` walks the training items in order with validation transforms; all others
+/// neither shuffle nor drop.
 class FASTCPP_API DataBunch {
  public:
   /// Data sets of a bunch; `fix` absent uses `train`.
@@ -99,7 +101,8 @@ class FASTCPP_API DataBunch {
 
   /// Normalises every batch of every loader on the device: x = (x - mean) / std per channel.
   /// \param stats absent: measured on one training batch, unbiased
-  /// \throws ValueError `value.normalize_twice` on a second call ("Can not call normalize twice"), `value.stats` when mean
+  /// \throws ValueError `value.normalize_twice` on a second call ("Can not call normalize twice"),
+  /// `value.stats` when mean
   ///         and std differ in length or a std is not > 0
   void normalize_with(const std::optional<Stats>& stats);
   /// The statistics in use.
@@ -109,13 +112,16 @@ class FASTCPP_API DataBunch {
   /// Undoes the normalisation on the CPU (fastai: `denorm`).
   torch::Tensor denorm(const torch::Tensor& x) const;
 
-  /// The first batch of a loader, on the CPU, not normalised (fastai: `one_batch` with its defaults).
+  /// The first batch of a loader, on the CPU, not normalised (fastai: `one_batch` with its
+  /// defaults).
   Batch one_batch(DatasetType type = DatasetType::Train) const;
 
-  /// Turns an item (a picture, a path, a tensor) into a normalised batch of one on the device (fastai: `one_item`).
-  /// \throws ValueError `value.item` when the bunch does not know this kind of item
+  /// Turns an item (a picture, a path, a tensor) into a normalised batch of one on the device
+  /// (fastai: `one_item`). \throws ValueError `value.item` when the bunch does not know this kind
+  /// of item
   torch::Tensor one_item(const std::any& item) const;
-  /// Teaches `one_item` other kinds: gets the item, returns the sample, or an undefined tensor for a kind it does not know.
+  /// Teaches `one_item` other kinds: gets the item, returns the sample, or an undefined tensor for
+  /// a kind it does not know.
   void set_item_reader(std::function<torch::Tensor(const std::any&)> reader) const;
 
   /// fastai's warnings about a training set that cannot be batched (`sanity_check`).

@@ -29,24 +29,27 @@ using BatchTransform = std::function<void(Batch&)>;
 
 /// How a loader walks its data set.
 struct DataLoaderOptions {
-  std::int64_t bs = 64;                  ///< batch size, >= 1
-  bool shuffle = false;                  ///< a new order every pass
-  bool drop_last = false;                ///< leave out an incomplete last batch
-  int num_workers = default_workers();   ///< threads that load; 0 loads in the calling thread
-  std::uint64_t seed = default_seed();   ///< decides order and augmentation, together with the pass number
-  torch::Device device = torch::kCPU;    ///< where batches go
-  std::vector<BatchTransform> tfms = {}; ///< run in order on every batch
+  std::int64_t bs = 64;                 ///< batch size, >= 1
+  bool shuffle = false;                 ///< a new order every pass
+  bool drop_last = false;               ///< leave out an incomplete last batch
+  int num_workers = default_workers();  ///< threads that load; 0 loads in the calling thread
+  std::uint64_t seed =
+      default_seed();  ///< decides order and augmentation, together with the pass number
+  torch::Device device = torch::kCPU;     ///< where batches go
+  std::vector<BatchTransform> tfms = {};  ///< run in order on every batch
 };
 
 /// Batches of a data set (fastai: `DeviceDataLoader`). A cheap handle: copies share everything.
 ///
-/// Order and augmentation are a function of (seed, pass number, item) only, never of the number of workers. Each pass over
-/// the loader (a range-for, or `pass()`) has the next number. An exception of a worker is thrown by the batch it belongs
-/// to and names the item; leaving a pass early stops and joins its workers.
+/// Order and augmentation are a function of (seed, pass number, item) only, never of the number of
+/// workers. Each pass over the loader (a range-for, or `pass()`) has the next number. An exception
+/// of a worker is thrown by the batch it belongs to and names the item; leaving a pass early stops
+/// and joins its workers.
 class FASTCPP_API DataLoader {
  public:
   /// \throws ValueError `value.batch_size`, `value.num_workers`
-  explicit DataLoader(std::shared_ptr<const Dataset> dataset, const DataLoaderOptions& options = {});
+  explicit DataLoader(std::shared_ptr<const Dataset> dataset,
+                      const DataLoaderOptions& options = {});
 
   /// One walk over the data set; owns the workers.
   class FASTCPP_API Pass {
@@ -67,8 +70,8 @@ class FASTCPP_API DataLoader {
 
   /// Starts the next pass.
   Pass pass() const;
-  /// The first batch of the next pass, loaded in the calling thread; the pass number does not move on.
-  /// \throws DataError `data.empty_loader` when there is no batch
+  /// The first batch of the next pass, loaded in the calling thread; the pass number does not move
+  /// on. \throws DataError `data.empty_loader` when there is no batch
   Batch first_batch() const;
 
   /// Number of batches in a pass (fastai: `len(dl)`).
@@ -78,8 +81,8 @@ class FASTCPP_API DataLoader {
   const std::shared_ptr<const Dataset>& dataset() const;
   /// Appends a batch transform.
   void add_tfm(BatchTransform tfm);
-  /// A loader of its own over the same data set with changed options (fastai: `dl.new`); batch transforms are kept
-  /// unless given.
+  /// A loader of its own over the same data set with changed options (fastai: `dl.new`); batch
+  /// transforms are kept unless given.
   DataLoader with(const DataLoaderOptions& options) const;
 
   /// Input iterator for range-for.

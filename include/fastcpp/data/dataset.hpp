@@ -22,7 +22,8 @@ class FASTCPP_API Dataset {
   /// Number of items.
   virtual std::int64_t size() const = 0;
 
-  /// Shape of every sample, if all have the same; the loader then hands out slots of one batch tensor.
+  /// Shape of every sample, if all have the same; the loader then hands out slots of one batch
+  /// tensor.
   virtual std::optional<std::vector<std::int64_t>> sample_shape() const { return std::nullopt; }
 
   /// Sample `index` as a float32 tensor.
@@ -40,7 +41,8 @@ class FASTCPP_API Dataset {
   virtual std::string item_name(std::int64_t index) const;
 };
 
-/// Tensors as a data set: samples x[i] with targets y[i] (fastai: a `TensorDataset` behind `DataBunch.create`).
+/// Tensors as a data set: samples x[i] with targets y[i] (fastai: a `TensorDataset` behind
+/// `DataBunch.create`).
 class FASTCPP_API TensorDataset : public Dataset {
  public:
   /// \param x float32, n x ...

@@ -22,9 +22,8 @@ struct GetFilesOptions {
 
 /// Files below a folder; hidden files and folders are left out (fastai: `get_files`).
 ///
-/// fastai returns them as the file system lists them; here they are always sorted, so that a seeded split means the same
-/// on every machine.
-/// \throws DataError `data.not_a_folder`
+/// fastai returns them as the file system lists them; here they are always sorted, so that a seeded
+/// split means the same on every machine. \throws DataError `data.not_a_folder`
 FASTCPP_API std::vector<Path> get_files(const Path& path, const GetFilesOptions& options = {});
 
 /// How `get_image_files` walks.
@@ -38,7 +37,8 @@ struct GetImageFilesOptions {
 FASTCPP_API std::vector<Path> get_image_files(const Path& folder,
                                               const GetImageFilesOptions& options = {});
 
-/// The extensions taken for pictures, with the dot, in lower case (fastai: `image_extensions`, and `.webp`).
+/// The extensions taken for pictures, with the dot, in lower case (fastai: `image_extensions`, and
+/// `.webp`).
 FASTCPP_API const std::vector<std::string>& image_extensions();
 
 /// Names of the visible folders inside a folder, sorted (fastai: `find_classes`).

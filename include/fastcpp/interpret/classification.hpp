@@ -31,33 +31,36 @@ struct TopLosses {
 
 /// Options of `plot_confusion_matrix`.
 struct ConfusionPlotOptions {
-  bool normalize = false;                ///< divide each row by its sum
+  bool normalize = false;  ///< divide each row by its sum
   std::string title = "Confusion matrix";
   std::string cmap = "Blues";
-  int norm_dec = 2;                      ///< decimals when normalised
-  bool plot_txt = true;                  ///< write the numbers into the cells
-  std::optional<std::pair<double, double>> figsize = {};  ///< inches; absent: large enough for the labels
+  int norm_dec = 2;      ///< decimals when normalised
+  bool plot_txt = true;  ///< write the numbers into the cells
+  std::optional<std::pair<double, double>> figsize =
+      {};  ///< inches; absent: large enough for the labels
   double dpi = 72;
 };
 
 /// Options of `plot_top_losses`.
 struct TopLossesPlotOptions {
-  bool largest = true;                   ///< the worst; false: the best
+  bool largest = true;                           ///< the worst; false: the best
   std::pair<double, double> figsize = {12, 12};  ///< inches
-  bool heatmap = false;                  ///< Grad-CAM over the pictures
-  int heatmap_thresh = 16;               ///< none when the last feature map has fewer places
-  double alpha = 0.6;                    ///< opacity of the heat map
+  bool heatmap = false;                          ///< Grad-CAM over the pictures
+  int heatmap_thresh = 16;  ///< none when the last feature map has fewer places
+  double alpha = 0.6;       ///< opacity of the heat map
   std::string cmap = "magma";
-  bool show_text = true;                 ///< titles
+  bool show_text = true;  ///< titles
 };
 
 /// Options of `from_learner`.
 struct InterpretationOptions {
-  DatasetType ds_type = DatasetType::Valid;  ///< `Fix` for training items; `Train` is shuffled and does not match indices
+  DatasetType ds_type = DatasetType::Valid;  ///< `Fix` for training items; `Train` is shuffled and
+                                             ///< does not match indices
   Loss::Activation activ = {};               ///< absent: the one that goes with the loss
 };
 
-/// Predictions, targets and losses of a data set, and ways to look at them (fastai: `ClassificationInterpretation`).
+/// Predictions, targets and losses of a data set, and ways to look at them (fastai:
+/// `ClassificationInterpretation`).
 class FASTCPP_API ClassificationInterpretation {
  public:
   /// Predicts the whole data set.
@@ -84,15 +87,16 @@ class FASTCPP_API ClassificationInterpretation {
   /// Counts, c x c, int64: row = actual, column = predicted (fastai: `confusion_matrix`).
   torch::Tensor confusion_matrix() const;
 
-  /// Pairs confused at least min_val times, most frequent first, ties in class order (fastai: `most_confused`).
+  /// Pairs confused at least min_val times, most frequent first, ties in class order (fastai:
+  /// `most_confused`).
   std::vector<Confusion> most_confused(std::int64_t min_val = 1) const;
 
   /// The confusion matrix as a picture (fastai: `plot_confusion_matrix`).
   Figure plot_confusion_matrix(const ConfusionPlotOptions& options = {}) const;
 
-  /// The k worst pictures with prediction, truth, loss and probability of the truth (fastai: `plot_top_losses`).
-  /// \param k >= 1, at most the number of items
-  /// \throws DataError `data.no_pictures`; ValueError `value.k`; with a heat map TrainError `train.no_body`
+  /// The k worst pictures with prediction, truth, loss and probability of the truth (fastai:
+  /// `plot_top_losses`). \param k >= 1, at most the number of items \throws DataError
+  /// `data.no_pictures`; ValueError `value.k`; with a heat map TrainError `train.no_body`
   Figure plot_top_losses(std::int64_t k, const TopLossesPlotOptions& options = {}) const;
 
  private:
@@ -101,13 +105,11 @@ class FASTCPP_API ClassificationInterpretation {
   DatasetType ds_type_;
 };
 
-/// Class activation map of one input (Selvaraju et al. 2016, arXiv:1610.02391; fastai: `GradCAM`): how much each place of
-/// the body's output speaks for a class.
-/// \param learn its model is Sequential(body, head), as `cnn_learner` makes it
-/// \param x     one normalised input, 1 x C x H x W
-/// \param cls   class whose raw output is traced back
-/// \returns h x w, >= 0; an undefined tensor when h * w < thresh
-/// \throws TrainError `train.no_body` when the model is something else
+/// Class activation map of one input (Selvaraju et al. 2016, arXiv:1610.02391; fastai: `GradCAM`):
+/// how much each place of the body's output speaks for a class. \param learn its model is
+/// Sequential(body, head), as `cnn_learner` makes it \param x     one normalised input, 1 x C x H x
+/// W \param cls   class whose raw output is traced back \returns h x w, >= 0; an undefined tensor
+/// when h * w < thresh \throws TrainError `train.no_body` when the model is something else
 FASTCPP_API torch::Tensor grad_cam(const Learner& learn, const torch::Tensor& x, std::int64_t cls,
                                    int thresh = 16);
 

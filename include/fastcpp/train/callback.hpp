@@ -16,31 +16,33 @@ namespace fastcpp {
 
 class Learner;
 
-/// Everything a callback may look at or change during a fit (fastai: the state dictionary of `CallbackHandler`).
+/// Everything a callback may look at or change during a fit (fastai: the state dictionary of
+/// `CallbackHandler`).
 struct TrainState {
-  int epoch = 0;                 ///< current epoch, from 0
-  int n_epochs = 0;              ///< epochs asked for
-  std::int64_t iteration = 0;    ///< training batches so far in this fit
-  std::int64_t num_batch = 0;    ///< batches so far in this epoch
-  bool train = false;            ///< a training batch is under way, not a validation batch
-  bool skip_validate = false;    ///< no validation from now on
-  bool stop_epoch = false;       ///< leave the batch loop after this batch
-  bool stop_training = false;    ///< end the fit after this epoch
-  bool skip_step = false;        ///< no optimizer step for this batch
-  bool skip_zero = false;        ///< keep the gradients after this batch
-  bool skip_bwd = false;         ///< no backward pass for this batch
-  bool cancelled = false;        ///< the stop token was triggered
-  torch::Tensor last_input;      ///< batch on its way into the model; may be replaced in on_batch_begin
-  torch::Tensor last_target;     ///< its target; may be replaced in on_batch_begin
-  torch::Tensor last_output;     ///< what the model gave; may be replaced in on_loss_begin
-  torch::Tensor last_loss;       ///< scalar with a graph; may be replaced in on_backward_begin
-  double smooth_loss = 0;        ///< debiased moving average of the training loss
+  int epoch = 0;               ///< current epoch, from 0
+  int n_epochs = 0;            ///< epochs asked for
+  std::int64_t iteration = 0;  ///< training batches so far in this fit
+  std::int64_t num_batch = 0;  ///< batches so far in this epoch
+  bool train = false;          ///< a training batch is under way, not a validation batch
+  bool skip_validate = false;  ///< no validation from now on
+  bool stop_epoch = false;     ///< leave the batch loop after this batch
+  bool stop_training = false;  ///< end the fit after this epoch
+  bool skip_step = false;      ///< no optimizer step for this batch
+  bool skip_zero = false;      ///< keep the gradients after this batch
+  bool skip_bwd = false;       ///< no backward pass for this batch
+  bool cancelled = false;      ///< the stop token was triggered
+  torch::Tensor last_input;  ///< batch on its way into the model; may be replaced in on_batch_begin
+  torch::Tensor last_target;  ///< its target; may be replaced in on_batch_begin
+  torch::Tensor last_output;  ///< what the model gave; may be replaced in on_loss_begin
+  torch::Tensor last_loss;    ///< scalar with a graph; may be replaced in on_backward_begin
+  double smooth_loss = 0;     ///< debiased moving average of the training loss
   /// Validation loss and metrics of the epoch; empty when nothing was validated.
   std::vector<double> last_metrics;
   std::exception_ptr exception;  ///< set in on_train_end after a failure
 };
 
-/// Base of everything that takes part in a fit; override the events you need (fastai: `LearnerCallback`).
+/// Base of everything that takes part in a fit; override the events you need (fastai:
+/// `LearnerCallback`).
 class FASTCPP_API Callback {
  public:
   virtual ~Callback() = default;

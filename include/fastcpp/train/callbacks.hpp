@@ -12,7 +12,8 @@
 
 namespace fastcpp {
 
-/// The 1cycle policy (fastai: `OneCycleScheduler`): rate up and momentum down along half a cosine, then back.
+/// The 1cycle policy (fastai: `OneCycleScheduler`): rate up and momentum down along half a cosine,
+/// then back.
 class FASTCPP_API OneCycleScheduler : public Callback {
  public:
   /// \throws ValueError `value.one_cycle` on factors that are not > 0 or a pct_start outside 0..1

@@ -33,20 +33,20 @@ using CallbackFn = std::function<std::shared_ptr<Callback>(Learner&)>;
 
 /// Options of a learner (fastai: the arguments of `Learner`).
 struct LearnerOptions {
-  OptFunc opt_func = adam();                             ///< optimizer
-  Loss loss_func = {};                                   ///< absent: what the data's labels ask for
-  std::vector<Metric> metrics = {};                      ///< columns of the table
-  bool true_wd = true;                                   ///< decoupled weight decay
-  bool bn_wd = true;                                     ///< decay batch-norm parameters and biases too
-  double wd = 1e-2;                                      ///< weight decay, >= 0
-  bool train_bn = true;                                  ///< batch-norm of frozen groups stays trainable
-  std::optional<Path> path = {};                         ///< absent: the data's path
-  Path model_dir = "models";                             ///< below path, or absolute
-  std::vector<CallbackFn> callback_fns = {};             ///< called with the learner at each fit
-  std::vector<std::shared_ptr<Callback>> callbacks = {}; ///< take part in every fit
-  std::vector<LayerGroup> layer_groups = {};             ///< absent: one group of all leaf layers
-  bool add_time = true;                                  ///< a `time` column
-  bool silent = false;                                   ///< no table and no progress bar
+  OptFunc opt_func = adam();                  ///< optimizer
+  Loss loss_func = {};                        ///< absent: what the data's labels ask for
+  std::vector<Metric> metrics = {};           ///< columns of the table
+  bool true_wd = true;                        ///< decoupled weight decay
+  bool bn_wd = true;                          ///< decay batch-norm parameters and biases too
+  double wd = 1e-2;                           ///< weight decay, >= 0
+  bool train_bn = true;                       ///< batch-norm of frozen groups stays trainable
+  std::optional<Path> path = {};              ///< absent: the data's path
+  Path model_dir = "models";                  ///< below path, or absolute
+  std::vector<CallbackFn> callback_fns = {};  ///< called with the learner at each fit
+  std::vector<std::shared_ptr<Callback>> callbacks = {};  ///< take part in every fit
+  std::vector<LayerGroup> layer_groups = {};              ///< absent: one group of all leaf layers
+  bool add_time = true;                                   ///< a `time` column
+  bool silent = false;                                    ///< no table and no progress bar
 };
 
 /// Options of `fit` and of everything that fits.
@@ -58,24 +58,24 @@ struct FitOptions {
 
 /// Options of `fit_one_cycle`, in fastai's order.
 struct OneCycleOptions {
-  LearningRate max_lr = kDefaultLr;                ///< highest rate
-  std::pair<double, double> moms = {0.95, 0.85};   ///< momentum at lowest and highest rate
-  double div_factor = 25;                          ///< the rate starts at max_lr / div_factor
-  double pct_start = 0.3;                          ///< share of the batches on the way up
-  std::optional<double> final_div = {};            ///< ends at max_lr / final_div; absent: div_factor * 1e4
-  std::optional<double> wd = {};                   ///< absent: the learner's
+  LearningRate max_lr = kDefaultLr;               ///< highest rate
+  std::pair<double, double> moms = {0.95, 0.85};  ///< momentum at lowest and highest rate
+  double div_factor = 25;                         ///< the rate starts at max_lr / div_factor
+  double pct_start = 0.3;                         ///< share of the batches on the way up
+  std::optional<double> final_div = {};  ///< ends at max_lr / final_div; absent: div_factor * 1e4
+  std::optional<double> wd = {};         ///< absent: the learner's
   std::vector<std::shared_ptr<Callback>> callbacks = {};
-  std::optional<int> tot_epochs = {};              ///< length of the whole cycle; absent: cyc_len
-  int start_epoch = 0;                             ///< epochs of the cycle done before
-  std::stop_token stop = {};                       ///< ends the fit between two batches
+  std::optional<int> tot_epochs = {};  ///< length of the whole cycle; absent: cyc_len
+  int start_epoch = 0;                 ///< epochs of the cycle done before
+  std::stop_token stop = {};           ///< ends the fit between two batches
 };
 
 /// Options of `lr_find`.
 struct LrFindOptions {
   LearningRate start_lr = 1e-7;
   LearningRate end_lr = 10.0;
-  int num_it = 100;                  ///< number of batches
-  bool stop_div = true;              ///< stop when the loss diverges
+  int num_it = 100;      ///< number of batches
+  bool stop_div = true;  ///< stop when the loss diverges
   std::optional<double> wd = {};
 };
 
@@ -86,16 +86,16 @@ struct SaveOptions {
 
 /// Options of `load`.
 struct LoadOptions {
-  bool strict = true;                   ///< names and shapes must fit
-  std::optional<bool> with_opt = {};    ///< absent: take the optimizer's state when the file has one
-  bool remove_module = false;           ///< drop a leading `module.` of every name
+  bool strict = true;                 ///< names and shapes must fit
+  std::optional<bool> with_opt = {};  ///< absent: take the optimizer's state when the file has one
+  bool remove_module = false;         ///< drop a leading `module.` of every name
 };
 
 /// Options of `get_preds`.
 struct GetPredsOptions {
-  Loss::Activation activ = {};                  ///< absent: the one that goes with the loss
-  bool with_loss = false;                       ///< also one loss per item
-  std::optional<std::int64_t> n_batch = {};     ///< only the first batches
+  Loss::Activation activ = {};               ///< absent: the one that goes with the loss
+  bool with_loss = false;                    ///< also one loss per item
+  std::optional<std::int64_t> n_batch = {};  ///< only the first batches
 };
 
 /// What `get_preds` gives, on the CPU.
@@ -123,7 +123,8 @@ class FASTCPP_API Learner {
 
   /// Trains at constant rates (fastai: `fit`).
   /// \param epochs >= 0
-  /// \throws TrainError `train.empty_loader` without a full batch; `train.failed` when LibTorch refuses (the message
+  /// \throws TrainError `train.empty_loader` without a full batch; `train.failed` when LibTorch
+  /// refuses (the message
   ///         says what); MemoryError `train.out_of_memory`; whatever loading the data throws
   void fit(int epochs, const LearningRate& lr = kDefaultLr, const FitOptions& options = {});
 
@@ -131,9 +132,9 @@ class FASTCPP_API Learner {
   /// \throws as `fit`; ValueError `value.one_cycle`
   void fit_one_cycle(int cyc_len, const OneCycleOptions& options = {});
 
-  /// Raises the rate exponentially over a mock training, then restores the weights (fastai: `lr_find`; Smith 2015,
-  /// arXiv:1506.01186). The curve is in `recorder()`; the file `tmp.pth` stays in the model folder, as in fastai.
-  /// \throws as `fit`; ValueError `value.lr_find`
+  /// Raises the rate exponentially over a mock training, then restores the weights (fastai:
+  /// `lr_find`; Smith 2015, arXiv:1506.01186). The curve is in `recorder()`; the file `tmp.pth`
+  /// stays in the model folder, as in fastai. \throws as `fit`; ValueError `value.lr_find`
   void lr_find(const LrFindOptions& options = {});
 
   /// Validation loss and metrics (fastai: `validate`).
@@ -149,8 +150,8 @@ class FASTCPP_API Learner {
   /// Makes everything trainable, and rebuilds the optimizer (fastai: `unfreeze`).
   void unfreeze();
 
-  /// Cuts the model into layer groups before each given module, and rebuilds the optimizer (fastai: `split`).
-  /// \throws ValueError `value.split`
+  /// Cuts the model into layer groups before each given module, and rebuilds the optimizer (fastai:
+  /// `split`). \throws ValueError `value.split`
   void split(const std::vector<Layer>& boundaries);
 
   /// Writes `<path>/<model_dir>/<file>.pth`, which Python's `torch.load` reads (fastai: `save`).
@@ -162,14 +163,15 @@ class FASTCPP_API Learner {
   /// \throws IoError, FormatError, WeightsError `weights.mismatch`
   Learner& load(const std::string& file, const LoadOptions& options = {});
 
-  /// Outputs and targets of a whole data set, without augmentation unless `type` is Train (fastai: `get_preds`).
+  /// Outputs and targets of a whole data set, without augmentation unless `type` is Train (fastai:
+  /// `get_preds`).
   Predictions get_preds(DatasetType type = DatasetType::Valid, const GetPredsOptions& options = {});
   /// Activated outputs of one batch; absent: the first of the loader (fastai: `pred_batch`).
   torch::Tensor pred_batch(DatasetType type = DatasetType::Valid,
                            const std::optional<Batch>& batch = {});
-  /// The prediction for one item, run through the validation path (fastai: `predict`). Items are what the data's set
-  /// holds (for pictures an Image or a Path), or a sample as tensor.
-  /// \throws ValueError `value.item`
+  /// The prediction for one item, run through the validation path (fastai: `predict`). Items are
+  /// what the data's set holds (for pictures an Image or a Path), or a sample as tensor. \throws
+  /// ValueError `value.item`
   template <typename Item>
   Prediction predict(const Item& item) {
     return predict_any(std::any(item));

@@ -42,10 +42,11 @@ class FASTCPP_API Loss {
 
 /// Cross-entropy over class indices (fastai: `CrossEntropyFlat`); activation softmax.
 FASTCPP_API Loss cross_entropy();
-/// Cross-entropy with smoothed labels (fastai: `LabelSmoothingCrossEntropy`): eps/c of the weight on every class.
-/// \param eps 0 <= eps < 1
+/// Cross-entropy with smoothed labels (fastai: `LabelSmoothingCrossEntropy`): eps/c of the weight
+/// on every class. \param eps 0 <= eps < 1
 FASTCPP_API Loss label_smoothing_cross_entropy(double eps = 0.1);
-/// Binary cross-entropy with logits over 0/1 vectors (fastai: `BCEWithLogitsFlat`); activation sigmoid.
+/// Binary cross-entropy with logits over 0/1 vectors (fastai: `BCEWithLogitsFlat`); activation
+/// sigmoid.
 FASTCPP_API Loss bce_with_logits();
 /// Mean squared error (fastai: `MSELossFlat`); no activation.
 FASTCPP_API Loss mse_loss();

@@ -37,7 +37,8 @@ class FASTCPP_API Metric {
   using Function = std::function<torch::Tensor(const torch::Tensor&, const torch::Tensor&)>;
   using Factory = std::function<std::unique_ptr<MetricState>()>;
 
-  /// A function (raw outputs, targets) -> scalar, averaged over the validation set weighted by batch size.
+  /// A function (raw outputs, targets) -> scalar, averaged over the validation set weighted by
+  /// batch size.
   Metric(std::string name, Function function);
   /// State over the epoch.
   Metric(std::string name, Factory factory);

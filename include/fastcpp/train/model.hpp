@@ -14,8 +14,8 @@ namespace fastcpp {
 
 /// A module and how to run it. A cheap handle: copies share the module.
 ///
-/// Made from any LibTorch module (holder or shared pointer) whose `forward` maps one tensor to one tensor, for example
-/// `torch::nn::Sequential`.
+/// Made from any LibTorch module (holder or shared pointer) whose `forward` maps one tensor to one
+/// tensor, for example `torch::nn::Sequential`.
 class Model {
  public:
   Model() = default;

@@ -29,7 +29,8 @@ struct HyperParams {
 /// What an optimizer remembers of one parameter.
 struct ParamState {
   std::int64_t step = 0;
-  std::map<std::string, torch::Tensor> buffers;  ///< PyTorch's names: exp_avg, exp_avg_sq, momentum_buffer, square_avg
+  std::map<std::string, torch::Tensor>
+      buffers;  ///< PyTorch's names: exp_avg, exp_avg_sq, momentum_buffer, square_avg
 };
 
 /// How one parameter moves.
@@ -56,7 +57,8 @@ struct AdamOptions {
   double beta2 = 0.99;  ///< fastai's default, not PyTorch's 0.999
   double eps = 1e-8;
 };
-/// Adam (Kingma and Ba 2014, arXiv:1412.6980) with fastai's betas. The bias correction uses the current beta1.
+/// Adam (Kingma and Ba 2014, arXiv:1412.6980) with fastai's betas. The bias correction uses the
+/// current beta1.
 FASTCPP_API OptFunc adam(const AdamOptions& options = {});
 
 /// Options of stochastic gradient descent.
@@ -76,8 +78,9 @@ FASTCPP_API OptFunc rmsprop(const RmsPropOptions& options = {});
 
 /// An optimizer over layer groups (fastai: `OptimWrapper`).
 ///
-/// Every layer group has two parameter groups: first all other parameters, then normalisation layers and the biases of
-/// linear and convolution layers. Only parameters that require gradients when it is made take part.
+/// Every layer group has two parameter groups: first all other parameters, then normalisation
+/// layers and the biases of linear and convolution layers. Only parameters that require gradients
+/// when it is made take part.
 class FASTCPP_API OptimWrapper {
  public:
   /// \param rule         how a parameter moves
@@ -115,7 +118,8 @@ class FASTCPP_API OptimWrapper {
     std::vector<std::string> names = {};
     std::vector<torch::Tensor> params = {};
     std::vector<ParamState> states = {};
-    /// Position in a saved state: frozen biases are counted there, although they never move (a quirk of the reference).
+    /// Position in a saved state: frozen biases are counted there, although they never move (a
+    /// quirk of the reference).
     std::vector<std::int64_t> indices = {};
     std::vector<std::int64_t> all_indices = {};
   };

@@ -17,10 +17,10 @@ namespace fastcpp {
 /// One row of the training table.
 struct HistoryRow {
   int epoch = 0;
-  double train_loss = 0;             ///< smoothed loss at the last batch
+  double train_loss = 0;                  ///< smoothed loss at the last batch
   std::optional<double> valid_loss = {};  ///< absent when nothing was validated
-  std::vector<double> metrics = {};  ///< one per metric, in the order of `Recorder::names`
-  double seconds = 0;                ///< duration of the epoch
+  std::vector<double> metrics = {};       ///< one per metric, in the order of `Recorder::names`
+  double seconds = 0;                     ///< duration of the epoch
 };
 
 /// Options of `Recorder::plot`.
@@ -45,9 +45,9 @@ struct RecorderPlotLrOptions {
 
 /// A learning rate read off an LR finder's curve.
 struct LrSuggestion {
-  std::size_t index = 0;       ///< position in the trimmed curve
-  double min_grad_lr = 0;      ///< where the smoothed loss falls steepest
-  double min_loss_lr_10 = 0;   ///< a tenth of the rate at the lowest loss
+  std::size_t index = 0;      ///< position in the trimmed curve
+  double min_grad_lr = 0;     ///< where the smoothed loss falls steepest
+  double min_loss_lr_10 = 0;  ///< a tenth of the rate at the lowest loss
 };
 
 /// Keeps rates, losses and metrics of the last fit and prints the table (fastai: `Recorder`).
@@ -67,15 +67,15 @@ class FASTCPP_API Recorder : public Callback {
   void on_epoch_end(TrainState&) override;
   void on_train_end(TrainState&) override;
 
-  std::vector<double> lrs;                 ///< rate of the last layer group, per training batch
-  std::vector<double> moms;                ///< momentum likewise
-  std::vector<double> losses;              ///< smoothed loss, per training batch
-  std::vector<double> val_losses;          ///< per epoch
+  std::vector<double> lrs;                   ///< rate of the last layer group, per training batch
+  std::vector<double> moms;                  ///< momentum likewise
+  std::vector<double> losses;                ///< smoothed loss, per training batch
+  std::vector<double> val_losses;            ///< per epoch
   std::vector<std::vector<double>> metrics;  ///< per epoch
-  std::vector<std::int64_t> nb_batches;    ///< training batches, per epoch
-  std::vector<std::string> names;          ///< column names
-  std::vector<HistoryRow> history;         ///< the rows of the table
-  std::optional<double> min_grad_lr;       ///< set by `suggest` and by `plot` with a suggestion
+  std::vector<std::int64_t> nb_batches;      ///< training batches, per epoch
+  std::vector<std::string> names;            ///< column names
+  std::vector<HistoryRow> history;           ///< the rows of the table
+  std::optional<double> min_grad_lr;         ///< set by `suggest` and by `plot` with a suggestion
 
   /// Loss against learning rate on a logarithmic axis (fastai: `recorder.plot`).
   /// \throws TrainError `train.nothing_recorded` before the first fit
@@ -87,8 +87,8 @@ class FASTCPP_API Recorder : public Callback {
   /// One panel per metric (fastai: `plot_metrics`).
   /// \throws TrainError `train.no_metrics`
   Figure plot_metrics(const RecorderRangeOptions& options = {}) const;
-  /// The rate where the curve falls steepest, and a tenth of the rate at its minimum; nothing when there are too few
-  /// points. Prints them as fastai does.
+  /// The rate where the curve falls steepest, and a tenth of the rate at its minimum; nothing when
+  /// there are too few points. Prints them as fastai does.
   std::optional<LrSuggestion> suggest(const RecorderPlotOptions& options = {});
 
   /// The history as CSV: a header line and the table's cells.

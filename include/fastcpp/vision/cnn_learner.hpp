@@ -16,17 +16,17 @@ namespace fastcpp {
 
 /// Options of `cnn_learner`, in fastai's order; those from `opt_func` on belong to the learner.
 struct CnnLearnerOptions {
-  Cut cut = {};                                          ///< where the body ends; default: the architecture's place
-  bool pretrained = true;                                ///< ImageNet weights, and a frozen body
-  std::vector<std::int64_t> lin_ftrs = {512};            ///< widths of the head's hidden layers
-  std::vector<double> ps = {0.5};                        ///< dropout, see CreateHeadOptions
-  torch::nn::Sequential custom_head = nullptr;           ///< instead of `create_head`'s
+  Cut cut = {};            ///< where the body ends; default: the architecture's place
+  bool pretrained = true;  ///< ImageNet weights, and a frozen body
+  std::vector<std::int64_t> lin_ftrs = {512};   ///< widths of the head's hidden layers
+  std::vector<double> ps = {0.5};               ///< dropout, see CreateHeadOptions
+  torch::nn::Sequential custom_head = nullptr;  ///< instead of `create_head`'s
   /// Modules at which layer groups start; absent: the architecture's.
   std::function<std::vector<Layer>(const torch::nn::Sequential&)> split_on = {};
-  bool bn_final = false;                                 ///< a batch normalisation at the end
-  InitFunc init = kaiming_normal;                        ///< of the head; empty: LibTorch's own
-  bool concat_pool = true;                               ///< maximum and average pooling side by side
-  OptFunc opt_func = adam();                             ///< as in LearnerOptions, from here on
+  bool bn_final = false;           ///< a batch normalisation at the end
+  InitFunc init = kaiming_normal;  ///< of the head; empty: LibTorch's own
+  bool concat_pool = true;         ///< maximum and average pooling side by side
+  OptFunc opt_func = adam();       ///< as in LearnerOptions, from here on
   Loss loss_func = {};
   std::vector<Metric> metrics = {};
   bool true_wd = true;
@@ -38,13 +38,12 @@ struct CnnLearnerOptions {
   std::vector<CallbackFn> callback_fns = {};
   std::vector<std::shared_ptr<Callback>> callbacks = {};
   bool silent = false;
-  std::optional<Path> weights = {};                      ///< a file instead of the published weights
-  std::optional<std::uint64_t> seed = {};                ///< of the initial weights; absent: the data's
+  std::optional<Path> weights = {};        ///< a file instead of the published weights
+  std::optional<std::uint64_t> seed = {};  ///< of the initial weights; absent: the data's
 };
 
-/// A learner over Sequential(body, head), split into layer groups, its body frozen when pretrained (fastai:
-/// `cnn_learner`).
-/// \throws ValueError, WeightsError, DownloadError as `create_cnn_model`
+/// A learner over Sequential(body, head), split into layer groups, its body frozen when pretrained
+/// (fastai: `cnn_learner`). \throws ValueError, WeightsError, DownloadError as `create_cnn_model`
 FASTCPP_API Learner cnn_learner(const DataBunch& data, const models::Arch& base_arch,
                                 const CnnLearnerOptions& options = {});
 

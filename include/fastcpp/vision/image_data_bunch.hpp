@@ -22,31 +22,33 @@ namespace fastcpp {
 
 /// Options of the factories that split at random (fastai: their keyword arguments).
 struct ImageDataBunchOptions {
-  std::optional<ImageTransforms> ds_tfms = {};      ///< training and validation transforms; absent: none
-  ImageSize size = {};                              ///< a side: resize and crop; a pair: squish; absent: as the file is
-  std::int64_t bs = 64;                             ///< training batch size
-  std::optional<std::int64_t> val_bs = {};          ///< absent: bs
-  int num_workers = default_workers();              ///< loading threads; 0 loads in the calling thread
-  std::vector<BatchTransform> dl_tfms = {};         ///< run on every batch
-  std::optional<torch::Device> device = {};         ///< absent: CUDA if there is a device, else CPU
-  std::optional<std::string> test = {};             ///< folder of test pictures below path
-  bool no_check = false;                            ///< leave out the look at the first batch
-  std::optional<ResizeMethod> resize_method = {};   ///< absent: by the kind of size
-  std::optional<int> mult = {};                     ///< round sizes to a multiple
+  std::optional<ImageTransforms> ds_tfms =
+      {};                ///< training and validation transforms; absent: none
+  ImageSize size = {};   ///< a side: resize and crop; a pair: squish; absent: as the file is
+  std::int64_t bs = 64;  ///< training batch size
+  std::optional<std::int64_t> val_bs = {};   ///< absent: bs
+  int num_workers = default_workers();       ///< loading threads; 0 loads in the calling thread
+  std::vector<BatchTransform> dl_tfms = {};  ///< run on every batch
+  std::optional<torch::Device> device = {};  ///< absent: CUDA if there is a device, else CPU
+  std::optional<std::string> test = {};      ///< folder of test pictures below path
+  bool no_check = false;                     ///< leave out the look at the first batch
+  std::optional<ResizeMethod> resize_method = {};  ///< absent: by the kind of size
+  std::optional<int> mult = {};                    ///< round sizes to a multiple
   PaddingMode padding_mode = PaddingMode::kReflection;
   SampleMode mode = SampleMode::kBilinear;
-  double valid_pct = 0.2;                           ///< share of the items that validate
-  std::optional<std::uint64_t> seed = {};           ///< decides split, order and augmentation; absent: `set_seed`'s
+  double valid_pct = 0.2;  ///< share of the items that validate
+  std::optional<std::uint64_t> seed =
+      {};  ///< decides split, order and augmentation; absent: `set_seed`'s
   std::optional<std::vector<std::string>> classes = {};  ///< absent: sorted training labels
 };
 
 /// Options of `ImageDataBunch::from_folder`.
 struct FromFolderOptions {
-  std::string train = "train";                      ///< folder of training pictures below path
-  std::string valid = "valid";                      ///< folder of validation pictures below path
-  std::optional<std::string> test = {};             ///< folder of test pictures below path
-  std::optional<double> valid_pct = {};             ///< split everything found at random instead
-  std::optional<ImageTransforms> ds_tfms = {};      ///< as in ImageDataBunchOptions
+  std::string train = "train";                  ///< folder of training pictures below path
+  std::string valid = "valid";                  ///< folder of validation pictures below path
+  std::optional<std::string> test = {};         ///< folder of test pictures below path
+  std::optional<double> valid_pct = {};         ///< split everything found at random instead
+  std::optional<ImageTransforms> ds_tfms = {};  ///< as in ImageDataBunchOptions
   ImageSize size = {};
   std::int64_t bs = 64;
   std::optional<std::int64_t> val_bs = {};
@@ -64,16 +66,18 @@ struct FromFolderOptions {
 
 /// Options of `show_batch`.
 struct ShowBatchOptions {
-  int rows = 5;                                          ///< rows^2 pictures, at most a batch
-  DatasetType ds_type = DatasetType::Train;              ///< training pictures are shown augmented
-  bool reverse = false;                                  ///< from the end of the batch
-  std::optional<std::pair<double, double>> figsize = {}; ///< width and height in inches; absent: 4 per cell
+  int rows = 5;                              ///< rows^2 pictures, at most a batch
+  DatasetType ds_type = DatasetType::Train;  ///< training pictures are shown augmented
+  bool reverse = false;                      ///< from the end of the batch
+  std::optional<std::pair<double, double>> figsize =
+      {};  ///< width and height in inches; absent: 4 per cell
 };
 
 /// The loaders of a picture classifier (fastai: `ImageDataBunch`). A cheap handle, as DataBunch.
 ///
-/// All factories throw DataError `data.empty` without items, `data.no_match` where a label cannot be found,
-/// ImageError when the first picture of a set cannot be read or transformed, and ValueError as DataLoader does.
+/// All factories throw DataError `data.empty` without items, `data.no_match` where a label cannot
+/// be found, ImageError when the first picture of a set cannot be read or transformed, and
+/// ValueError as DataLoader does.
 class FASTCPP_API ImageDataBunch : public DataBunch {
  public:
   /// Labels by a regular expression on the path (fastai: `from_name_re`).
@@ -81,7 +85,8 @@ class FASTCPP_API ImageDataBunch : public DataBunch {
   /// \param fnames picture files
   /// \param pat    group 1 is the label
   static ImageDataBunch from_name_re(const Path& path, const std::vector<Path>& fnames,
-                                     std::string_view pat, const ImageDataBunchOptions& options = {});
+                                     std::string_view pat,
+                                     const ImageDataBunchOptions& options = {});
 
   /// Labels by a function of the path (fastai: `from_name_func`).
   static ImageDataBunch from_name_func(const Path& path, const std::vector<Path>& fnames,
@@ -96,7 +101,8 @@ class FASTCPP_API ImageDataBunch : public DataBunch {
   /// One folder per class below `train` and `valid` (fastai: `from_folder`).
   static ImageDataBunch from_folder(const Path& path, const FromFolderOptions& options = {});
 
-  /// Items that are already split and labelled (fastai: `create_from_ll`); `valid_pct` and `classes` have no effect.
+  /// Items that are already split and labelled (fastai: `create_from_ll`); `valid_pct` and
+  /// `classes` have no effect.
   static ImageDataBunch create_from_ll(const LabelLists& lists, const Path& path,
                                        const ImageDataBunchOptions& options = {});
 
@@ -109,7 +115,8 @@ class FASTCPP_API ImageDataBunch : public DataBunch {
   /// A grid of pictures with their labels (fastai: `show_batch`).
   Figure show_batch(const ShowBatchOptions& options = {}) const;
 
-  /// fastai's printed form: sizes, first items and labels of each set. Opens and transforms five pictures a set.
+  /// fastai's printed form: sizes, first items and labels of each set. Opens and transforms five
+  /// pictures a set.
   std::string str() const;
 
   /// The pictures behind a loader.

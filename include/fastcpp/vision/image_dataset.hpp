@@ -13,8 +13,8 @@
 
 namespace fastcpp {
 
-/// Picture files with classes, opened and transformed when they are asked for (fastai: a `LabelList` over an
-/// `ImageList`).
+/// Picture files with classes, opened and transformed when they are asked for (fastai: a
+/// `LabelList` over an `ImageList`).
 class FASTCPP_API ImageDataset : public Dataset {
  public:
   /// \param list    files and labels
