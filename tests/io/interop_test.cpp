@@ -1,41 +1,16 @@
 // Files travel between fastcpp and Python's PyTorch. Skipped where Python has no torch.
-#include <fmt/format.h>
 #include <torch/torch.h>
-
-#include <cstdlib>
 
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/io/checkpoint.hpp"
 #include "support/catch.hpp"
+#include "support/python.hpp"
 #include "support/support.hpp"
 
 using namespace fastcpp;
 
-namespace {
-
-std::string python() {
-  const char* given = std::getenv("FASTCPP_PYTHON");
-  return given ? given : "/usr/bin/python3";
-}
-
-bool python_has_torch() {
-  return std::system((python() + " -c 'import torch' >/dev/null 2>&1").c_str()) == 0;
-}
-
-// Runs a script in the folder; its output is shown when it fails.
-bool run(const test::TempDir& dir, const std::string& script) {
-  write_file(dir / "script.py", script);
-  const auto command =
-      fmt::format("cd '{}' && {} script.py > log.txt 2>&1", dir.path().string(), python());
-  const bool good = std::system(command.c_str()) == 0;
-  if (!good) WARN(read_file(dir / "log.txt"));
-  return good;
-}
-
-}  // namespace
-
 TEST_CASE("torch.load reads what save_checkpoint wrote") {
-  if (!python_has_torch()) return test::skip("no Python with torch");
+  if (!test::python_has("torch")) return test::skip("no Python with torch");
   test::TempDir dir;
   StateDict model;
   model.insert("0.weight", torch::arange(12, torch::kFloat32).reshape({4, 3}) / 7);
@@ -69,7 +44,7 @@ TEST_CASE("torch.load reads what save_checkpoint wrote") {
                                {"huge", Value::big_int("1180591620717411303424")},
                                {"large", std::int64_t{1} << 40},
                                {"negative", -5}}));
-  CHECK(run(dir, R"(
+  test::run_python(dir, R"(
 import collections, inspect, torch
 def check(model):
     assert type(model) is collections.OrderedDict, type(model)
@@ -96,13 +71,13 @@ group = d['opt']['param_groups'][0]
 assert group == dict(lr=1e-3, betas=(.9, .99), weight_decay=0, amsgrad=False, foreach=None, params=[0, 1]), group
 v = torch.load('values.pth') if 'weights_only' not in inspect.signature(torch.load).parameters else torch.load('values.pth', weights_only=False)
 assert v == dict(slice=slice(None, .003), bytes=b'ab', huge=2**70, large=2**40, negative=-5), v
-)"));
+)");
 }
 
 TEST_CASE("load_weights reads what torch.save wrote") {
-  if (!python_has_torch()) return test::skip("no Python with torch");
+  if (!test::python_has("torch")) return test::skip("no Python with torch");
   test::TempDir dir;
-  REQUIRE(run(dir, R"(
+  test::run_python(dir, R"(
 import torch
 net = torch.nn.Sequential(torch.nn.Conv2d(3, 8, 3, bias=False), torch.nn.BatchNorm2d(8), torch.nn.Linear(8, 4))
 with torch.no_grad():
@@ -113,7 +88,7 @@ torch.save(net.state_dict(), 'legacy.pth', _use_new_zipfile_serialization=False)
 torch.save(net.state_dict(), 'protocol4.pth', pickle_protocol=4)
 torch.save(net.state_dict(), 'protocol0.pth', _use_new_zipfile_serialization=False, pickle_protocol=1)
 torch.save({'model': net, 'x': 1}, 'module.pth')
-)"));
+)");
   for (const char* name : {"zip.pth", "legacy.pth", "protocol4.pth", "protocol0.pth"}) {
     INFO(name);
     torch::nn::Sequential net(torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 8, 3).bias(false)),
