@@ -122,8 +122,7 @@ void FitLoop::train_epoch() {
   }
 }
 
-void FitLoop::train_batch(Batch& batch) {
-  state_.train = true;
+void FitLoop::compute_loss(const Batch& batch) {
   state_.stop_epoch = state_.skip_step = state_.skip_zero = state_.skip_bwd = false;
   state_.last_input = batch.x;
   state_.last_target = batch.y;
@@ -131,6 +130,11 @@ void FitLoop::train_batch(Batch& batch) {
   state_.last_output = forward(model_, state_.last_input);
   call(&Callback::on_loss_begin);
   state_.last_loss = loss_func_(state_.last_output, state_.last_target);
+}
+
+void FitLoop::train_batch(const Batch& batch) {
+  state_.train = true;
+  compute_loss(batch);
   update_smooth_loss();
   call(&Callback::on_backward_begin);
   if (!state_.skip_bwd) state_.last_loss.backward();
@@ -174,13 +178,7 @@ std::vector<double> FitLoop::validate(const DataLoader& loader) {
       state_.cancelled = true;
       return {};
     }
-    state_.stop_epoch = state_.skip_step = state_.skip_zero = state_.skip_bwd = false;
-    state_.last_input = batch.x;
-    state_.last_target = batch.y;
-    call(&Callback::on_batch_begin);
-    state_.last_output = forward(model_, state_.last_input);
-    call(&Callback::on_loss_begin);
-    state_.last_loss = loss_func_(state_.last_output, state_.last_target);
+    compute_loss(batch);
     const auto n = static_cast<double>(state_.last_target.size(0));
     sum += state_.last_loss.item<double>() * n;
     count += n;

@@ -36,7 +36,9 @@ class FitLoop {
  private:
   void epochs();
   void train_epoch();
-  void train_batch(Batch& batch);
+  void train_batch(const Batch& batch);
+  // Forward pass and loss of a batch, into the state; the events before backward.
+  void compute_loss(const Batch& batch);
   void update_smooth_loss();
   void call(void (Callback::*event)(TrainState&));
 

@@ -121,10 +121,10 @@ class FASTCPP_API Learner {
   /// \throws ValueError `value.wd`
   Learner(DataBunch data, Model model, const LearnerOptions& options = {});
 
-  /// Trains at constant rates (fastai: `fit`).
-  /// \param epochs >= 0
-  /// \throws TrainError `train.empty_loader` without a full batch; `train.failed` when LibTorch
-  /// refuses (the message
+  /// Trains at constant rates (fastai: `fit`). Seeds LibTorch's default generator from the data's
+  /// seed and the number of fits so far: dropout draws from it. \param epochs >= 0 \throws
+  /// TrainError `train.empty_loader` without a full batch; `train.failed` when LibTorch refuses
+  /// (the message
   ///         says what); MemoryError `train.out_of_memory`; whatever loading the data throws
   void fit(int epochs, const LearningRate& lr = kDefaultLr, const FitOptions& options = {});
 
