@@ -22,7 +22,7 @@ using namespace fastcpp;
 namespace {
 
 Path pictures(const Cli& cli) {
-  if (cli.path) return *cli.path;
+  if (cli.path) return *cli.folder();
   if (!cli.demo) return untar_data(urls::PETS) / "images";
   demo::draw_demo_pictures(cli.out / "demo_pictures");
   return cli.out / "demo_pictures";

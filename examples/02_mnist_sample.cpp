@@ -17,7 +17,7 @@ using namespace fastcpp;
 namespace {
 
 int lesson(const Cli& cli) {
-  const auto path = cli.path ? *cli.path : untar_data(urls::MNIST_SAMPLE);
+  const auto path = cli.path ? *cli.folder() : untar_data(urls::MNIST_SAMPLE);
   const auto data =
       ImageDataBunch::from_folder(path, {.ds_tfms = get_transforms({.do_flip = false}),
                                          .size = cli.size,

@@ -6,11 +6,18 @@
 
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/threads.hpp"
+#include "fastcpp/io/untar.hpp"
 #include "fastcpp/train/threads.hpp"
 
 std::optional<torch::Device> Cli::torch_device() const {
   if (device.empty()) return std::nullopt;
   return torch::Device(device);
+}
+
+std::optional<fastcpp::Path> Cli::folder() const {
+  if (path && path->string().find("://") != std::string::npos)
+    return fastcpp::untar_data(path->string());
+  return path;
 }
 
 namespace {
@@ -19,8 +26,9 @@ void add_options(CLI::App& app, Cli& cli, bool with_demo) {
   if (with_demo)
     app.add_flag("--demo", cli.demo,
                  "train a small network on pictures that the program draws itself");
-  app.add_option("--path", cli.path,
-                 "folder of the pictures (default: the data set, downloaded once)");
+  app.add_option(
+      "--path", cli.path,
+      "folder of the pictures, or URL of an archive (default: the data set, downloaded once)");
   app.add_option("--arch", cli.arch, "architecture, for example resnet34")->capture_default_str();
   app.add_option("--size", cli.size, "side of the pictures in pixels")->capture_default_str();
   app.add_option("--bs", cli.bs, "batch size")->capture_default_str();

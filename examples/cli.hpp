@@ -27,6 +27,9 @@ struct Cli {
 
   const fastcpp::models::Arch& model() const { return fastcpp::models::find(arch); }
   std::optional<torch::Device> torch_device() const;
+  // The folder given by --path: as it is, or unpacked from the archive behind a file:// or
+  // http(s):// URL.
+  std::optional<fastcpp::Path> folder() const;
 };
 
 // Parses the command line, or prints help or a mistake and exits. `preset` holds the program's own
