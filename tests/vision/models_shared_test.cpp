@@ -1,4 +1,4 @@
-// Real ImageNet weights against what torchvision computes with them (../shared/data/pretrained).
+// Real ImageNet weights (data/pretrained in FASTCPP_SHARED_DIR) against what torchvision computes.
 #include <torch/torch.h>
 
 #include <cmath>
