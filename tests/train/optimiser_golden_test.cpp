@@ -213,5 +213,6 @@ TEST_CASE("training follows the reference step by step") {
     }
     CHECK(stage == item.at("stages").size());
   }
-  CHECK(checked >= 10);
+  // Clipping, mix-up and BnFreeze wait for their callbacks; everything else must have run.
+  CHECK(checked * 4 >= static_cast<int>(file.at("cases").size()) * 3);
 }
