@@ -1,10 +1,13 @@
 /// \file
-/// The callbacks behind `fit_one_cycle` and `lr_find`.
+/// The callbacks behind `fit_one_cycle`, `lr_find` and `clip_grad`, and small ones of general use.
 #pragma once
 
 #include <optional>
+#include <string>
+#include <utility>
 #include <vector>
 
+#include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/callback.hpp"
 #include "fastcpp/train/learner.hpp"
@@ -46,6 +49,52 @@ class FASTCPP_API LRFinder : public Callback {
   std::optional<Scheduler> schedule_;
   double best_loss_ = 0;
   bool stopped_ = false;
+};
+
+/// Limits the 2-norm of all gradients together (fastai: `GradientClipping`).
+class FASTCPP_API GradientClipping : public Callback {
+ public:
+  /// \param clip largest norm; 0: no limit
+  explicit GradientClipping(double clip = 0) : clip_(clip) {}
+  void on_backward_end(TrainState&) override;
+
+ private:
+  double clip_;
+};
+
+/// Keeps batch-norm layers whose parameters are frozen in evaluation mode (fastai: `BnFreeze`); for
+/// learners with `train_bn = false`.
+class FASTCPP_API BnFreeze : public Callback {
+ public:
+  void on_epoch_begin(TrainState&) override;
+};
+
+/// Ends the fit, without validation, after some batches (fastai: `StopAfterNBatches`).
+class FASTCPP_API StopAfterNBatches : public Callback {
+ public:
+  explicit StopAfterNBatches(int n_batches = 2) : n_batches_(n_batches) {}
+  void on_train_begin(TrainState&) override;
+  void on_batch_end(TrainState&) override;
+
+ private:
+  int n_batches_;
+};
+
+/// Writes the table into `<path>/<filename>.csv`, row by row (fastai: `CSVLogger`).
+class FASTCPP_API CSVLogger : public Callback {
+ public:
+  /// \param append keep what the file holds
+  explicit CSVLogger(std::string filename = "history", bool append = false)
+      : filename_(std::move(filename)), append_(append) {}
+  /// \throws IoError `io.cannot_create`
+  void on_train_begin(TrainState&) override;
+  /// \throws IoError `io.cannot_write`
+  void on_epoch_end(TrainState&) override;
+
+ private:
+  std::string filename_;
+  bool append_;
+  Path file_;
 };
 
 }  // namespace fastcpp
