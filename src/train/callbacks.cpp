@@ -1,8 +1,11 @@
 #include "fastcpp/train/callbacks.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <torch/nn/utils/clip_grad.h>
 
 #include <cmath>
+#include <fstream>
 
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
@@ -44,7 +47,7 @@ void OneCycleScheduler::on_train_begin(TrainState& state) {
   phase_ = 0;
   learner.opt().set_lr(low);
   learner.opt().set_mom(first);
-  state.epoch = options_.start_epoch;
+  if (options_.start_epoch != 0) state.epoch = options_.start_epoch;
 }
 
 void OneCycleScheduler::advance(TrainState& state) {
@@ -111,6 +114,52 @@ void LRFinder::on_train_end(TrainState& state) {
   learner.load("tmp");
   if (state.exception) return;
   log_info("LR Finder is complete, type {learner_name}.recorder.plot() to see the graph.");
+}
+
+void GradientClipping::on_backward_end(TrainState&) {
+  if (clip_ <= 0) return;
+  torch::nn::utils::clip_grad_norm_(learn().model()->parameters(), clip_);
+}
+
+void BnFreeze::on_epoch_begin(TrainState&) {
+  for (const auto& layer : flatten_model(learn().model().ptr())) {
+    const auto parameters = layer->parameters();
+    if (is_batchnorm(*layer) && !parameters.empty() && !parameters.front().requires_grad())
+      layer->eval();
+  }
+}
+
+void StopAfterNBatches::on_train_begin(TrainState& state) {
+  state.skip_validate = true;
+}
+
+void StopAfterNBatches::on_batch_end(TrainState& state) {
+  if (state.iteration + 1 >= n_batches_) state.stop_epoch = state.stop_training = true;
+}
+
+void CSVLogger::on_train_begin(TrainState&) {
+  const auto learner = learn();
+  file_ = learner.path() / (filename_ + ".csv");
+  make_folder(file_.parent_path());
+  std::ofstream out(file_, append_ ? std::ios::app : std::ios::trunc);
+  out << fmt::format("{}\n", fmt::join(learner.recorder().names, ","));
+  if (!out.flush()) {
+    throw IoError(
+        "io.cannot_create",
+        fmt::format("'{}' cannot be written: choose another path for the learner", file_.string()));
+  }
+}
+
+void CSVLogger::on_epoch_end(TrainState&) {
+  const auto text = learn().recorder().csv();
+  const auto last_line = text.rfind('\n', text.size() - 2) + 1;
+  std::ofstream out(file_, std::ios::app);
+  out << text.substr(last_line);
+  if (!out.flush()) {
+    throw IoError("io.cannot_write",
+                  fmt::format("a row could not be added to '{}': look for free space and rights",
+                              file_.string()));
+  }
 }
 
 }  // namespace fastcpp

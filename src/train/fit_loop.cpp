@@ -14,8 +14,6 @@
 namespace fastcpp {
 namespace {
 
-constexpr double kSmoothing = 0.98;
-
 // The bar is over when the scope ends, also after an exception.
 class Bar {
  public:
@@ -152,9 +150,8 @@ void FitLoop::train_batch(const Batch& batch) {
 
 void FitLoop::update_smooth_loss() {
   const double loss = state_.last_loss.item<double>();
-  average_ = kSmoothing * average_ + (1 - kSmoothing) * loss;
-  state_.smooth_loss =
-      average_ / (1 - std::pow(kSmoothing, static_cast<double>(state_.iteration + 1)));
+  smoothed_.add_value(loss);
+  state_.smooth_loss = smoothed_.smooth();
   if (!std::isfinite(loss) && !warned_) {
     warned_ = true;
     log_warning(

@@ -51,7 +51,7 @@ class FitLoop {
   std::vector<std::shared_ptr<Callback>> callbacks_;
   std::stop_token stop_;
   TrainState state_;
-  double average_ = 0;
+  SmoothenValue smoothed_{0.98};
   bool warned_ = false;
 };
 

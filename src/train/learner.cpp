@@ -12,6 +12,8 @@
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/io/checkpoint.hpp"
 #include "fastcpp/train/callbacks.hpp"
+#include "fastcpp/train/general_sched.hpp"
+#include "fastcpp/train/mixup.hpp"
 #include "train/fit_loop.hpp"
 
 namespace fastcpp {
@@ -78,6 +80,15 @@ const Model& Learner::model() const {
 }
 const Loss& Learner::loss_func() const {
   return impl_->options.loss_func;
+}
+void Learner::set_loss_func(const Loss& loss) {
+  impl_->options.loss_func = loss;
+}
+std::vector<std::shared_ptr<Callback>>& Learner::callbacks() const {
+  return impl_->options.callbacks;
+}
+std::vector<CallbackFn>& Learner::callback_fns() const {
+  return impl_->options.callback_fns;
 }
 const LearnerOptions& Learner::options() const {
   return impl_->options;
@@ -168,6 +179,26 @@ void Learner::fit_one_cycle(int cyc_len, const OneCycleOptions& options) {
   FitOptions fit_options{.wd = options.wd, .callbacks = options.callbacks, .stop = options.stop};
   fit_options.callbacks.push_back(std::make_shared<OneCycleScheduler>(options));
   fit(cyc_len, options.max_lr, fit_options);
+}
+
+void Learner::fit_fc(int tot_epochs, const FitFcOptions& options) {
+  FitOptions fit_options{.wd = options.wd, .callbacks = options.callbacks, .stop = options.stop};
+  fit_options.callbacks.push_back(std::make_shared<FlatCosAnnealScheduler>(options));
+  fit(tot_epochs, options.lr, fit_options);
+}
+
+Learner& Learner::mixup() {
+  return mixup(MixUpOptions{});
+}
+
+Learner& Learner::mixup(const MixUpOptions& options) {
+  callbacks().push_back(std::make_shared<MixUpCallback>(options));
+  return *this;
+}
+
+Learner& Learner::clip_grad(double clip) {
+  callbacks().push_back(std::make_shared<GradientClipping>(clip));
+  return *this;
 }
 
 void Learner::lr_find(const LrFindOptions& options) {

@@ -16,6 +16,22 @@ namespace fastcpp {
 
 class Learner;
 
+/// An exponential moving average without the bias of its start (fastai: `SmoothenValue`).
+class SmoothenValue {
+ public:
+  /// \param beta how much of the average stays at each value, 0 <= beta < 1
+  explicit SmoothenValue(double beta) : beta_(beta) {}
+  void add_value(double value) {
+    average_ = beta_ * average_ + (1 - beta_) * value;
+    left_ *= beta_;
+  }
+  /// The average of the values so far; not a number before the first.
+  double smooth() const { return average_ / (1 - left_); }
+
+ private:
+  double beta_, average_ = 0, left_ = 1;
+};
+
 /// Everything a callback may look at or change during a fit (fastai: the state dictionary of
 /// `CallbackHandler`).
 struct TrainState {

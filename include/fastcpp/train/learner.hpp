@@ -70,6 +70,18 @@ struct OneCycleOptions {
   std::stop_token stop = {};           ///< ends the fit between two batches
 };
 
+/// Options of `fit_fc`, in fastai's order.
+struct FitFcOptions {
+  LearningRate lr = kDefaultLr;                   ///< the rate
+  std::pair<double, double> moms = {0.95, 0.85};  ///< momentum while flat, and after
+  double start_pct = 0.72;                        ///< share of the batches with a constant rate
+  std::optional<double> wd = {};                  ///< absent: the learner's
+  std::vector<std::shared_ptr<Callback>> callbacks = {};
+  std::stop_token stop = {};  ///< ends the fit between two batches
+};
+
+struct MixUpOptions;
+
 /// Options of `lr_find`.
 struct LrFindOptions {
   LearningRate start_lr = 1e-7;
@@ -132,10 +144,22 @@ class FASTCPP_API Learner {
   /// \throws as `fit`; ValueError `value.one_cycle`
   void fit_one_cycle(int cyc_len, const OneCycleOptions& options = {});
 
+  /// Trains at a constant rate that at last falls along half a cosine (fastai: `fit_fc`).
+  /// \throws as `fit`; ValueError `value.flat_cos`
+  void fit_fc(int tot_epochs = 1, const FitFcOptions& options = {});
+
   /// Raises the rate exponentially over a mock training, then restores the weights (fastai:
   /// `lr_find`; Smith 2015, arXiv:1506.01186). The curve is in `recorder()`; the file `tmp.pth`
   /// stays in the model folder, as in fastai. \throws as `fit`; ValueError `value.lr_find`
   void lr_find(const LrFindOptions& options = {});
+
+  /// Adds mix-up to every fit from now on (fastai: `mixup`). Returns the learner.
+  /// \throws ValueError `value.mixup`
+  Learner& mixup();
+  Learner& mixup(const MixUpOptions& options);
+  /// Adds gradient clipping to every fit from now on (fastai: `clip_grad`). Returns the learner.
+  /// \param clip largest 2-norm of all gradients together
+  Learner& clip_grad(double clip = 0.1);
 
   /// Validation loss and metrics (fastai: `validate`).
   /// \param dl absent: the validation loader
@@ -182,6 +206,11 @@ class FASTCPP_API Learner {
   void set_data(const DataBunch& data);
   const Model& model() const;
   const Loss& loss_func() const;
+  /// Gives the learner another loss (fastai: `learn.loss_func = ...`).
+  void set_loss_func(const Loss& loss);
+  /// Take part in every fit; may be added to (fastai: `learn.callbacks`, `learn.callback_fns`).
+  std::vector<std::shared_ptr<Callback>>& callbacks() const;
+  std::vector<CallbackFn>& callback_fns() const;
   const LearnerOptions& options() const;
   const std::vector<LayerGroup>& layer_groups() const;
   const Path& path() const;
