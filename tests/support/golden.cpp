@@ -100,18 +100,18 @@ Array array(const Json& where, const std::string& folder) {
   return result;
 }
 
-namespace {
+std::uint64_t fnv1a64(const std::string& text) {
+  std::uint64_t h = 14695981039346656037ull;
+  for (unsigned char byte : text) h = (h ^ byte) * 1099511628211ull;
+  return h;
+}
 
 std::uint64_t raw(const std::string& key, std::uint64_t i) {
-  std::uint64_t h = 14695981039346656037ull;
-  for (unsigned char byte : key) h = (h ^ byte) * 1099511628211ull;
-  std::uint64_t z = h + (i + 1) * 0x9E3779B97F4A7C15ull;
+  std::uint64_t z = fnv1a64(key) + (i + 1) * 0x9E3779B97F4A7C15ull;
   z = (z ^ (z >> 30)) * 0xBF58476D1CE4E5B9ull;
   z = (z ^ (z >> 27)) * 0x94D049BB133111EBull;
   return z ^ (z >> 31);
 }
-
-}  // namespace
 
 double u01(const std::string& key, std::uint64_t i) {
   return static_cast<double>(raw(key, i) >> 11) * 0x1.0p-53;

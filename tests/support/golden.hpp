@@ -31,6 +31,8 @@ struct Array {
 Array array(const Json& where, const std::string& folder = "");
 
 // The counter-based generator of the golden README.
+std::uint64_t fnv1a64(const std::string& text);
+std::uint64_t raw(const std::string& key, std::uint64_t i);
 double u01(const std::string& key, std::uint64_t i);
 double sgn(const std::string& key, std::uint64_t i);
 std::int64_t ints(const std::string& key, std::int64_t k, std::uint64_t i);
