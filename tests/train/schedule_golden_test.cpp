@@ -4,8 +4,10 @@
 #include <cmath>
 
 #include "fastcpp/train/callbacks.hpp"
+#include "fastcpp/train/general_sched.hpp"
 #include "fastcpp/train/learner.hpp"
 #include "support/catch.hpp"
+#include "support/deviation.hpp"
 #include "support/support.hpp"
 #include "train/golden_model.hpp"
 
@@ -15,8 +17,9 @@ using namespace fastcpp::test;
 namespace {
 
 // Relative 1e-9, absolute 1e-15, as the golden README asks.
-void check_close(double got, double want) {
+void check_close(Deviation& deviation, double got, double want) {
   CHECK(std::abs(got - want) <= 1e-15 + 1e-9 * std::abs(want));
+  deviation(got, want);
 }
 
 Anneal anneal_function(const Json& item) {
@@ -35,9 +38,11 @@ class Rates : public Callback {
     auto learner = learn();
     lr.push_back(learner.opt().lr());
     mom.push_back(learner.opt().mom().back());
+    beta.push_back(learner.opt().beta().back());
+    wd.push_back(learner.opt().wd().back());
   }
   std::vector<std::vector<double>> lr;
-  std::vector<double> mom;
+  std::vector<double> mom, beta, wd;
 };
 
 // Replaces the batch losses by scripted ones.
@@ -83,16 +88,19 @@ double per_group(const Json& entry, std::size_t g) {
 }  // namespace
 
 TEST_CASE("annealing functions") {
+  Deviation deviation("schedules.anneal");
   for (const auto& item : golden("schedules.json").at("anneal")) {
     const auto f = anneal_function(item);
     for (std::size_t i = 0; i < item.at("pct").size(); ++i) {
-      check_close(f(number(item.at("start")), number(item.at("end")), number(item.at("pct")[i])),
+      check_close(deviation,
+                  f(number(item.at("start")), number(item.at("end")), number(item.at("pct")[i])),
                   number(item.at("value")[i]));
     }
   }
 }
 
 TEST_CASE("scheduler steps") {
+  Deviation deviation("schedules.scheduler");
   for (const auto& item : golden("schedules.json").at("scheduler")) {
     const bool pair = item.at("vals").is_array() && item.at("vals").size() == 2;
     Anneal anneal = pair ? Anneal(annealing_linear) : Anneal(annealing_no);
@@ -102,22 +110,24 @@ TEST_CASE("scheduler steps") {
     Scheduler scheduler({number(item.at("start"))}, {number(item.at("end"))},
                         item.at("n_iter").get<std::int64_t>(), anneal);
     for (std::size_t i = 0; i < item.at("value").size(); ++i) {
-      check_close(scheduler.step().front(), number(item.at("value")[i]));
+      check_close(deviation, scheduler.step().front(), number(item.at("value")[i]));
       CHECK(scheduler.is_done() == item.at("is_done")[i].get<bool>());
     }
   }
 }
 
 TEST_CASE("rates per layer group") {
+  Deviation deviation("schedules.lr_range");
   for (const auto& item : golden("schedules.json").at("lr_range")) {
     const auto rates = lr_range(learning_rate(item.at("lr")), item.at("groups").get<std::size_t>());
     REQUIRE(rates.size() == item.at("per_group").size());
     for (std::size_t i = 0; i < rates.size(); ++i)
-      check_close(rates[i], number(item.at("per_group")[i]));
+      check_close(deviation, rates[i], number(item.at("per_group")[i]));
   }
 }
 
 TEST_CASE("one-cycle batch by batch") {
+  Deviation deviation("schedules.one_cycle");
   for (const auto& item : golden("schedules.json").at("one_cycle")) {
     INFO(item.at("batches") << " batches, " << item.at("epochs") << " epochs");
     Setup setup;
@@ -144,18 +154,19 @@ TEST_CASE("one-cycle batch by batch") {
     REQUIRE(setup.rates->lr.size() == item.at("lr").size());
     for (std::size_t i = 0; i < setup.rates->lr.size(); ++i) {
       for (std::size_t g = 0; g < setup.rates->lr[i].size(); ++g) {
-        check_close(setup.rates->lr[i][g], per_group(item.at("lr")[i], g));
+        check_close(deviation, setup.rates->lr[i][g], per_group(item.at("lr")[i], g));
       }
-      check_close(setup.rates->mom[i], number(item.at("mom")[i]));
+      check_close(deviation, setup.rates->mom[i], number(item.at("mom")[i]));
     }
     for (std::size_t g = 0; g < learner.opt().lr().size(); ++g) {
-      check_close(learner.opt().lr()[g], per_group(item.at("final_lr"), g));
+      check_close(deviation, learner.opt().lr()[g], per_group(item.at("final_lr"), g));
     }
-    check_close(learner.opt().mom().back(), number(item.at("final_mom")));
+    check_close(deviation, learner.opt().mom().back(), number(item.at("final_mom")));
   }
 }
 
 TEST_CASE("rates and messages of the LR finder") {
+  Deviation deviation("schedules.lr_find");
   for (const auto& item : golden("schedules.json").at("lr_find")) {
     Setup setup;
     CapturedLog log;
@@ -170,16 +181,17 @@ TEST_CASE("rates and messages of the LR finder") {
     REQUIRE(setup.rates->lr.size() == item.at("lr").size());
     for (std::size_t i = 0; i < setup.rates->lr.size(); ++i) {
       for (std::size_t g = 0; g < setup.rates->lr[i].size(); ++g) {
-        check_close(setup.rates->lr[i][g], per_group(item.at("lr")[i], g));
+        check_close(deviation, setup.rates->lr[i][g], per_group(item.at("lr")[i], g));
       }
     }
-    check_close(setup.rates->mom.front(), number(item.at("mom_first")));
+    check_close(deviation, setup.rates->mom.front(), number(item.at("mom_first")));
     CHECK(log.info == item.at("text").get<std::vector<std::string>>());
     CHECK(std::filesystem::exists(setup.dir / "models/tmp.pth"));
   }
 }
 
 TEST_CASE("where the LR finder stops, and what it suggests") {
+  Deviation deviation("schedules.lr_find_stop");
   // The model's single output is the scripted loss itself.
   const Loss scripted("scripted", [](const torch::Tensor& output, const torch::Tensor&) {
     return output.select(1, 0);
@@ -202,6 +214,7 @@ TEST_CASE("where the LR finder stops, and what it suggests") {
     for (std::size_t i = 0; i < smooth.size(); ++i) {
       CHECK((std::isnan(smooth[i]) ? std::isnan(recorder.losses[i])
                                    : recorder.losses[i] == Approx(smooth[i]).epsilon(1e-6)));
+      deviation(recorder.losses[i], smooth[i]);
     }
     for (const auto& plot : item.at("plot")) {
       log.info.clear();
@@ -209,8 +222,99 @@ TEST_CASE("where the LR finder stops, and what it suggests") {
                                            .skip_end = plot.at("skip_end").get<int>()});
       REQUIRE(found);
       CHECK(found->index == plot.at("min_grad_index").get<std::size_t>());
-      check_close(found->min_grad_lr, number(plot.at("min_grad_lr")));
+      check_close(deviation, found->min_grad_lr, number(plot.at("min_grad_lr")));
       CHECK(log.info == plot.at("text").get<std::vector<std::string>>());
+    }
+  }
+}
+
+TEST_CASE("a flat rate, then half a cosine") {
+  Deviation deviation("schedules.flat_cos");
+  for (const auto& item : golden("schedules.json").at("flat_cos")) {
+    Setup setup;
+    auto learner =
+        setup.learner(item.at("batches").get<std::int64_t>(), item.at("groups").get<int>());
+    FitFcOptions options{.lr = learning_rate(item.at("lr"))};
+    if (item.contains("moms"))
+      options.moms = {number(item.at("moms")[0]), number(item.at("moms")[1])};
+    if (item.contains("start_pct")) options.start_pct = number(item.at("start_pct"));
+    learner.fit_fc(item.at("epochs").get<int>(), options);
+
+    CHECK(setup.rates->lr.size() == item.at("batches_run").get<std::size_t>());
+    REQUIRE(setup.rates->lr.size() == item.at("lr_values").size());
+    for (std::size_t i = 0; i < setup.rates->lr.size(); ++i) {
+      for (std::size_t g = 0; g < setup.rates->lr[i].size(); ++g) {
+        check_close(deviation, setup.rates->lr[i][g], per_group(item.at("lr_values")[i], g));
+      }
+      check_close(deviation, setup.rates->mom[i], number(item.at("mom")[i]));
+    }
+    for (std::size_t g = 0; g < learner.opt().lr().size(); ++g)
+      check_close(deviation, learner.opt().lr()[g], per_group(item.at("final_lr"), g));
+    check_close(deviation, learner.opt().mom().back(), number(item.at("final_mom")));
+  }
+}
+
+namespace {
+
+TrainingPhase training_phase(const Json& item) {
+  const auto value = [](const Json& one) -> LearningRate {
+    if (one.is_array()) return numbers(one);
+    return number(one);
+  };
+  TrainingPhase phase(item.at("length").get<std::int64_t>());
+  for (const auto& schedule : item.at("schedules")) {
+    const auto name = schedule.at("name").get<std::string>();
+    const auto& vals = schedule.at("vals");
+    if (!vals.is_array()) {
+      phase.schedule_hp(name, value(vals));
+      continue;
+    }
+    Anneal anneal = annealing_linear;
+    if (schedule.contains("anneal")) {
+      const auto& how = schedule.at("anneal");
+      anneal = how.is_array() ? annealing_poly(number(how[1])) : anneal_function({{"func", how}});
+    }
+    phase.schedule_hp(name, value(vals[0]), value(vals[1]), anneal);
+  }
+  return phase;
+}
+
+}  // namespace
+
+TEST_CASE("general schedules phase by phase") {
+  Deviation deviation("schedules.general");
+  for (const auto& item : golden("schedules.json").at("general")) {
+    Setup setup;
+    auto learner =
+        setup.learner(item.at("batches").get<std::int64_t>(), item.at("groups").get<int>());
+    std::vector<TrainingPhase> phases;
+    for (const auto& phase : item.at("phases")) phases.push_back(training_phase(phase));
+    learner.fit(item.at("epochs").get<int>(), number(item.at("fit_lr")),
+                {.callbacks = {std::make_shared<GeneralScheduler>(phases)}});
+
+    CHECK(setup.rates->lr.size() == item.at("batches_run").get<std::size_t>());
+    CHECK(learner.recorder().nb_batches.size() == item.at("epochs_run").get<std::size_t>());
+    REQUIRE(setup.rates->lr.size() == item.at("lr").size());
+    for (std::size_t i = 0; i < setup.rates->lr.size(); ++i) {
+      for (std::size_t g = 0; g < setup.rates->lr[i].size(); ++g)
+        check_close(deviation, setup.rates->lr[i][g], per_group(item.at("lr")[i], g));
+      check_close(deviation, setup.rates->mom[i], number(item.at("mom")[i]));
+      check_close(deviation, setup.rates->beta[i], number(item.at("beta")[i]));
+      check_close(deviation, setup.rates->wd[i], number(item.at("wd")[i]));
+    }
+  }
+}
+
+TEST_CASE("smoothed losses") {
+  Deviation deviation("schedules.smooth");
+  for (const auto& item : golden("schedules.json").at("smooth")) {
+    SmoothenValue smoothen(number(item.at("beta")));
+    const auto values = numbers(item.at("values")), want = numbers(item.at("smooth"));
+    REQUIRE(values.size() == want.size());
+    for (std::size_t i = 0; i < want.size(); ++i) {
+      smoothen.add_value(values[i]);
+      CHECK(smoothen.smooth() == Approx(want[i]).epsilon(1e-6));
+      deviation(smoothen.smooth(), want[i]);
     }
   }
 }
