@@ -19,7 +19,7 @@ namespace fs = std::filesystem;
 
 fs::path golden_dir() {
   const char* given = std::getenv("FASTCPP_GOLDEN_DIR");
-  return given ? fs::path(given) : source_dir() / "tests" / "golden";
+  return given && *given ? fs::path(given) : source_dir() / "tests" / "golden";
 }
 
 bool has_golden(const std::string& file) {
