@@ -1,17 +1,21 @@
 #include "fastcpp/train/loss.hpp"
 
+#include <fmt/format.h>
 #include <torch/torch.h>
+
+#include "fastcpp/core/error.hpp"
 
 namespace fastcpp {
 namespace F = torch::nn::functional;
 
-Loss::Loss(std::string name, Unreduced unreduced, Activation activation)
+Loss::Loss(std::string name, Unreduced unreduced, Activation activation, Reduced mean)
     : name_(std::move(name)),
       unreduced_(std::move(unreduced)),
-      activation_(std::move(activation)) {}
+      activation_(std::move(activation)),
+      mean_(std::move(mean)) {}
 
 torch::Tensor Loss::operator()(const torch::Tensor& output, const torch::Tensor& target) const {
-  return unreduced_(output, target).mean();
+  return mean_ ? mean_(output, target) : unreduced_(output, target).mean();
 }
 
 torch::Tensor Loss::unreduced(const torch::Tensor& output, const torch::Tensor& target) const {
@@ -35,16 +39,32 @@ torch::Tensor per_item(const torch::Tensor& values) {
 
 }  // namespace
 
-Loss cross_entropy() {
+Loss cross_entropy(const CrossEntropyOptions& options) {
+  const auto raw = [options](const torch::Tensor& output, const torch::Tensor& target,
+                             const F::CrossEntropyFuncOptions::reduction_t& reduction) {
+    const auto& weight = options.weight;
+    const auto rows = output.movedim(options.axis, -1).reshape({-1, output.size(options.axis)});
+    return F::cross_entropy(rows, target.reshape({-1}),
+                            F::CrossEntropyFuncOptions()
+                                .weight(weight.defined() ? weight.to(rows.options()) : weight)
+                                .reduction(reduction));
+  };
   return {"FlattenedLoss of CrossEntropyLoss()",
-          [](const torch::Tensor& output, const torch::Tensor& target) {
-            return F::cross_entropy(output.reshape({-1, output.size(-1)}), target.reshape({-1}),
-                                    F::CrossEntropyFuncOptions().reduction(torch::kNone));
+          [raw](const torch::Tensor& output, const torch::Tensor& target) {
+            return per_item(raw(output, target, torch::kNone).reshape_as(target));
           },
-          softmax};
+          [axis = options.axis](const torch::Tensor& output) { return output.softmax(axis); },
+          [raw](const torch::Tensor& output, const torch::Tensor& target) {
+            return raw(output, target, torch::kMean);
+          }};
 }
 
 Loss label_smoothing_cross_entropy(double eps) {
+  if (!(eps >= 0 && eps < 1)) {
+    throw ValueError(
+        "value.eps",
+        fmt::format("eps of the label smoothing: expected 0 <= eps < 1, found {}", eps));
+  }
   return {"LabelSmoothingCrossEntropy",
           [eps](const torch::Tensor& output, const torch::Tensor& target) {
             const auto log_p = output.log_softmax(-1);

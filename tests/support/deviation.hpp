@@ -32,13 +32,13 @@ class Deviation {
   // are infinitely far apart.
   double operator()(double got, double want) {
     const bool same = got == want || (std::isnan(got) && std::isnan(want));
-    const double difference = same ? 0 : std::abs(got - want);
-    return add(std::isnan(difference) ? std::numeric_limits<double>::infinity() : difference);
+    return add(same ? 0 : std::abs(got - want));
   }
-  // A difference found elsewhere, for example over a whole tensor. Returns it.
+  // A difference found elsewhere, for example over a whole tensor; NaN counts as infinite.
   double add(double difference, std::size_t count = 1) {
+    if (std::isnan(difference)) difference = std::numeric_limits<double>::infinity();
     count_ += count;
-    max_ = std::max(max_, std::abs(difference));
+    max_ = std::max(max_, difference);
     return difference;
   }
 

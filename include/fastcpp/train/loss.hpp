@@ -4,6 +4,7 @@
 
 #include <torch/types.h>
 
+#include <cstdint>
 #include <functional>
 #include <string>
 
@@ -20,10 +21,14 @@ class FASTCPP_API Loss {
   using Activation = std::function<torch::Tensor(const torch::Tensor&)>;
 
   Loss() = default;
+  /// (outputs, targets) -> a scalar.
+  using Reduced = std::function<torch::Tensor(const torch::Tensor&, const torch::Tensor&)>;
+
   /// \param name       for printing
   /// \param unreduced  see Unreduced
   /// \param activation applied by get_preds and predict; empty: none
-  Loss(std::string name, Unreduced unreduced, Activation activation = {});
+  /// \param mean       the loss of a batch; empty: the mean of `unreduced`
+  Loss(std::string name, Unreduced unreduced, Activation activation = {}, Reduced mean = {});
 
   /// The mean over the items; a scalar tensor with a graph.
   torch::Tensor operator()(const torch::Tensor& output, const torch::Tensor& target) const;
@@ -38,12 +43,21 @@ class FASTCPP_API Loss {
   std::string name_;
   Unreduced unreduced_;
   Activation activation_;
+  Reduced mean_;
 };
 
-/// Cross-entropy over class indices (fastai: `CrossEntropyFlat`); activation softmax.
-FASTCPP_API Loss cross_entropy();
+/// Arguments of cross_entropy.
+struct CrossEntropyOptions {
+  torch::Tensor weight = {};  ///< C, how much each class counts; undefined: all the same
+  std::int64_t axis = -1;     ///< of the classes; 1 for images N x C x H x W
+};
+
+/// Cross-entropy over class indices (fastai: `CrossEntropyFlat`); activation softmax. An item with
+/// several targets (pixels, tokens) gets their mean. With weights the loss of a batch is the sum of
+/// the weighted losses over the sum of the weights of the targets.
+FASTCPP_API Loss cross_entropy(const CrossEntropyOptions& options = {});
 /// Cross-entropy with smoothed labels (fastai: `LabelSmoothingCrossEntropy`): eps/c of the weight
-/// on every class. \param eps 0 <= eps < 1
+/// on every class. \param eps 0 <= eps < 1, else `value.eps`
 FASTCPP_API Loss label_smoothing_cross_entropy(double eps = 0.1);
 /// Binary cross-entropy with logits over 0/1 vectors (fastai: `BCEWithLogitsFlat`); activation
 /// sigmoid.
