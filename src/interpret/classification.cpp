@@ -6,10 +6,47 @@
 #include <algorithm>
 #include <cmath>
 
+#include "core/python_text.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
 
 namespace fastcpp {
+namespace {
+
+// The map of a picture that is not normalised yet.
+GradCam heat_of(const Learner& learn, const torch::Tensor& pixels, std::int64_t cls) {
+  const auto& data = learn.data();
+  return grad_cam(learn.model(), data.norm(pixels).unsqueeze(0).to(data.device()), cls);
+}
+
+struct Cells {
+  std::vector<double> values;
+  int rows, cols;
+};
+
+Cells cells_of(const torch::Tensor& map) {
+  const auto heat = map.to(torch::kFloat64).contiguous();
+  const auto* first = heat.data_ptr<double>();
+  return {{first, first + heat.numel()},
+          static_cast<int>(heat.size(0)),
+          static_cast<int>(heat.size(1))};
+}
+
+void draw_heat(Axes& axes, const torch::Tensor& map, const OverlayOptions& options) {
+  auto [values, rows, cols] = cells_of(map);
+  axes.overlay(std::move(values), rows, cols, options);
+}
+
+}  // namespace
+
+std::string to_string(const std::vector<Confusion>& pairs) {
+  std::string text;
+  for (const auto& pair : pairs) {
+    text += fmt::format("{}({}, {}, {})", text.empty() ? "" : ", ", python_text(pair.actual),
+                        python_text(pair.predicted), pair.count);
+  }
+  return "[" + text + "]";
+}
 
 ClassificationInterpretation ClassificationInterpretation::from_learner(
     Learner learn, const InterpretationOptions& options) {
@@ -52,20 +89,22 @@ torch::Tensor ClassificationInterpretation::confusion_matrix() const {
   return torch::bincount(cells, {}, c * c).reshape({c, c});
 }
 
+std::string ClassificationInterpretation::class_name(std::int64_t cls) const {
+  const auto& names = learn_.data().classes();
+  const auto i = static_cast<std::size_t>(cls);
+  return i < names.size() ? names[i] : std::to_string(cls);
+}
+
 std::vector<Confusion> ClassificationInterpretation::most_confused(std::int64_t min_val) const {
   const auto matrix = confusion_matrix().contiguous();
-  const auto& names = learn_.data().classes();
   const auto c = matrix.size(0);
   const auto* counts = matrix.data_ptr<std::int64_t>();
-  const auto name = [&](std::int64_t i) {
-    return static_cast<std::size_t>(i) < names.size() ? names[static_cast<std::size_t>(i)]
-                                                      : std::to_string(i);
-  };
   std::vector<Confusion> pairs;
   for (std::int64_t i = 0; i < c; ++i) {
     for (std::int64_t j = 0; j < c; ++j) {
       const auto count = counts[i * c + j];
-      if (i != j && count > 0 && count >= min_val) pairs.push_back({name(i), name(j), count});
+      if (i != j && count > 0 && count >= min_val)
+        pairs.push_back({class_name(i), class_name(j), count});
     }
   }
   std::stable_sort(pairs.begin(), pairs.end(),
@@ -84,7 +123,8 @@ Figure ClassificationInterpretation::plot_confusion_matrix(
   std::vector<std::string> texts;
   if (options.plot_txt) {
     for (double value : values) {
-      texts.push_back(options.normalize ? fmt::format("{:.{}f}", value, options.norm_dec)
+      // 0 / 0 is a NaN with a sign, which would be written.
+      texts.push_back(options.normalize ? fmt::format("{:.{}f}", std::abs(value), options.norm_dec)
                                         : fmt::format("{:.0f}", value));
     }
   }
@@ -119,9 +159,6 @@ Figure ClassificationInterpretation::plot_top_losses(std::int64_t k,
   figure.suptitle("Prediction/Actual/Loss/Probability", {.size = 14, .bold = true});
   auto cells = figure.subplots(rows, cols);
   for (auto& cell : cells) cell.axis_off();
-  const auto name = [&](std::int64_t cls) {
-    return data.classes().at(static_cast<std::size_t>(cls));
-  };
   for (std::int64_t i = 0; i < n; ++i) {
     const auto index = top.indices[static_cast<std::size_t>(i)];
     const auto actual = y_true_[index].item<std::int64_t>();
@@ -130,42 +167,44 @@ Figure ClassificationInterpretation::plot_top_losses(std::int64_t k,
     auto& cell = cells[static_cast<std::size_t>(i)];
     cell.imshow(to_picture(pixels));
     if (options.show_text) {
-      cell.title(fmt::format("{}/{} / {:.2f} / {:.2f}",
-                             name(pred_class_[index].item<std::int64_t>()), name(actual),
-                             top.losses[i].item<double>(), preds_[index][actual].item<double>()));
+      cell.title(fmt::format(
+          "{}/{} / {:.2f} / {:.2f}", class_name(pred_class_[index].item<std::int64_t>()),
+          class_name(actual), top.losses[i].item<double>(), preds_[index][actual].item<double>()));
     }
     if (!options.heatmap) continue;
-    const auto x = data.norm(pixels).unsqueeze(0).to(data.device());
-    const auto map = grad_cam(learn_, x, actual, options.heatmap_thresh);
-    if (!map.defined()) continue;
-    const auto heat = map.to(torch::kFloat64).contiguous();
-    cell.overlay({heat.data_ptr<double>(), heat.data_ptr<double>() + heat.numel()},
-                 static_cast<int>(heat.size(0)), static_cast<int>(heat.size(1)),
-                 {.alpha = options.alpha, .cmap = options.cmap});
+    const auto cam = heat_of(learn_, pixels, actual);
+    if (cam.places() < options.heatmap_thresh) continue;
+    draw_heat(cell, cam.map, {.alpha = options.alpha, .cmap = options.cmap});
   }
   return figure;
 }
 
-torch::Tensor grad_cam(const Learner& learn, const torch::Tensor& x, std::int64_t cls, int thresh) {
-  auto* model = learn.model()->as<torch::nn::SequentialImpl>();
-  if (!model || model->size() != 2) {
-    throw TrainError("train.no_body",
-                     "a heat map needs a model of body and head, as cnn_learner makes it");
+Figure ClassificationInterpretation::GradCAM(std::int64_t idx,
+                                             const GradCamOptions& options) const {
+  const auto& data = learn_.data();
+  const auto& set = image_dataset(data, options.ds_type.value_or(ds_type_));
+  if (idx < 0 || idx >= set.size()) {
+    throw ValueError("value.index",
+                     fmt::format("the data set has {} items, found index {}", set.size(), idx));
   }
-  learn.model()->eval();
-  auto parts = model->begin();
-  // Only the path from the body's output to the class needs a graph.
-  auto acts = [&] {
-    torch::NoGradGuard no_grad;
-    return parts->any_forward(x).get<torch::Tensor>();
-  }();
-  if (acts.size(2) * acts.size(3) < thresh) return {};
-  torch::AutoGradMode with_grad(true);
-  acts = acts.detach().requires_grad_();
-  const auto output = (parts + 1)->any_forward(acts).get<torch::Tensor>();
-  const auto gradient = torch::autograd::grad({output[0][cls]}, {acts})[0][0];
-  const auto weights = gradient.mean({1, 2}, /*keepdim=*/true);
-  return (weights * acts[0].detach()).sum(0).relu().cpu();
+  Rng rng(0);
+  const auto pixels = set.get(idx, rng);
+  const auto actual = set.targets()[idx].item<std::int64_t>();
+  const auto cam = heat_of(learn_, pixels, actual);
+  Figure figure;
+  auto axes = figure.add_axes();
+  axes.axis_off().title(fmt::format("pred. class: {}, actual class: {}",
+                                    class_name(cam.output.argmax().item<std::int64_t>()),
+                                    class_name(actual)));
+  if (options.image) axes.imshow(to_picture(pixels));
+  if (cam.places() < options.heatmap_thresh) return figure;
+  if (options.image) {
+    draw_heat(axes, cam.map, {.alpha = 0.4});
+  } else {
+    const auto [values, rows, cols] = cells_of(cam.map);
+    axes.imshow(colorize(values, rows, cols, "magma"), {.interpolation = Interpolation::kBilinear});
+  }
+  return figure;
 }
 
 }  // namespace fastcpp

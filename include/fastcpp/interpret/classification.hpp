@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fastcpp/export.hpp"
+#include "fastcpp/interpret/grad_cam.hpp"
 #include "fastcpp/plot/figure.hpp"
 #include "fastcpp/train/learner.hpp"
 
@@ -22,6 +23,9 @@ struct Confusion {
   std::string predicted;
   std::int64_t count = 0;
 };
+
+/// fastai's printed form: `[('Ragdoll', 'Birman', 5), ('Birman', 'Ragdoll', 3)]`.
+FASTCPP_API std::string to_string(const std::vector<Confusion>& pairs);
 
 /// The largest losses and whose they are.
 struct TopLosses {
@@ -50,6 +54,13 @@ struct TopLossesPlotOptions {
   double alpha = 0.6;       ///< opacity of the heat map
   std::string cmap = "magma";
   bool show_text = true;  ///< titles
+};
+
+/// Options of `GradCAM`.
+struct GradCamOptions {
+  std::optional<DatasetType> ds_type = {};  ///< absent: the set that was interpreted
+  int heatmap_thresh = 16;  ///< no heat map when the last feature map has fewer places
+  bool image = true;        ///< the picture below the heat map; false: the heat map alone
 };
 
 /// Options of `from_learner`.
@@ -99,18 +110,17 @@ class FASTCPP_API ClassificationInterpretation {
   /// `data.no_pictures`; ValueError `value.k`; with a heat map TrainError `train.no_body`
   Figure plot_top_losses(std::int64_t k, const TopLossesPlotOptions& options = {}) const;
 
+  /// One picture with the places that speak for its actual class (fastai: `GradCAM`). Title:
+  /// `pred. class: P, actual class: A`. \param idx 0 .. items - 1 \throws DataError
+  /// `data.no_pictures`; ValueError `value.index`; as `grad_cam`
+  Figure GradCAM(std::int64_t idx, const GradCamOptions& options = {}) const;
+
  private:
+  std::string class_name(std::int64_t cls) const;
+
   Learner learn_;
   torch::Tensor preds_, y_true_, losses_, pred_class_;
   DatasetType ds_type_;
 };
-
-/// Class activation map of one input (Selvaraju et al. 2016, arXiv:1610.02391; fastai: `GradCAM`):
-/// how much each place of the body's output speaks for a class. \param learn its model is
-/// Sequential(body, head), as `cnn_learner` makes it \param x     one normalised input, 1 x C x H x
-/// W \param cls   class whose raw output is traced back \returns h x w, >= 0; an undefined tensor
-/// when h * w < thresh \throws TrainError `train.no_body` when the model is something else
-FASTCPP_API torch::Tensor grad_cam(const Learner& learn, const torch::Tensor& x, std::int64_t cls,
-                                   int thresh = 16);
 
 }  // namespace fastcpp
