@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "core/python_text.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 
@@ -117,6 +118,18 @@ bool DataBunch::has_test() const {
 const std::vector<std::string>& DataBunch::classes() const {
   return impl_->options.classes;
 }
+std::string DataBunch::classes_str() const {
+  return python_list(classes());
+}
+
+std::string DataBunch::str() const {
+  const auto part = [this](const std::optional<DataLoader>& loader) {
+    return loader ? loader->dataset()->describe(path()) : std::string("None");
+  };
+  return fmt::format("{};\n\nTrain: {};\n\nValid: {};\n\nTest: {}", impl_->options.name,
+                     part(impl_->train), part(impl_->valid), part(impl_->test));
+}
+
 const Path& DataBunch::path() const {
   return impl_->path;
 }

@@ -18,6 +18,10 @@ std::string Dataset::item_name(std::int64_t index) const {
   return fmt::format("item {}", index);
 }
 
+std::string Dataset::describe(const Path&) const {
+  return fmt::format("Dataset ({} items)", size());
+}
+
 TensorDataset::TensorDataset(torch::Tensor x, torch::Tensor y)
     : x_(std::move(x)), y_(std::move(y)) {
   if (x_.dim() == 0 || y_.dim() == 0 || x_.size(0) != y_.size(0)) {

@@ -1,6 +1,7 @@
 // Adam, SGD and RMSprop. On the CPU each is one pass over memory; elsewhere it is made of tensor
 // operations.
 #include <ATen/Parallel.h>
+#include <fmt/format.h>
 #include <torch/torch.h>
 
 #include <cmath>
@@ -31,6 +32,11 @@ void over(const torch::Tensor& tensor, F&& body) {
 torch::Tensor decayed(torch::Tensor& p, const torch::Tensor& g, const HyperParams& h) {
   if (h.decay != 1) p.mul_(h.decay);
   return h.l2 != 0 ? g.add(p, h.l2) : g;
+}
+
+// Only where it is not what everyone takes.
+std::string eps_text(double eps) {
+  return eps == 1e-8 ? "" : fmt::format(", eps={}", eps);
 }
 
 Value common_group(const HyperParams& h, double eps) {
@@ -100,6 +106,11 @@ class Adam : public UpdateRule {
     h.beta = betas.at(1).as_double();
   }
 
+  std::string str() const override {
+    return fmt::format("Adam(betas=({}, {}){})", options_.beta1, options_.beta2,
+                       eps_text(options_.eps));
+  }
+
  private:
   AdamOptions options_;
 };
@@ -139,6 +150,8 @@ class Sgd : public UpdateRule {
     h.mom = group.at("momentum").as_double();
   }
 
+  std::string str() const override { return fmt::format("SGD(momentum={})", options_.momentum); }
+
  private:
   SgdOptions options_;
 };
@@ -168,6 +181,10 @@ class RmsProp : public UpdateRule {
 
   void read_group(const Value& group, HyperParams& h) const override {
     h.beta = group.at("alpha").as_double();
+  }
+
+  std::string str() const override {
+    return fmt::format("RMSprop(alpha={}{})", options_.alpha, eps_text(options_.eps));
   }
 
  private:

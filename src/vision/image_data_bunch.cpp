@@ -1,7 +1,6 @@
 #include "fastcpp/vision/image_data_bunch.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -36,6 +35,7 @@ LabelList test_items(const Path& folder, const std::vector<std::string>& classes
   list.items = get_image_files(folder, {.recurse = true});
   list.y.assign(list.items.size(), 0);
   list.classes = classes;
+  list.labelled = false;
   return list;
 }
 
@@ -86,7 +86,8 @@ ImageDataBunch ImageDataBunch::create_from_ll(const LabelLists& lists, const Pat
                                           .dl_tfms = options.dl_tfms,
                                           .device = options.device,
                                           .seed = seed,
-                                          .classes = lists.train.classes}));
+                                          .classes = lists.train.classes,
+                                          .name = "ImageDataBunch"}));
   bunch.set_item_reader([fix](const std::any& item) { return read_item(*fix, item); });
   if (!options.no_check) bunch.sanity_check();
   return bunch;
@@ -188,30 +189,6 @@ Figure ImageDataBunch::show_batch(const ShowBatchOptions& options) const {
     cell.imshow(to_picture(batch.x[at])).title(label < classes().size() ? classes()[label] : "");
   }
   return figure;
-}
-
-namespace {
-
-std::string describe(const ImageDataset& set, const Path& path) {
-  std::vector<std::string> items, labels;
-  for (std::int64_t i = 0; i < std::min<std::int64_t>(5, set.size()); ++i) {
-    Rng rng(static_cast<std::uint64_t>(i));
-    items.push_back(set.transformed(set.open(i), rng).str());
-    labels.push_back(set.list().label(i));
-  }
-  return fmt::format("LabelList ({} items)\nx: ImageList\n{}\ny: CategoryList\n{}\nPath: {}",
-                     set.size(), fmt::join(items, ","), fmt::join(labels, ","), path.string());
-}
-
-}  // namespace
-
-std::string ImageDataBunch::str() const {
-  const auto part = [this](bool present, DatasetType type) {
-    return present ? describe(ds(type), path()) : std::string("None");
-  };
-  return fmt::format("ImageDataBunch;\n\nTrain: {};\n\nValid: {};\n\nTest: {}",
-                     part(true, DatasetType::Train), part(!empty_val(), DatasetType::Valid),
-                     part(has_test(), DatasetType::Test));
 }
 
 }  // namespace fastcpp

@@ -1,7 +1,10 @@
 #include "fastcpp/vision/image_dataset.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/torch.h>
+
+#include <algorithm>
 
 #include "fastcpp/core/error.hpp"
 
@@ -44,6 +47,19 @@ torch::Tensor ImageDataset::targets() const {
 
 std::string ImageDataset::item_name(std::int64_t index) const {
   return list_.items.at(static_cast<std::size_t>(index)).string();
+}
+
+std::string ImageDataset::describe(const Path& path) const {
+  constexpr std::int64_t kShown = 5;
+  std::vector<std::string> pictures, labels;
+  for (std::int64_t i = 0; i < std::min(kShown, size()); ++i) {
+    Rng rng(static_cast<std::uint64_t>(i));
+    pictures.push_back(transformed(open(i), rng).str());
+    labels.push_back(list_.label(i));
+  }
+  return fmt::format("LabelList ({} items)\nx: ImageList\n{}\ny: {}\n{}\nPath: {}", size(),
+                     fmt::join(pictures, ","), list_.labelled ? "CategoryList" : "EmptyLabelList",
+                     fmt::join(labels, ","), path.string());
 }
 
 Image ImageDataset::open(std::int64_t index) const {

@@ -52,6 +52,7 @@ struct DataBunchOptions {
   LabelKind kind = LabelKind::kCategory;     ///< what the targets are
   std::vector<std::string> classes = {};     ///< class names, if the targets are classes
   bool shuffle = true;                       ///< a new order of the training items every epoch
+  std::string name = "DataBunch";            ///< first word of the printed form
 };
 
 /// Train, validation, fix and optional test loader, with the classes and the folder they belong to
@@ -93,6 +94,11 @@ class FASTCPP_API DataBunch {
   std::int64_t c() const;
   /// Class names in the order of their indices.
   const std::vector<std::string>& classes() const;
+  /// Class names as fastai prints them: `['cat', 'dog']`.
+  std::string classes_str() const;
+  /// fastai's printed form: size, first items and labels of each set. Loads five pictures a set.
+  /// \throws whatever loading them throws
+  std::string str() const;
   const Path& path() const;
   torch::Device device() const;
   LabelKind label_kind() const;

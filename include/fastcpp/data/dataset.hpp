@@ -9,6 +9,7 @@
 #include <string>
 #include <vector>
 
+#include "fastcpp/core/path.hpp"
 #include "fastcpp/core/rng.hpp"
 #include "fastcpp/export.hpp"
 
@@ -39,6 +40,10 @@ class FASTCPP_API Dataset {
 
   /// The item's name in error messages, for example its path.
   virtual std::string item_name(std::int64_t index) const;
+
+  /// Printed form, part of a bunch's. May load the first items.
+  /// \param path folder of the bunch
+  virtual std::string describe(const Path& path) const;
 };
 
 /// Tensors as a data set: samples x[i] with targets y[i] (fastai: a `TensorDataset` behind

@@ -49,10 +49,12 @@ struct LabelList {
   std::vector<Path> items;           ///< one file per item
   std::vector<std::int64_t> y;       ///< class index of each item
   std::vector<std::string> classes;  ///< class names; y indexes them
+  bool labelled = true;              ///< false: test items, y means nothing
 
   std::int64_t size() const { return static_cast<std::int64_t>(items.size()); }
-  /// Class name of item i.
-  const std::string& label(std::int64_t i) const {
+  /// Class name of item i; empty without labels (fastai: `EmptyLabel`).
+  std::string label(std::int64_t i) const {
+    if (!labelled) return {};
     return classes[static_cast<std::size_t>(y[static_cast<std::size_t>(i)])];
   }
 };

@@ -201,6 +201,11 @@ class FASTCPP_API Learner {
     return predict_any(std::any(item));
   }
 
+  /// Table of all layers with totals (fastai: `summary`). \throws as `model_summary`
+  std::string summary() const;
+  /// All that the learner is made of (fastai: printing a `Learner`). Loads the first items.
+  std::string str() const;
+
   DataBunch& data() const;
   /// Gives the learner other data (fastai: `learn.data = ...`).
   void set_data(const DataBunch& data);

@@ -46,6 +46,8 @@ class FASTCPP_API UpdateRule {
   virtual Value group_value(const HyperParams& hyper) const = 0;
   /// Reads `mom` and `beta` from such an entry.
   virtual void read_group(const Value& group, HyperParams& hyper) const = 0;
+  /// For people: name and arguments, for example `Adam(betas=(0.9, 0.99))`.
+  virtual std::string str() const { return "UpdateRule()"; }
 };
 
 /// Makes the rule of an optimizer (fastai: `opt_func`).

@@ -115,10 +115,6 @@ class FASTCPP_API ImageDataBunch : public DataBunch {
   /// A grid of pictures with their labels (fastai: `show_batch`).
   Figure show_batch(const ShowBatchOptions& options = {}) const;
 
-  /// fastai's printed form: sizes, first items and labels of each set. Opens and transforms five
-  /// pictures a set.
-  std::string str() const;
-
   /// The pictures behind a loader.
   const ImageDataset& ds(DatasetType type) const;
 

@@ -28,6 +28,8 @@ class FASTCPP_API ImageDataset : public Dataset {
   void get_into(std::int64_t index, Rng& rng, float* slot) const override;
   torch::Tensor targets() const override;
   std::string item_name(std::int64_t index) const override;
+  /// fastai's `LabelList`: at most five pictures, opened and transformed, and their labels.
+  std::string describe(const Path& path) const override;
 
   const LabelList& list() const { return list_; }
   const TfmList& tfms() const { return tfms_; }

@@ -1,0 +1,282 @@
+#include "fastcpp/train/summary.hpp"
+
+#include <ATen/record_function.h>
+#include <c10/util/Type.h>
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <array>
+#include <map>
+#include <set>
+#include <sstream>
+#include <string_view>
+#include <typeinfo>
+
+#include "core/python_text.hpp"
+#include "fastcpp/core/error.hpp"
+#include "train/fit_loop.hpp"
+
+namespace fastcpp {
+namespace {
+
+using Shape = std::vector<std::int64_t>;
+
+// `torch::nn::Conv2dImpl` and `fastcpp::CSVLogger` without what Python does not write.
+std::string class_name(std::string text) {
+  const auto colon = text.rfind("::");
+  if (colon != std::string::npos) text.erase(0, colon + 2);
+  if (text.ends_with("Impl")) text.erase(text.size() - 4);
+  return text;
+}
+
+std::string class_name(const torch::nn::Module& module) {
+  if (module.as<torch::nn::SequentialImpl>()) return "Sequential";
+  return class_name(c10::demangle(typeid(module).name()));
+}
+
+std::vector<std::string> class_names(const std::vector<std::shared_ptr<Callback>>& callbacks) {
+  std::vector<std::string> names;
+  for (const auto& callback : callbacks) {
+    const auto& object = *callback;
+    names.push_back(class_name(c10::demangle(typeid(object).name())));
+  }
+  return names;
+}
+
+// LibTorch has no hooks on layers: the operations themselves tell what came out. An operation with
+// a weight among its inputs belongs to that weight's layer; those of pooling are counted off by
+// name.
+class Trace {
+ public:
+  Trace() {
+    current_ = this;
+    handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback(nullptr, &Trace::note)
+                                             .needsInputs(true)
+                                             .needsOutputs(true)
+                                             .scopes({at::RecordScope::FUNCTION}));
+  }
+  ~Trace() {
+    at::removeCallback(handle_);
+    current_ = nullptr;
+  }
+  Trace(const Trace&) = delete;
+  Trace& operator=(const Trace&) = delete;
+
+  // Null when no operation used it.
+  const Shape* of_weight(const torch::Tensor& weight) const {
+    const auto found = by_input_.find(weight.unsafeGetTensorImpl());
+    return found == by_input_.end() ? nullptr : &found->second;
+  }
+  const std::vector<Shape>& of_operation(const std::string& name) { return by_name_[name]; }
+
+ private:
+  static void note(const at::RecordFunction& operation, at::ObserverContext*) {
+    const auto& outputs = operation.outputs();
+    if (!current_ || outputs.empty() || !outputs[0].isTensor()) return;
+    const auto& result = outputs[0].toTensor();
+    if (!result.defined() || result.dim() == 0) return;
+    const Shape shape(result.sizes().begin() + 1, result.sizes().end());
+    current_->by_name_[operation.name()].push_back(shape);
+    // The outermost operation ends last and so has the last word.
+    for (const auto& input : operation.inputs()) {
+      if (input.isTensor()) current_->by_input_[input.toTensor().unsafeGetTensorImpl()] = shape;
+    }
+  }
+
+  inline static thread_local Trace* current_ = nullptr;
+  at::CallbackHandle handle_{};
+  std::map<const void*, Shape> by_input_;
+  std::map<std::string, std::vector<Shape>> by_name_;
+};
+
+// Layers without weight that change the shape, by their operation.
+const std::map<std::string, std::string>& operations() {
+  static const std::map<std::string, std::string> table{
+      {"MaxPool1d", "aten::max_pool1d"},
+      {"MaxPool2d", "aten::max_pool2d"},
+      {"AvgPool1d", "aten::avg_pool1d"},
+      {"AvgPool2d", "aten::avg_pool2d"},
+      {"AdaptiveAvgPool1d", "aten::adaptive_avg_pool1d"},
+      {"AdaptiveAvgPool2d", "aten::adaptive_avg_pool2d"},
+      {"AdaptiveMaxPool1d", "aten::adaptive_max_pool1d"},
+      {"AdaptiveMaxPool2d", "aten::adaptive_max_pool2d"},
+      {"Flatten", "aten::flatten"},
+  };
+  return table;
+}
+
+// What comes in goes out in the same shape: the output of the layer before.
+bool keeps_shape(const std::string& name) {
+  static const std::set<std::string> names{
+      "Dropout",   "Dropout2d",  "Dropout3d", "AlphaDropout", "Identity", "ReLU",
+      "ReLU6",     "LeakyReLU",  "ELU",       "SELU",         "CELU",     "GELU",
+      "SiLU",      "Mish",       "Sigmoid",   "LogSigmoid",   "Tanh",     "Softmax",
+      "Softmax2d", "LogSoftmax", "Softplus",  "Hardtanh"};
+  return names.contains(name);
+}
+
+torch::Tensor own(const torch::nn::Module& layer, const std::string& name) {
+  const auto parameters = layer.named_parameters(/*recurse=*/false);
+  const auto* found = parameters.find(name);
+  return found ? *found : torch::Tensor();
+}
+
+// Evaluation mode for the life of the object.
+class Evaluating {
+ public:
+  explicit Evaluating(torch::nn::Module& model) : model_(model), former_(model.is_training()) {
+    model_.eval();
+  }
+  ~Evaluating() { model_.train(former_); }
+  Evaluating(const Evaluating&) = delete;
+  Evaluating& operator=(const Evaluating&) = delete;
+
+ private:
+  torch::nn::Module& model_;
+  bool former_;
+};
+
+std::string first_word(const std::string& text) {
+  return text.substr(0, text.find_first_of(" ("));
+}
+
+std::string indented(const std::string& text, const std::string& indent) {
+  std::string result;
+  for (const char c : text) {
+    result += c;
+    if (c == '\n') result += indent;
+  }
+  return result;
+}
+
+// As Python shows a module; LibTorch writes the same with its namespaces.
+std::string describe(const torch::nn::Module& module) {
+  std::ostringstream stream;
+  stream << module;
+  auto text = stream.str();
+  for (const std::string_view prefix : {"torch::nn::", "fastcpp::models::", "fastcpp::"}) {
+    for (auto at = text.find(prefix); at != std::string::npos; at = text.find(prefix, at)) {
+      text.erase(at, prefix.size());
+    }
+  }
+  return text;
+}
+
+std::string describe(const LayerGroup& group) {
+  std::string text = "Sequential(\n";
+  for (std::size_t i = 0; i < group.size(); ++i) {
+    text += fmt::format("  ({}): {}\n", i, indented(describe(*group[i]), "  "));
+  }
+  return text + ")";
+}
+
+}  // namespace
+
+std::vector<LayerInfo> layers_info(const Model& model, const torch::Tensor& x) {
+  std::vector<LayerInfo> rows;
+  guarded(x.dim() > 0 ? x.size(0) : 1, [&] {
+    const Evaluating evaluating(*model);
+    const torch::NoGradGuard no_grad;
+    Trace trace;
+    forward(model, x);
+    const auto leaves = flatten_model(model.ptr());
+    std::map<std::string, std::size_t> total, seen;
+    for (const auto& leaf : leaves) ++total[class_name(*leaf)];
+    const Shape entry(x.sizes().begin() + 1, x.sizes().end());
+    const Shape* before = &entry;
+    for (const auto& leaf : leaves) {
+      LayerInfo row{.name = class_name(*leaf)};
+      const auto weight = own(*leaf, "weight"), bias = own(*leaf, "bias");
+      const Shape* shape = nullptr;
+      if (weight.defined()) {
+        row.params = weight.numel();
+        row.trainable = weight.requires_grad();
+        shape = trace.of_weight(weight);
+      } else if (const auto found = operations().find(row.name); found != operations().end()) {
+        const auto& shapes = trace.of_operation(found->second);
+        const auto index = seen[row.name]++;
+        // Otherwise some of them ran in a function, or not at all.
+        if (shapes.size() == total[row.name]) shape = &shapes[index];
+      } else if (keeps_shape(row.name)) {
+        shape = before;
+      }
+      if (bias.defined()) row.params += bias.numel();
+      before = shape;
+      if (!shape) continue;
+      row.shape = *shape;
+      rows.push_back(std::move(row));
+    }
+  });
+  return rows;
+}
+
+std::string model_summary(const Learner& learn) {
+  constexpr int kWidth = 70;
+  const auto& data = learn.data();
+  if (data.train_ds().size() == 0) {
+    throw DataError("data.empty", "a summary needs an item to show to the model");
+  }
+  Rng rng(0);
+  const auto x = data.norm(data.train_ds().get(0, rng).unsqueeze(0).to(data.device()));
+  const auto line = [](char c) { return std::string(kWidth, c) + "\n"; };
+  const auto row = [](const auto&... cells) {
+    return fmt::format("{:<20} {:<20} {:<10} {:<10}\n", cells...);
+  };
+  // Written out: the thousands separator of fmt and std::format is the locale's.
+  const auto thousands = [](std::int64_t value) {
+    auto digits = std::to_string(value);
+    for (auto at = static_cast<std::ptrdiff_t>(digits.size()) - 3; at > 0; at -= 3) {
+      digits.insert(static_cast<std::size_t>(at), ",");
+    }
+    return digits;
+  };
+  std::string text = class_name(*learn.model()) + "\n" + line('=') +
+                     row("Layer (type)", "Output Shape", "Param #", "Trainable") + line('=');
+  std::int64_t total = 0, trainable = 0;
+  for (const auto& layer : layers_info(learn.model(), x)) {
+    total += layer.params;
+    if (layer.trainable) trainable += layer.params;
+    text += row(layer.name, fmt::format("[{}]", fmt::join(layer.shape, ", ")),
+                thousands(layer.params), python_bool(layer.trainable)) +
+            line('_');
+  }
+  text += fmt::format(
+      "\nTotal params: {}\nTotal trainable params: {}\nTotal non-trainable params: {}\n",
+      thousands(total), thousands(trainable), thousands(total - trainable));
+  text += fmt::format("Optimized with {}\n", learn.options().opt_func()->str());
+  if (learn.options().true_wd) text += "Using true weight decay (arXiv:1711.05101)\n";
+  text += fmt::format("Loss function : {}\n", first_word(learn.loss_func().name())) + line('=') +
+          "Callbacks functions applied \n";
+  const auto callbacks = class_names(learn.options().callbacks);
+  for (std::size_t i = 0; i < callbacks.size(); ++i) {
+    text += (i ? "\n    " : "    ") + callbacks[i];
+  }
+  return text;
+}
+
+std::string Learner::summary() const {
+  return model_summary(*this);
+}
+
+std::string Learner::str() const {
+  const auto& o = options();
+  std::vector<std::string> metrics, groups, makers;
+  for (const auto& metric : o.metrics) metrics.push_back(metric.name());
+  for (const auto& group : layer_groups()) groups.push_back(describe(group));
+  makers.push_back(fmt::format("Recorder(add_time={}, silent={})", python_bool(o.add_time),
+                               python_bool(o.silent)));
+  makers.resize(1 + o.callback_fns.size(), "callback_fn");
+  return fmt::format(
+      "Learner(data={}, model={}, opt_func={}, loss_func={}, metrics=[{}], true_wd={}, bn_wd={}, "
+      "wd={}, train_bn={}, path={}, model_dir={}, callback_fns=[{}], callbacks=[{}], "
+      "layer_groups=[{}], add_time={}, silent={})",
+      data().str(), describe(*model()), o.opt_func()->str(), loss_func().name(),
+      fmt::join(metrics, ", "), python_bool(o.true_wd), python_bool(o.bn_wd), o.wd,
+      python_bool(o.train_bn), python_text(path().string()), python_text(o.model_dir.string()),
+      fmt::join(makers, ", "), fmt::join(class_names(o.callbacks), ", "), fmt::join(groups, ", "),
+      python_bool(o.add_time), python_bool(o.silent));
+}
+
+}  // namespace fastcpp
