@@ -8,6 +8,7 @@
 
 #include "fastcpp/vision/cnn_model.hpp"
 #include "support/catch.hpp"
+#include "support/deviation.hpp"
 #include "support/golden.hpp"
 #include "vision/weight_rule.hpp"
 
@@ -20,31 +21,44 @@ namespace {
 constexpr double kDouble = 1e-9;
 constexpr double kFloat = 5e-5;
 
-void check_values(const torch::Tensor& got, const std::vector<double>& want, double tolerance) {
+// What the report calls a comparison, and its tolerance.
+struct Topic {
+  Topic(const std::string& list, torch::ScalarType type)
+      : exact(type == torch::kFloat64),
+        relative(exact ? kDouble : kFloat),
+        deviation("forward/" + list + (exact ? "/float64" : "/float32")) {}
+  bool exact;
+  double relative;
+  Deviation deviation;
+};
+
+// Every difference is relative to `scale`.
+void check_values(const torch::Tensor& got, const std::vector<double>& want, double scale,
+                  Topic& topic) {
   const auto flat = got.to(torch::kFloat64).flatten();
   REQUIRE(static_cast<std::size_t>(flat.numel()) == want.size());
   for (std::size_t i = 0; i < want.size(); ++i) {
     INFO("element " << i);
-    CHECK(flat[static_cast<std::int64_t>(i)].item<double>() ==
-          Approx(want[i]).epsilon(0).margin(tolerance));
+    const auto value = flat[static_cast<std::int64_t>(i)].item<double>();
+    CHECK(topic.deviation(value / scale, want[i] / scale) <= topic.relative);
   }
 }
 
 // Sum and sum of squares of each item. The sum of n values is held to the tolerance of one, times
 // sqrt(n).
-void check_sums(const torch::Tensor& got, const Json& sum, const Json& sumsq, double relative) {
+void check_sums(const torch::Tensor& got, const Json& sum, const Json& sumsq, Topic& topic) {
   const auto items = got.to(torch::kFloat64).flatten(1);
   REQUIRE(static_cast<std::size_t>(items.size(0)) == sum.size());
   for (std::int64_t i = 0; i < items.size(0); ++i) {
     const auto want = number(sumsq[static_cast<std::size_t>(i)]);
     const auto scale = std::sqrt(want * static_cast<double>(items.size(1)));
-    CHECK(items[i].sum().item<double>() ==
-          Approx(number(sum[static_cast<std::size_t>(i)])).epsilon(0).margin(relative * scale));
-    CHECK(items[i].square().sum().item<double>() == Approx(want).epsilon(10 * relative));
+    CHECK(topic.deviation(items[i].sum().item<double>() / scale,
+                          number(sum[static_cast<std::size_t>(i)]) / scale) <= topic.relative);
+    CHECK(items[i].square().sum().item<double>() == Approx(want).epsilon(10 * topic.relative));
   }
 }
 
-void check_full(const Json& expected, torch::ScalarType type) {
+void check_full(const Json& expected, torch::ScalarType type, Topic& topic) {
   const torch::NoGradGuard no_grad;
   auto network = models::find(expected.at("arch").get<std::string>()).make(1000);
   set_weights_by_rule(*network, expected.at("weights_key"), expected.at("bn_gain"));
@@ -52,21 +66,19 @@ void check_full(const Json& expected, torch::ScalarType type) {
   network->eval();
   const auto x = sgn_tensor(expected.at("input_key"), expected.at("input"), 2).to(type);
   const auto out = network->forward(x);
-  const bool exact = type == torch::kFloat64;
-  const double relative = exact ? kDouble : kFloat;
   std::vector<double> first;
   for (const auto& row : expected.at("first16")) {
     for (const auto& value : row) first.push_back(number(value));
   }
-  check_values(out.slice(1, 0, 16), first, relative * number(expected.at("max_abs")));
-  check_sums(out, expected.at("sum"), expected.at("sumsq"), relative);
+  check_values(out.slice(1, 0, 16), first, number(expected.at("max_abs")), topic);
+  check_sums(out, expected.at("sum"), expected.at("sumsq"), topic);
   const auto best = out.argmax(1);
   for (std::int64_t i = 0; i < best.size(0); ++i) {
     CHECK(best[i].item<std::int64_t>() == expected.at("argmax")[static_cast<std::size_t>(i)]);
   }
 }
 
-void check_cnn(const Json& expected, torch::ScalarType type) {
+void check_cnn(const Json& expected, torch::ScalarType type, Topic& topic) {
   const torch::NoGradGuard no_grad;
   auto arch = models::find(expected.at("arch").get<std::string>());
   arch.init = nullptr;
@@ -87,16 +99,14 @@ void check_cnn(const Json& expected, torch::ScalarType type) {
   model->to(type);
   model->eval();
   const auto x = sgn_tensor(expected.at("input_key"), expected.at("input"), 2).to(type);
-  const bool exact = type == torch::kFloat64;
-  const double relative = exact ? kDouble : kFloat;
   const auto body = model->begin()->forward(x.clone());
   CHECK(body.sizes().vec() == expected.at("body_shape").get<std::vector<std::int64_t>>());
-  check_sums(body, expected.at("body_sum"), expected.at("body_sumsq"), relative);
+  check_sums(body, expected.at("body_sum"), expected.at("body_sumsq"), topic);
   std::vector<double> out;
   for (const auto& row : expected.at("out")) {
     for (const auto& value : row) out.push_back(number(value));
   }
-  check_values(model->forward(x), out, relative * number(expected.at("max_abs")));
+  check_values(model->forward(x), out, number(expected.at("max_abs")), topic);
 }
 
 [[maybe_unused]] void check_all(const std::string& list, const std::string& arch) {
@@ -105,7 +115,8 @@ void check_cnn(const Json& expected, torch::ScalarType type) {
     if (expected.at("arch") != arch) continue;
     for (const auto type : {torch::kFloat32, torch::kFloat64}) {
       INFO(list << " " << arch << " " << type);
-      list == "full" ? check_full(expected, type) : check_cnn(expected, type);
+      Topic topic(list, type);
+      list == "full" ? check_full(expected, type, topic) : check_cnn(expected, type, topic);
     }
   }
 }
@@ -167,17 +178,19 @@ TEST_CASE("forward: architectures without a test case of their own") {
 }
 TEST_CASE("the formulas of inputs and weights") {
   const auto golden_file = golden("rng.json");
+  Deviation deviation("rng/weights");
   const auto stream = golden_file.at("sgn");
   const SgnStream v(stream.at("key").get<std::string>());
   const auto want = numbers(stream.at("values"));
-  for (std::size_t i = 0; i < want.size(); ++i) CHECK(v(i) == want[i]);
+  for (std::size_t i = 0; i < want.size(); ++i) CHECK(deviation(v(i), want[i]) == 0);
   for (const auto& expected : golden_file.at("weights")) {
     auto weight = torch::zeros(expected.at("shape").get<std::vector<std::int64_t>>());
     set_by_rule(weight, expected.at("name"), expected.at("prefix"), expected.at("bn_gain"));
     const auto values = numbers(expected.at("values"));
     weight = weight.flatten();
+    REQUIRE(static_cast<std::size_t>(weight.numel()) == values.size());
     for (std::int64_t i = 0; i < weight.numel(); ++i) {
-      CHECK(weight[i].item<float>() == static_cast<float>(values[static_cast<std::size_t>(i)]));
+      CHECK(deviation(weight[i].item<float>(), values[static_cast<std::size_t>(i)]) == 0);
     }
   }
 }
