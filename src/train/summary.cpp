@@ -6,9 +6,8 @@
 #include <fmt/ranges.h>
 #include <torch/torch.h>
 
-#include <algorithm>
-#include <array>
 #include <map>
+#include <memory>
 #include <set>
 #include <sstream>
 #include <string_view>
@@ -52,7 +51,7 @@ class Trace {
  public:
   Trace() {
     current_ = this;
-    handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback(nullptr, &Trace::note)
+    handle_ = at::addThreadLocalCallback(at::RecordFunctionCallback(&Trace::begin, &Trace::end)
                                              .needsInputs(true)
                                              .needsOutputs(true)
                                              .scopes({at::RecordScope::FUNCTION}));
@@ -72,16 +71,29 @@ class Trace {
   const std::vector<Shape>& of_operation(const std::string& name) { return by_name_[name]; }
 
  private:
-  static void note(const at::RecordFunction& operation, at::ObserverContext*) {
+  // The inputs of a running operation: LibTorch keeps them only until it has begun.
+  struct Inputs : at::ObserverContext {
+    std::vector<const void*> tensors;
+  };
+
+  static std::unique_ptr<at::ObserverContext> begin(const at::RecordFunction& operation) {
+    auto inputs = std::make_unique<Inputs>();
+    for (const auto& input : operation.inputs()) {
+      if (input.isTensor()) inputs->tensors.push_back(input.toTensor().unsafeGetTensorImpl());
+    }
+    return inputs;
+  }
+
+  static void end(const at::RecordFunction& operation, at::ObserverContext* context) {
     const auto& outputs = operation.outputs();
-    if (!current_ || outputs.empty() || !outputs[0].isTensor()) return;
+    if (!current_ || !context || outputs.empty() || !outputs[0].isTensor()) return;
     const auto& result = outputs[0].toTensor();
     if (!result.defined() || result.dim() == 0) return;
     const Shape shape(result.sizes().begin() + 1, result.sizes().end());
     current_->by_name_[operation.name()].push_back(shape);
     // The outermost operation ends last and so has the last word.
-    for (const auto& input : operation.inputs()) {
-      if (input.isTensor()) current_->by_input_[input.toTensor().unsafeGetTensorImpl()] = shape;
+    for (const auto* input : static_cast<Inputs*>(context)->tensors) {
+      current_->by_input_[input] = shape;
     }
   }
 
