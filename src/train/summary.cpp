@@ -232,7 +232,7 @@ std::string model_summary(const Learner& learn) {
   }
   Rng rng(0);
   const auto x = data.norm(data.train_ds().get(0, rng).unsqueeze(0).to(data.device()));
-  const auto line = [](char c) { return std::string(kWidth, c) + "\n"; };
+  const auto line = [](char c) { return fmt::format("{}\n", std::string(kWidth, c)); };
   const auto row = [](const auto&... cells) {
     return fmt::format("{:<20} {:<20} {:<10} {:<10}\n", cells...);
   };
