@@ -24,6 +24,7 @@
 #include "fastcpp/train/general_sched.hpp"
 #include "fastcpp/train/learner.hpp"
 #include "fastcpp/train/metrics.hpp"
+#include "fastcpp/train/mixed_precision.hpp"
 #include "fastcpp/train/mixup.hpp"
 #include "fastcpp/train/summary.hpp"
 #include "fastcpp/train/threads.hpp"

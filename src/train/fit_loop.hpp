@@ -2,6 +2,7 @@
 #pragma once
 
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <vector>
 
@@ -16,17 +17,22 @@ namespace fastcpp {
 
 class ProgressSink;
 
+// What convolutions and linear layers compute in; absent: the type of their parameters.
+using ComputeType = std::optional<torch::ScalarType>;
+
 // Runs epochs of training and validation, and tells the callbacks.
 class FitLoop {
  public:
   FitLoop(DataBunch& data, const Model& model, const Loss& loss_func,
-          const std::vector<Metric>& metrics, OptimWrapper& opt, ProgressSink& progress)
+          const std::vector<Metric>& metrics, OptimWrapper& opt, ProgressSink& progress,
+          ComputeType precision = {})
       : data_(data),
         model_(model),
         loss_func_(loss_func),
         metrics_(metrics),
         opt_(opt),
-        progress_(progress) {}
+        progress_(progress),
+        precision_(precision) {}
 
   // `callbacks` in the order in which they run.
   void run(int epochs, std::vector<std::shared_ptr<Callback>> callbacks, std::stop_token stop);
@@ -48,6 +54,7 @@ class FitLoop {
   const std::vector<Metric>& metrics_;
   OptimWrapper& opt_;
   ProgressSink& progress_;
+  ComputeType precision_;
   std::vector<std::shared_ptr<Callback>> callbacks_;
   std::stop_token stop_;
   TrainState state_;
@@ -55,8 +62,10 @@ class FitLoop {
   bool warned_ = false;
 };
 
-// Runs the model on a batch in the layout that is fastest for it.
-torch::Tensor forward(const Model& model, const torch::Tensor& x);
+// Runs the model on a batch in the layout that is fastest for it; with a lower precision the output
+// is single precision all the same unless `as_is`.
+torch::Tensor forward(const Model& model, const torch::Tensor& x, ComputeType precision = {},
+                      bool as_is = false);
 
 // Runs f; turns LibTorch's exceptions into fastcpp's, shortage of memory into advice on the batch
 // size.

@@ -13,8 +13,10 @@
 #include "fastcpp/io/checkpoint.hpp"
 #include "fastcpp/train/callbacks.hpp"
 #include "fastcpp/train/general_sched.hpp"
+#include "fastcpp/train/mixed_precision.hpp"
 #include "fastcpp/train/mixup.hpp"
 #include "train/fit_loop.hpp"
+#include "train/precompute.hpp"
 
 namespace fastcpp {
 
@@ -27,6 +29,8 @@ struct Learner::Impl {
   std::unique_ptr<OptimWrapper> opt;
   std::shared_ptr<Recorder> recorder;
   std::uint64_t fits = 0;
+  ComputeType precision;
+  std::optional<Features> features;
 
   Impl(DataBunch data_, Model model_, const LearnerOptions& options_)
       : data(std::move(data_)), model(std::move(model_)), options(options_) {}
@@ -36,7 +40,13 @@ struct Learner::Impl {
   }
 
   FitLoop loop(ProgressSink& progress) {
-    return {data, model, options.loss_func, options.metrics, *opt, progress};
+    return {features ? features->data : data,
+            features ? features->head : model,
+            options.loss_func,
+            options.metrics,
+            *opt,
+            progress,
+            precision};
   }
 };
 
@@ -74,6 +84,7 @@ DataBunch& Learner::data() const {
 }
 void Learner::set_data(const DataBunch& data) {
   impl_->data = data;
+  impl_->features.reset();  // they are of the old data
 }
 const Model& Learner::model() const {
   return impl_->model;
@@ -201,6 +212,48 @@ Learner& Learner::clip_grad(double clip) {
   return *this;
 }
 
+Learner& Learner::to_fp16() {
+  return to_fp16(MixedPrecisionOptions{});
+}
+
+Learner& Learner::to_fp16(const MixedPrecisionOptions& options) {
+  if (!impl_->data.device().is_cuda()) {
+    throw ValueError("value.precision",
+                     fmt::format("to_fp16 needs the data on a CUDA device, found {}: use to_bf16, "
+                                 "which runs on every device",
+                                 impl_->data.device().str()));
+  }
+  to_fp32();
+  callbacks().push_back(std::make_shared<MixedPrecision>(options));
+  impl_->precision = torch::kHalf;
+  return *this;
+}
+
+Learner& Learner::to_bf16() {
+  to_fp32();
+  impl_->precision = torch::kBFloat16;
+  return *this;
+}
+
+Learner& Learner::to_fp32() {
+  impl_->precision.reset();
+  std::erase_if(callbacks(), [](const auto& callback) {
+    return dynamic_cast<const MixedPrecision*>(callback.get()) != nullptr;
+  });
+  return *this;
+}
+
+Learner& Learner::precompute(bool on) {
+  auto& impl = *impl_;
+  impl.features.reset();
+  if (!on) return *this;
+  const auto progress = impl.progress();
+  guarded(impl.data.batch_size(), [&] {
+    impl.features = compute_features(impl.data, impl.model, impl.precision, *progress);
+  });
+  return *this;
+}
+
 void Learner::lr_find(const LrFindOptions& options) {
   const auto batches = std::max<std::int64_t>(1, impl_->data.train_dl().size());
   const auto epochs = static_cast<int>((options.num_it + batches - 1) / batches);
@@ -217,6 +270,7 @@ void Learner::run(int epochs, const FitOptions& options) {
                     "items and a batch size of {}: use a smaller batch size",
                     impl.data.train_ds().size(), impl.data.batch_size()));
   }
+  if (impl.features) check_body_frozen(impl.model);
   opt().set_wd({options.wd.value_or(impl.options.wd)});
   std::vector<std::string> names;
   for (const auto& metric : impl.options.metrics) names.push_back(metric.name());
@@ -242,8 +296,17 @@ std::vector<double> Learner::validate(const DataLoader* dl) {
   opt();
   const auto progress = impl.progress();
   std::vector<double> figures;
-  guarded(impl.data.batch_size(),
-          [&] { figures = impl.loop(*progress).validate(dl ? *dl : impl.data.valid_dl()); });
+  guarded(impl.data.batch_size(), [&] {
+    if (!dl) {
+      figures = impl.loop(*progress).validate(impl.features ? impl.features->data.valid_dl()
+                                                            : impl.data.valid_dl());
+      return;
+    }
+    // A given loader has pictures, whatever the training goes over.
+    figures = FitLoop(impl.data, impl.model, impl.options.loss_func, impl.options.metrics,
+                      *impl.opt, *progress, impl.precision)
+                  .validate(*dl);
+  });
   return figures;
 }
 
@@ -311,7 +374,7 @@ Predictions Learner::get_preds(DatasetType type, const GetPredsOptions& options)
     std::int64_t done = 0;
     for (auto& batch : loader.batches()) {
       if (done == total) break;
-      const auto output = forward(impl.model, batch.x);
+      const auto output = forward(impl.model, batch.x, impl.precision);
       preds.push_back((options.activ ? options.activ(output) : loss_func().activate(output)).cpu());
       targets.push_back(batch.y.cpu());
       if (options.with_loss) losses.push_back(loss_func().unreduced(output, batch.y).cpu());
@@ -332,7 +395,7 @@ torch::Tensor Learner::pred_batch(DatasetType type, const std::optional<Batch>& 
     torch::NoGradGuard no_grad;
     impl_->model->eval();
     const auto x = batch ? batch->x : impl_->data.dl(type).first_batch().x;
-    result = loss_func().activate(forward(impl_->model, x)).cpu();
+    result = loss_func().activate(forward(impl_->model, x, impl_->precision)).cpu();
   });
   return result;
 }
@@ -342,7 +405,7 @@ Prediction Learner::predict_any(const std::any& item) {
   guarded(1, [&] {
     torch::NoGradGuard no_grad;
     impl_->model->eval();
-    const auto output = forward(impl_->model, impl_->data.one_item(item));
+    const auto output = forward(impl_->model, impl_->data.one_item(item), impl_->precision);
     result.probabilities = loss_func().activate(output).cpu()[0];
   });
   const auto& classes = impl_->data.classes();

@@ -17,9 +17,11 @@ std::uint64_t seed_of(const std::optional<std::uint64_t>& seed) {
 }
 
 std::shared_ptr<const ImageDataset> dataset(const LabelList& list, const TfmList& tfms,
-                                            const ImageDataBunchOptions& o) {
+                                            const ImageDataBunchOptions& o,
+                                            const ImageLoading& loading) {
   return std::make_shared<const ImageDataset>(
-      list, tfms, ApplyTfmsOptions{o.size, o.resize_method, o.mult, o.padding_mode, o.mode});
+      list, tfms, ApplyTfmsOptions{o.size, o.resize_method, o.mult, o.padding_mode, o.mode},
+      loading);
 }
 
 // As fastai: the first item of every set is opened and transformed, so that a mistake shows at
@@ -63,9 +65,14 @@ ImageDataBunch ImageDataBunch::create_from_ll(const LabelLists& lists, const Pat
                                               const ImageDataBunchOptions& options) {
   const auto tfms = options.ds_tfms.value_or(ImageTransforms{});
   const auto seed = seed_of(options.seed);
-  const auto train = dataset(lists.train, tfms.train, options);
-  const auto valid = dataset(lists.valid, tfms.valid, options);
-  const auto fix = dataset(lists.train, tfms.valid, options);
+  // One budget for all sets: training and fix hold the same files.
+  const ImageLoading loading{.cache = options.cache_bytes > 0
+                                          ? std::make_shared<PictureCache>(options.cache_bytes)
+                                          : std::shared_ptr<PictureCache>(),
+                             .scaled_decode = options.scaled_decode};
+  const auto train = dataset(lists.train, tfms.train, options, loading);
+  const auto valid = dataset(lists.valid, tfms.valid, options, loading);
+  const auto fix = dataset(lists.train, tfms.valid, options, loading);
   Datasets sets{train, nullptr, fix, nullptr};
   if (lists.valid.size() > 0) {
     sets.valid = valid;
@@ -75,7 +82,8 @@ ImageDataBunch ImageDataBunch::create_from_ll(const LabelLists& lists, const Pat
         "`ignore_empty=True` when labelling to remove this warning.");
   }
   if (options.test) {
-    sets.test = dataset(test_items(path / *options.test, lists.train.classes), tfms.valid, options);
+    sets.test = dataset(test_items(path / *options.test, lists.train.classes), tfms.valid, options,
+                        loading);
   }
   check_first(*train, seed);
   check_first(*valid, seed);
@@ -147,7 +155,9 @@ ImageDataBunch ImageDataBunch::from_folder(const Path& path, const FromFolderOpt
                          .mult = options.mult,
                          .padding_mode = options.padding_mode,
                          .mode = options.mode,
-                         .seed = options.seed});
+                         .seed = options.seed,
+                         .cache_bytes = options.cache_bytes,
+                         .scaled_decode = options.scaled_decode});
 }
 
 ImageDataBunch ImageDataBunch::normalize(const Stats& stats) {

@@ -10,10 +10,12 @@
 
 namespace fastcpp {
 
-ImageDataset::ImageDataset(LabelList list, TfmList tfms, const ApplyTfmsOptions& options)
+ImageDataset::ImageDataset(LabelList list, TfmList tfms, const ApplyTfmsOptions& options,
+                           ImageLoading loading)
     : list_(std::move(list)),
       tfms_(std::move(tfms)),
       options_(options),
+      loading_(std::move(loading)),
       out_(output_size(tfms_, options_)) {}
 
 std::optional<std::vector<std::int64_t>> ImageDataset::sample_shape() const {
@@ -28,9 +30,24 @@ torch::Tensor ImageDataset::get(std::int64_t index, Rng& rng) const {
   return sample;
 }
 
+cv::Mat ImageDataset::pixels(std::int64_t index) const {
+  const auto& file = list_.items.at(static_cast<std::size_t>(index));
+  if (loading_.cache) {
+    if (auto held = loading_.cache->find(file); !held.empty()) return held;
+  }
+  // A zoom of a third and a warp still find as many pixels as they show.
+  constexpr double kSpare = 1.5;
+  const int least = loading_.scaled_decode && out_
+                        ? static_cast<int>(kSpare * std::max(out_->rows, out_->cols))
+                        : 0;
+  auto rgb = decode_image(file, least);
+  if (loading_.cache) loading_.cache->add(file, rgb);
+  return rgb;
+}
+
 void ImageDataset::get_into(std::int64_t index, Rng& rng, float* slot) const {
   const auto& file = list_.items.at(static_cast<std::size_t>(index));
-  const auto rgb = decode_image(file);
+  const auto rgb = pixels(index);
   try {
     apply_tfms_into(rgb, tfms_, options_, rng, slot);
   } catch (const ValueError& e) {

@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <climits>
 #include <mutex>
 #include <opencv2/core/utils/logger.hpp>
@@ -39,11 +40,27 @@ void silence_opencv() {
                  [] { cv::utils::logging::setLogLevel(cv::utils::logging::LOG_LEVEL_SILENT); });
 }
 
-cv::Mat decode_by_opencv(std::string_view bytes) {
+// The strongest reduction of OpenCV's JPEG decoder that leaves both sides at least so long.
+int decode_flags(const detail::FileHeader& header, int least_side) {
+  const auto shorter = std::min(header.rows, header.cols);
+  int flags = cv::IMREAD_COLOR;
+  if (header.format == FileFormat::kJpeg && least_side > 0) {
+    if (shorter / 8 >= least_side) {
+      flags = cv::IMREAD_REDUCED_COLOR_8;
+    } else if (shorter / 4 >= least_side) {
+      flags = cv::IMREAD_REDUCED_COLOR_4;
+    } else if (shorter / 2 >= least_side) {
+      flags = cv::IMREAD_REDUCED_COLOR_2;
+    }
+  }
+  return flags | cv::IMREAD_IGNORE_ORIENTATION;
+}
+
+cv::Mat decode_by_opencv(std::string_view bytes, int flags) {
   silence_opencv();
   try {
     const cv::Mat raw(1, static_cast<int>(bytes.size()), CV_8UC1, const_cast<char*>(bytes.data()));
-    cv::Mat pixels = cv::imdecode(raw, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+    cv::Mat pixels = cv::imdecode(raw, flags);
     if (!pixels.empty()) cv::cvtColor(pixels, pixels, cv::COLOR_BGR2RGB);
     return pixels;
   } catch (const cv::Exception&) {
@@ -53,7 +70,7 @@ cv::Mat decode_by_opencv(std::string_view bytes) {
 
 }  // namespace
 
-cv::Mat decode_image_bytes(std::string_view bytes, const std::string& name) {
+cv::Mat decode_image_bytes(std::string_view bytes, const std::string& name, int least_side) {
   if (bytes.empty()) refuse(name, "it is empty");
   if (bytes.size() > kMaxFileBytes) refuse(name, "it is larger than 2 GB");
   const auto header = detail::inspect(bytes);
@@ -73,16 +90,17 @@ cv::Mat decode_image_bytes(std::string_view bytes, const std::string& name) {
   }
   if (header.rows == 0 || header.cols == 0) refuse(name, "its size cannot be found");
   cv::Mat pixels =
-      decode_by_opencv(header.cleaned.empty() ? bytes : std::string_view(header.cleaned));
+      decode_by_opencv(header.cleaned.empty() ? bytes : std::string_view(header.cleaned),
+                       decode_flags(header, least_side));
   if (pixels.empty()) refuse(name, "its pixels cannot be decoded");
   return pixels;
 }
 
-cv::Mat decode_image(const Path& file) {
+cv::Mat decode_image(const Path& file, int least_side) {
   std::error_code ec;
   const auto size = std::filesystem::file_size(file, ec);
   if (!ec && size > kMaxFileBytes) refuse(file.string(), "it is larger than 2 GB");
-  return decode_image_bytes(read_file(file), file.string());
+  return decode_image_bytes(read_file(file), file.string(), least_side);
 }
 
 }  // namespace fastcpp

@@ -81,6 +81,7 @@ struct FitFcOptions {
 };
 
 struct MixUpOptions;
+struct MixedPrecisionOptions;
 
 /// Options of `lr_find`.
 struct LrFindOptions {
@@ -135,7 +136,8 @@ class FASTCPP_API Learner {
 
   /// Trains at constant rates (fastai: `fit`). Seeds LibTorch's default generator from the data's
   /// seed and the number of fits so far: dropout draws from it. \param epochs >= 0 \throws
-  /// TrainError `train.empty_loader` without a full batch; `train.failed` when LibTorch refuses
+  /// TrainError `train.empty_loader` without a full batch; `train.precomputed` when the body is to
+  /// be trained although its features are precomputed; `train.failed` when LibTorch refuses
   /// (the message
   ///         says what); MemoryError `train.out_of_memory`; whatever loading the data throws
   void fit(int epochs, const LearningRate& lr = kDefaultLr, const FitOptions& options = {});
@@ -160,6 +162,26 @@ class FASTCPP_API Learner {
   /// Adds gradient clipping to every fit from now on (fastai: `clip_grad`). Returns the learner.
   /// \param clip largest 2-norm of all gradients together
   Learner& clip_grad(double clip = 0.1);
+
+  /// Computes convolutions and linear layers in half precision from now on, with a scaled loss
+  /// (fastai: `to_fp16`). Parameters, batch norms and saved files stay single precision. Returns
+  /// the learner. \throws ValueError `value.precision` when the data are not on a CUDA device
+  Learner& to_fp16();
+  Learner& to_fp16(const MixedPrecisionOptions& options);
+  /// Computes convolutions and linear layers in bfloat16 from now on, on any device; its range is
+  /// that of single precision, so the loss needs no scale. Returns the learner.
+  Learner& to_bf16();
+  /// Undoes `to_fp16` and `to_bf16` (fastai: `to_fp32`). Returns the learner.
+  Learner& to_fp32();
+
+  /// Runs the frozen body once over the training and validation items, and from then on trains and
+  /// validates the head on what came out (fastai 0.7: `precompute=True`). Right for a frozen body
+  /// and pictures without augmentation: training items go through the validation transforms, the
+  /// body is in evaluation mode and its batch norms stand still. Needs 4 bytes a feature and item.
+  /// \param on false: train on pictures again \returns the learner
+  /// \throws ValueError `value.precompute` when the model is no sequence of a body and a head;
+  /// whatever loading the data throws
+  Learner& precompute(bool on = true);
 
   /// Validation loss and metrics (fastai: `validate`).
   /// \param dl absent: the validation loader

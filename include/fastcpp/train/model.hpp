@@ -31,6 +31,11 @@ class Model {
           return raw->forward(x);
         }) {}
 
+  /// From a module and how to run it.
+  Model(std::shared_ptr<torch::nn::Module> module,
+        std::function<torch::Tensor(const torch::Tensor&)> forward)
+      : module_(std::move(module)), forward_(std::move(forward)) {}
+
   /// Runs the network.
   torch::Tensor operator()(const torch::Tensor& x) const { return forward_(x); }
 

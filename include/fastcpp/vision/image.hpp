@@ -34,17 +34,20 @@ inline constexpr std::int64_t kMaxImagePixels = 178'956'970;
 /// is replicated to three channels, alpha is dropped without compositing, 16 bits are reduced to
 /// their upper 8 (Pillow clips a 16-bit grey picture instead), CMYK is converted as Pillow does
 /// (within 2 levels), Exif orientation is not applied. A file that was cut off is refused, bytes
-/// after its end are ignored. Thread-safe. \param file the picture file \throws IoError
-/// `io.cannot_read`; ImageError `image.cannot_decode` (damaged, cut off, not a picture),
+/// after its end are ignored. Thread-safe. \param file the picture file \param least_side
+/// when > 0, a JPEG file may be decoded at 1/2, 1/4 or 1/8 of its size as long as both sides stay
+/// at least this long \throws IoError `io.cannot_read`; ImageError `image.cannot_decode` (damaged,
+/// cut off, not a picture),
 ///         `image.too_large` (more than kMaxImagePixels)
-FASTCPP_API cv::Mat decode_image(const Path& file);
+FASTCPP_API cv::Mat decode_image(const Path& file, int least_side = 0);
 
 /// The same for bytes in memory.
 /// \param bytes the content of a picture file
 /// \param name  what error messages call it
+/// \param least_side as for `decode_image`
 /// \throws ImageError `image.cannot_decode`, `image.too_large`
-FASTCPP_API cv::Mat decode_image_bytes(std::string_view bytes,
-                                       const std::string& name = "<memory>");
+FASTCPP_API cv::Mat decode_image_bytes(std::string_view bytes, const std::string& name = "<memory>",
+                                       int least_side = 0);
 
 /// A matrix of OpenCV as a tensor that owns its memory.
 /// \param mat 1 to 4 channels of 8 or 16 unsigned bits (scaled to 0..1) or float/double (kept);

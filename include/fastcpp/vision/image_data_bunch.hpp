@@ -2,6 +2,7 @@
 /// Making the loaders of a picture classifier.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <optional>
@@ -40,6 +41,10 @@ struct ImageDataBunchOptions {
   std::optional<std::uint64_t> seed =
       {};  ///< decides split, order and augmentation; absent: `set_seed`'s
   std::optional<std::vector<std::string>> classes = {};  ///< absent: sorted training labels
+  /// Memory for decoded pictures: every later epoch takes them from there. The batches stay the
+  /// same. Bytes; a picture takes 3 a pixel
+  std::size_t cache_bytes = 0;
+  bool scaled_decode = false;  ///< decode large JPEG files smaller (see `ImageLoading`)
 };
 
 /// Options of `ImageDataBunch::from_folder`.
@@ -62,6 +67,8 @@ struct FromFolderOptions {
   SampleMode mode = SampleMode::kBilinear;
   std::optional<std::uint64_t> seed = {};
   std::optional<std::vector<std::string>> classes = {};
+  std::size_t cache_bytes = 0;
+  bool scaled_decode = false;
 };
 
 /// Options of `show_batch`.

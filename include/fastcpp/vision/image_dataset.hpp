@@ -2,6 +2,7 @@
 /// Labelled picture files as a data set.
 #pragma once
 
+#include <memory>
 #include <string>
 
 #include "fastcpp/data/dataset.hpp"
@@ -9,9 +10,19 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/plot/picture.hpp"
 #include "fastcpp/vision/image.hpp"
+#include "fastcpp/vision/picture_cache.hpp"
 #include "fastcpp/vision/transform.hpp"
 
 namespace fastcpp {
+
+/// How files become pixels in memory. Without `scaled_decode` none of it changes a batch.
+struct ImageLoading {
+  /// Keeps decoded pictures; may be shared by several sets. Absent: every pass decodes anew.
+  std::shared_ptr<PictureCache> cache = {};
+  /// Decode large JPEG files at a half, a quarter or an eighth of their size where the result is
+  /// still larger than what is asked for. Faster; pixels differ slightly from the exact ones.
+  bool scaled_decode = false;
+};
 
 /// Picture files with classes, opened and transformed when they are asked for (fastai: a
 /// `LabelList` over an `ImageList`).
@@ -20,7 +31,9 @@ class FASTCPP_API ImageDataset : public Dataset {
   /// \param list    files and labels
   /// \param tfms    applied to every picture, with fresh draws each time
   /// \param options size and the like, as for `apply_tfms`
-  ImageDataset(LabelList list, TfmList tfms, const ApplyTfmsOptions& options);
+  /// \param loading how files become pixels
+  ImageDataset(LabelList list, TfmList tfms, const ApplyTfmsOptions& options,
+               ImageLoading loading = {});
 
   std::int64_t size() const override { return list_.size(); }
   std::optional<std::vector<std::int64_t>> sample_shape() const override;
@@ -34,6 +47,7 @@ class FASTCPP_API ImageDataset : public Dataset {
   const LabelList& list() const { return list_; }
   const TfmList& tfms() const { return tfms_; }
   const ApplyTfmsOptions& options() const { return options_; }
+  const ImageLoading& loading() const { return loading_; }
   /// The picture as it lies in the file.
   /// \throws ImageError `image.cannot_decode` and others of `open_image`
   Image open(std::int64_t index) const;
@@ -41,9 +55,12 @@ class FASTCPP_API ImageDataset : public Dataset {
   Image transformed(const Image& image, Rng& rng) const;
 
  private:
+  cv::Mat pixels(std::int64_t index) const;
+
   LabelList list_;
   TfmList tfms_;
   ApplyTfmsOptions options_;
+  ImageLoading loading_;
   std::optional<Size> out_;
 };
 

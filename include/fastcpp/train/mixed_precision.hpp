@@ -1,0 +1,52 @@
+/// \file
+/// Training in half precision.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+
+#include "fastcpp/export.hpp"
+#include "fastcpp/train/callback.hpp"
+
+namespace fastcpp {
+
+/// Options of `to_fp16`, in fastai's order.
+struct MixedPrecisionOptions {
+  /// What the loss is multiplied by; absent: 2^16 when dynamic, else 512.
+  std::optional<double> loss_scale = {};
+  int max_noskip = 1000;            ///< steps without overflow before the scale doubles, >= 1
+  bool dynamic = true;              ///< halve the scale and skip the step on overflow
+  std::optional<double> clip = {};  ///< largest 2-norm of all gradients together, after unscaling
+  /// Without effect: the parameters are single-precision masters themselves.
+  bool flat_master = false;
+  double max_scale = 16777216;  ///< 2^24, the scale does not grow beyond it
+  bool loss_fp32 = true;        ///< outputs are single precision before the loss
+};
+
+/// Multiplies the loss so that small gradients survive half precision, and divides the gradients
+/// before the step (fastai: `MixedPrecision`; Micikevicius et al. 2017, arXiv:1710.03740).
+/// `Learner::to_fp16` adds it.
+class FASTCPP_API MixedPrecision : public Callback {
+ public:
+  /// \throws ValueError `value.precision` on a scale or number of steps that is not > 0
+  explicit MixedPrecision(const MixedPrecisionOptions& options = {});
+  /// Before all others: they see gradients as they are without a scale.
+  int order() const override { return -30; }
+  void on_train_begin(TrainState&) override;
+  void on_loss_begin(TrainState&) override;
+  void on_backward_begin(TrainState&) override;
+  void on_backward_end(TrainState&) override;
+
+  /// The factor in use.
+  double loss_scale() const { return scale_; }
+  /// Steps that were skipped in this fit because a gradient was not finite.
+  std::int64_t skipped() const { return skipped_; }
+
+ private:
+  MixedPrecisionOptions options_;
+  double scale_ = 1;
+  int noskip_ = 0;
+  std::int64_t skipped_ = 0;
+};
+
+}  // namespace fastcpp

@@ -1,0 +1,72 @@
+// Automatic casting under one name for all versions of LibTorch.
+#pragma once
+
+#include <ATen/autocast_mode.h>
+#include <torch/version.h>
+
+#include <optional>
+
+namespace fastcpp::compat {
+
+// While it lives, operations that gain from it compute in the lower precision; nothing happens
+// without one. Parameters stay as they are.
+class Autocast {
+ public:
+  Autocast(c10::DeviceType device, std::optional<at::ScalarType> precision)
+      : device_(device), on_(precision.has_value()) {
+    if (!on_) return;
+    was_on_ = enabled();
+    was_ = dtype();
+    enable(true);
+    set_dtype(*precision);
+    at::autocast::increment_nesting();
+  }
+  ~Autocast() {
+    if (!on_) return;
+    // The cast weights are kept until the outermost scope ends.
+    if (at::autocast::decrement_nesting() == 0) at::autocast::clear_cache();
+    set_dtype(was_);
+    enable(was_on_);
+  }
+  Autocast(const Autocast&) = delete;
+  Autocast& operator=(const Autocast&) = delete;
+
+ private:
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
+  bool enabled() const {
+    return at::autocast::is_autocast_enabled(device_);
+  }
+  void enable(bool on) const {
+    at::autocast::set_autocast_enabled(device_, on);
+  }
+  at::ScalarType dtype() const {
+    return at::autocast::get_autocast_dtype(device_);
+  }
+  void set_dtype(at::ScalarType type) const {
+    at::autocast::set_autocast_dtype(device_, type);
+  }
+#else
+  bool cpu() const {
+    return device_ == c10::DeviceType::CPU;
+  }
+  bool enabled() const {
+    return cpu() ? at::autocast::is_cpu_enabled() : at::autocast::is_enabled();
+  }
+  void enable(bool on) const {
+    cpu() ? at::autocast::set_cpu_enabled(on) : at::autocast::set_enabled(on);
+  }
+  at::ScalarType dtype() const {
+    return cpu() ? at::autocast::get_autocast_cpu_dtype() : at::autocast::get_autocast_gpu_dtype();
+  }
+  void set_dtype(at::ScalarType type) const {
+    cpu() ? at::autocast::set_autocast_cpu_dtype(type) : at::autocast::set_autocast_gpu_dtype(type);
+  }
+#endif
+
+  c10::DeviceType device_;
+  bool on_;
+  bool was_on_ = false;
+  at::ScalarType was_ = at::ScalarType::Float;
+};
+
+}  // namespace fastcpp::compat

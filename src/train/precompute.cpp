@@ -1,0 +1,110 @@
+#include "train/precompute.hpp"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <utility>
+
+#include "fastcpp/core/error.hpp"
+#include "fastcpp/core/progress.hpp"
+#include "fastcpp/train/layers.hpp"
+
+namespace fastcpp {
+namespace nn = torch::nn;
+namespace {
+
+// All layers of a sequence but the first, run in turn. Holds them under the names they have in the
+// sequence.
+class RestImpl : public nn::Module {
+ public:
+  explicit RestImpl(const nn::SequentialImpl& layers) {
+    auto child = layers.named_children().begin();
+    for (auto layer = layers.begin(); layer != layers.end(); ++layer, ++child) {
+      if (layer == layers.begin()) continue;
+      register_module(child->key(), layer->ptr());
+      layers_.push_back(*layer);
+    }
+  }
+  torch::Tensor forward(torch::Tensor x) {
+    for (auto& layer : layers_) x = layer.forward(std::move(x));
+    return x;
+  }
+
+ private:
+  std::vector<nn::AnyModule> layers_;
+};
+
+const nn::SequentialImpl& body_and_head(const Model& model) {
+  const auto* layers = dynamic_cast<const nn::SequentialImpl*>(model.ptr().get());
+  if (layers && layers->size() >= 2) return *layers;
+  throw ValueError("value.precompute",
+                   "precompute needs a sequence of a body and a head, as cnn_learner makes it; "
+                   "this model is none");
+}
+
+// The body's output for every item of a loader that walks them in order, once.
+torch::Tensor outputs(const Model& body, const DataLoader& loader, ComputeType precision,
+                      ProgressSink& progress) {
+  torch::Tensor all;
+  std::int64_t done = 0;
+  progress.begin("", loader.size());
+  for (auto& batch : loader.batches()) {
+    const auto out = forward(body, batch.x, precision).cpu().contiguous();
+    if (!all.defined()) {
+      auto shape = out.sizes().vec();
+      shape[0] = loader.dataset()->size();
+      all = torch::empty(shape, out.options());
+    }
+    const auto first = batch.indices.front();
+    all.narrow(0, first, out.size(0)).copy_(out);
+    progress.update(++done, "");
+  }
+  progress.end();
+  return all;
+}
+
+}  // namespace
+
+Features compute_features(const DataBunch& data, const Model& model, ComputeType precision,
+                          ProgressSink& progress) {
+  const auto& layers = body_and_head(model);
+  auto first = *layers.begin();
+  const Model body(std::shared_ptr<nn::Module>(first.ptr()),
+                   [first](const torch::Tensor& x) mutable { return first.forward(x); });
+  const torch::NoGradGuard no_grad;
+  body->eval();
+  const auto set = [&](const DataLoader& loader) {
+    return std::make_shared<const TensorDataset>(outputs(body, loader, precision, progress),
+                                                 loader.dataset()->targets());
+  };
+  DataBunch::Datasets sets;
+  sets.train = set(data.fix_dl());
+  if (!data.empty_val()) sets.valid = set(data.valid_dl());
+  return {
+      DataBunch::create(sets, data.path(),
+                        {.bs = data.batch_size(),
+                         .val_bs = data.empty_val() ? std::optional<std::int64_t>()
+                                                    : std::optional(data.valid_dl().batch_size()),
+                         .num_workers = 0,  // nothing to load: a copy within memory
+                         .device = data.device(),
+                         .seed = data.seed(),
+                         .kind = data.label_kind(),
+                         .classes = data.classes()}),
+      Model(std::make_shared<RestImpl>(layers))};
+}
+
+void check_body_frozen(const Model& model) {
+  const auto body = body_and_head(model).begin()->ptr();
+  for (const auto& layer : flatten_model(body)) {
+    if (is_batchnorm(*layer)) continue;
+    for (const auto& parameter : layer->parameters()) {
+      if (!parameter.requires_grad()) continue;
+      throw TrainError("train.precomputed",
+                       "the body is to be trained, but its features are precomputed: call "
+                       "precompute(false) first, or freeze the body");
+    }
+  }
+}
+
+}  // namespace fastcpp
