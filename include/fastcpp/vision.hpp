@@ -13,6 +13,7 @@
 #include "fastcpp/data/data_bunch.hpp"
 #include "fastcpp/data/files.hpp"
 #include "fastcpp/data/label_list.hpp"
+#include "fastcpp/deploy/predictor.hpp"
 #include "fastcpp/interpret/classification.hpp"
 #include "fastcpp/io/checkpoint.hpp"
 #include "fastcpp/io/safetensors.hpp"

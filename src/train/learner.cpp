@@ -1,7 +1,6 @@
 #include "fastcpp/train/learner.hpp"
 
 #include <fmt/format.h>
-#include <fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -17,6 +16,7 @@
 #include "fastcpp/train/mixup.hpp"
 #include "train/fit_loop.hpp"
 #include "train/precompute.hpp"
+#include "train/prediction.hpp"
 
 namespace fastcpp {
 
@@ -401,34 +401,14 @@ torch::Tensor Learner::pred_batch(DatasetType type, const std::optional<Batch>& 
 }
 
 Prediction Learner::predict_any(const std::any& item) {
-  Prediction result;
+  torch::Tensor probabilities;
   guarded(1, [&] {
     torch::NoGradGuard no_grad;
     impl_->model->eval();
     const auto output = forward(impl_->model, impl_->data.one_item(item), impl_->precision);
-    result.probabilities = loss_func().activate(output).cpu()[0];
+    probabilities = loss_func().activate(output).cpu()[0];
   });
-  const auto& classes = impl_->data.classes();
-  if (impl_->data.label_kind() == LabelKind::kCategory) {
-    result.index = result.probabilities.argmax();
-    const auto index = static_cast<std::size_t>(result.index.item<std::int64_t>());
-    result.category = index < classes.size() ? classes[index] : std::to_string(index);
-    return result;
-  }
-  std::vector<std::string> parts;
-  const auto values = result.probabilities.to(torch::kFloat64);
-  const bool multi = impl_->data.label_kind() == LabelKind::kMultiCategory;
-  for (std::int64_t i = 0; i < values.numel(); ++i) {
-    const double value = values[i].item<double>();
-    if (!multi) {
-      parts.push_back(fmt::format("{}", value));
-    } else if (value >= 0.5) {
-      parts.push_back(classes.at(static_cast<std::size_t>(i)));
-    }
-  }
-  result.index = multi ? values.ge(0.5).to(torch::kFloat32) : result.probabilities;
-  result.category = fmt::format("{}", fmt::join(parts, ";"));
-  return result;
+  return to_prediction(impl_->data, probabilities);
 }
 
 }  // namespace fastcpp

@@ -27,14 +27,23 @@ class Model {
   /// From a shared pointer to a module.
   template <typename M>
   Model(std::shared_ptr<M> module)
-      : module_(module), forward_([raw = module.get()](const torch::Tensor& x) -> torch::Tensor {
+      : module_(module),
+        forward_([raw = module.get()](const torch::Tensor& x) -> torch::Tensor {
           return raw->forward(x);
+        }),
+        clone_([](const torch::nn::Module& original) {
+          return Model(std::dynamic_pointer_cast<M>(original.clone()));
         }) {}
 
   /// From a module and how to run it.
   Model(std::shared_ptr<torch::nn::Module> module,
         std::function<torch::Tensor(const torch::Tensor&)> forward)
       : module_(std::move(module)), forward_(std::move(forward)) {}
+
+  /// A deep copy that shares nothing.
+  /// \throws c10::Error when the module cannot be cloned (it is no `torch::nn::Cloneable`);
+  /// std::bad_function_call for a model that was made with a function of its own
+  Model clone() const { return clone_(*module_); }
 
   /// Runs the network.
   torch::Tensor operator()(const torch::Tensor& x) const { return forward_(x); }
@@ -47,6 +56,7 @@ class Model {
  private:
   std::shared_ptr<torch::nn::Module> module_;
   std::function<torch::Tensor(const torch::Tensor&)> forward_;
+  std::function<Model(const torch::nn::Module&)> clone_;
 };
 
 }  // namespace fastcpp

@@ -11,7 +11,7 @@ namespace {
 
 constexpr std::int64_t kBottleneck = 4;
 
-class DenseLayer : public nn::Cloneable<DenseLayer> {
+class DenseLayer : public nn::Cloneable<DenseLayer>, public Foldable {
  public:
   DenseLayer(std::int64_t in, std::int64_t growth) : in_(in), growth_(growth) { reset(); }
 
@@ -27,7 +27,7 @@ class DenseLayer : public nn::Cloneable<DenseLayer> {
 
   Tensor forward(Tensor x) {
     x = conv1_(relu1_(norm1_(x)));
-    return conv2_(relu2_(norm2_(x)));
+    return conv2_(relu2_(norm(norm2_, x)));
   }
 
  private:

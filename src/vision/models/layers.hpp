@@ -49,6 +49,22 @@ torch::nn::AnyModule any(const torch::nn::ModuleHolder<Layer>& layer) {
   return torch::nn::AnyModule(layer.ptr());
 }
 
+// A module of ours that runs its children in the order of their registration and its batch norms
+// through `norm`; so a batch norm may be folded into the convolution before it.
+class Foldable {
+ public:
+  virtual ~Foldable() = default;
+};
+
+// A batch norm whose effect went into the convolution before it has no statistics any more.
+inline bool is_folded(const torch::nn::Module& layer) {
+  const auto* norm = layer.as<torch::nn::BatchNorm2d>();
+  return norm && norm->options.track_running_stats() && !norm->running_mean.defined();
+}
+inline Tensor norm(torch::nn::BatchNorm2d& layer, Tensor x) {
+  return is_folded(*layer) ? x : layer->forward(x);
+}
+
 Tensor flatten(Tensor x);
 
 // Initial weights as torchvision gives them.

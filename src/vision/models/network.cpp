@@ -3,7 +3,7 @@
 #include <fmt/format.h>
 
 #include "fastcpp/core/error.hpp"
-#include "fastcpp/vision/models.hpp"
+#include "vision/models/layers.hpp"
 
 namespace fastcpp::models {
 namespace nn = torch::nn;
@@ -19,7 +19,9 @@ std::shared_ptr<Stack> Stack::from(const nn::Sequential& layers) {
 }
 
 torch::Tensor Stack::forward(torch::Tensor x) {
-  for (auto& layer : *this) x = layer.forward(std::move(x));
+  for (auto& layer : *this) {
+    if (!is_folded(*layer.ptr())) x = layer.forward(std::move(x));
+  }
   return x;
 }
 

@@ -14,7 +14,7 @@ StackPtr shortcut(std::int64_t in, std::int64_t out, std::int64_t stride) {
   return stack(conv2d(in, out, 1, {.stride = stride}), batch_norm(out));
 }
 
-class BasicBlock : public nn::Cloneable<BasicBlock> {
+class BasicBlock : public nn::Cloneable<BasicBlock>, public Foldable {
  public:
   static constexpr std::int64_t kExpansion = 1;
 
@@ -34,8 +34,8 @@ class BasicBlock : public nn::Cloneable<BasicBlock> {
   }
 
   Tensor forward(Tensor x) {
-    auto y = relu_(bn1_(conv1_(x)));
-    y = bn2_(conv2_(y));
+    auto y = relu_(norm(bn1_, conv1_(x)));
+    y = norm(bn2_, conv2_(y));
     y += downsample_ ? downsample_->forward(x) : x;
     return relu_(y);
   }
@@ -49,7 +49,7 @@ class BasicBlock : public nn::Cloneable<BasicBlock> {
 };
 
 // The stride sits on the 3x3 convolution, as in torchvision.
-class Bottleneck : public nn::Cloneable<Bottleneck> {
+class Bottleneck : public nn::Cloneable<Bottleneck>, public Foldable {
  public:
   static constexpr std::int64_t kExpansion = 4;
 
@@ -72,9 +72,9 @@ class Bottleneck : public nn::Cloneable<Bottleneck> {
   }
 
   Tensor forward(Tensor x) {
-    auto y = relu_(bn1_(conv1_(x)));
-    y = relu_(bn2_(conv2_(y)));
-    y = bn3_(conv3_(y));
+    auto y = relu_(norm(bn1_, conv1_(x)));
+    y = relu_(norm(bn2_, conv2_(y)));
+    y = norm(bn3_, conv3_(y));
     y += downsample_ ? downsample_->forward(x) : x;
     return relu_(y);
   }
