@@ -1,68 +1,150 @@
-// How many pictures a second become batches, beside the bare decoding of the same files in the same
-// run.
-//
-//   loader_bench [folder of pictures]      without a folder on gradients drawn for the purpose
-#include <benchmark/benchmark.h>
+// Pictures into batches, beside the bare work on the same files.
 #include <torch/torch.h>
 
-#include <filesystem>
+#include <opencv2/imgcodecs.hpp>
+#include <opencv2/imgproc.hpp>
 
 #include "fastcpp/vision.hpp"
+#include "pictures.hpp"
+#include "ratio.hpp"
 
 using namespace fastcpp;
 
 namespace {
 
-std::vector<Path> g_files;
+constexpr std::size_t kPictures = 512;
+constexpr int kSide = 224;
 
-void bare_decode(benchmark::State& state) {
-  std::size_t i = 0;
-  for (auto _ : state) benchmark::DoNotOptimize(decode_image(g_files[i++ % g_files.size()]).data);
-  state.SetItemsProcessed(state.iterations());
+const std::vector<Path>& files() {
+  static const auto all = bench::pictures(kPictures);
+  return all;
 }
-BENCHMARK(bare_decode)->Unit(benchmark::kMillisecond);
 
-void loader(benchmark::State& state) {
-  LabelList list{g_files, std::vector<std::int64_t>(g_files.size(), 0), {"picture"}};
-  DataLoader batches(
-      std::make_shared<ImageDataset>(list, get_transforms().train, ApplyTfmsOptions{.size = 224}),
-      {.bs = 64,
-       .shuffle = true,
-       .drop_last = true,
-       .num_workers = static_cast<int>(state.range(0))});
-  std::int64_t pictures = 0;
-  for (auto _ : state) {
-    for (auto& batch : batches.batches()) pictures += batch.x.size(0);
-  }
-  state.SetItemsProcessed(pictures);
-}
-BENCHMARK(loader)
-    ->ArgName("workers")
-    ->Arg(0)
-    ->Arg(1)
-    ->Arg(2)
-    ->Unit(benchmark::kMillisecond)
-    ->UseRealTime();
-
-std::vector<Path> drawn() {
-  const auto folder = std::filesystem::temp_directory_path() / "fastcpp-loader-bench";
-  for (int i = 0; i < 128; ++i) {
-    const auto file = folder / (std::to_string(i) + ".jpg");
-    make_folder(folder);
-    if (!std::filesystem::exists(file)) {
-      Image::from_tensor(torch::rand({3, 1, 1}) *
-                         torch::linspace(0, 1, 375 * 500).view({1, 375, 500}))
-          .save(file);
+// What nobody can avoid: decode, one warp, normalise into planes. One thread.
+double bare_loop() {
+  return bench::seconds([] {
+    cv::Mat warped, floats;
+    const auto slot = torch::empty({3, kSide, kSide});
+    for (const auto& file : files()) {
+      const cv::Mat picture =
+          cv::imread(file.string(), cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION);
+      const double scale = std::min(picture.rows, picture.cols) / double(kSide);
+      const cv::Matx23d m(scale * 0.995, scale * 0.087, 3, -scale * 0.087, scale * 0.995, 20);
+      cv::warpAffine(picture, warped, m, {kSide, kSide}, cv::INTER_LINEAR | cv::WARP_INVERSE_MAP,
+                     cv::BORDER_REFLECT_101);
+      warped.convertTo(floats, CV_32FC3, 1 / 255.0);
+      cv::Mat planes[3];
+      for (int c = 0; c < 3; ++c) {
+        planes[c] = cv::Mat(kSide, kSide, CV_32F, slot[2 - c].data_ptr<float>());
+      }
+      cv::split(floats, planes);
+      for (auto& plane : planes) plane = (plane - 0.45) * (1 / 0.225);
+      benchmark::DoNotOptimize(slot.data_ptr<float>());
     }
-  }
-  return get_image_files(folder);
+  });
 }
+
+double bare_decode() {
+  return bench::seconds([] {
+    for (const auto& file : files()) {
+      benchmark::DoNotOptimize(cv::imread(file.string(), cv::IMREAD_COLOR).data);
+    }
+  });
+}
+
+ImageDataBunch bunch(int workers, std::size_t cache_bytes = 0, bool scaled = false) {
+  LabelLists lists;
+  lists.train = {files(), std::vector<std::int64_t>(files().size(), 0), {"picture"}};
+  lists.valid = lists.train;
+  return ImageDataBunch::create_from_ll(lists, "/tmp",
+                                        {.ds_tfms = get_transforms(),
+                                         .size = kSide,
+                                         .bs = 64,
+                                         .num_workers = workers,
+                                         .device = torch::kCPU,
+                                         .seed = 1,
+                                         .cache_bytes = cache_bytes,
+                                         .scaled_decode = scaled})
+      .normalize(imagenet_stats);
+}
+
+double epoch(const ImageDataBunch& data) {
+  return bench::seconds([&] {
+    for (auto& batch : data.train_dl().batches()) benchmark::DoNotOptimize(batch.x.data_ptr());
+  });
+}
+
+void decode_of_bare_loop(benchmark::State& state) {
+  bench::ratio(state, bare_decode, bare_loop);
+}
+FASTCPP_ROW(decode_of_bare_loop);
+
+void loader_1_worker_over_bare_loop(benchmark::State& state) {
+  const auto data = bunch(1);
+  epoch(data);
+  bench::ratio(
+      state, [&] { return epoch(data); }, bare_loop);
+}
+FASTCPP_ROW(loader_1_worker_over_bare_loop);
+
+void loader_2_workers_over_1(benchmark::State& state) {
+  const auto two = bunch(2), one = bunch(1);
+  bench::ratio(
+      state, [&] { return epoch(two); }, [&] { return epoch(one); });
+}
+FASTCPP_ROW(loader_2_workers_over_1);
+
+void loader_warm_cache_over_none(benchmark::State& state) {
+  const auto cached = bunch(1, std::size_t{4} << 30), plain = bunch(1);
+  epoch(cached);
+  bench::ratio(
+      state, [&] { return epoch(cached); }, [&] { return epoch(plain); });
+}
+FASTCPP_ROW(loader_warm_cache_over_none);
+
+void loader_scaled_decode_over_exact(benchmark::State& state) {
+  const auto scaled = bunch(1, 0, true), plain = bunch(1);
+  bench::ratio(
+      state, [&] { return epoch(scaled); }, [&] { return epoch(plain); });
+}
+FASTCPP_ROW(loader_scaled_decode_over_exact);
+
+// A transform alone, applied to decoded pictures, beside cv::warpAffine on the same.
+void chain_over_one_warp(benchmark::State& state) {
+  std::vector<cv::Mat> decoded;
+  for (std::size_t i = 0; i < 64; ++i) decoded.push_back(decode_image(files()[i]));
+  const auto tfms = get_transforms().train;
+  std::vector<float> slot(3 * kSide * kSide);
+  const auto ours = [&] {
+    return bench::seconds([&] {
+      for (std::size_t i = 0; i < decoded.size(); ++i) {
+        Rng rng(i);
+        apply_tfms_into(decoded[i], tfms, {.size = kSide}, rng, slot.data());
+      }
+    });
+  };
+  const auto limit = [&] {
+    return bench::seconds([&] {
+      cv::Mat warped;
+      for (const auto& picture : decoded) {
+        const double scale = std::min(picture.rows, picture.cols) / double(kSide);
+        cv::warpAffine(picture, warped, cv::Matx23d(scale, 0.05, 3, -0.05, scale, 20),
+                       {kSide, kSide}, cv::INTER_LINEAR | cv::WARP_INVERSE_MAP,
+                       cv::BORDER_REFLECT_101);
+        benchmark::DoNotOptimize(warped.data);
+      }
+    });
+  };
+  bench::ratio(state, ours, limit);
+}
+FASTCPP_ROW(chain_over_one_warp);
 
 }  // namespace
 
 int main(int argc, char** argv) {
+  cv::setNumThreads(1);
+  set_threads(1);
   benchmark::Initialize(&argc, argv);
-  g_files = argc > 1 ? get_image_files(argv[1]) : drawn();
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

@@ -1,0 +1,83 @@
+// Predictor beside a plain forward pass.
+#include <torch/torch.h>
+
+#include "fastcpp/vision.hpp"
+#include "pictures.hpp"
+#include "ratio.hpp"
+
+using namespace fastcpp;
+
+namespace {
+
+Learner learner() {
+  LabelLists lists;
+  const auto files = bench::pictures(64);
+  lists.train = {files, std::vector<std::int64_t>(files.size(), 0), {"a", "b"}};
+  lists.valid = lists.train;
+  const auto data =
+      ImageDataBunch::create_from_ll(
+          lists, "/tmp", {.ds_tfms = get_transforms(), .size = 224, .device = torch::kCPU})
+          .normalize(imagenet_stats);
+  auto learn = cnn_learner(data, models::resnet34, {.pretrained = false, .silent = true});
+  learn.model()->eval();
+  return learn;
+}
+
+void one_picture(benchmark::State& state, const PredictorOptions& options) {
+  const torch::NoGradGuard no_grad;
+  const auto learn = learner();
+  const Predictor predictor(learn, options);
+  const auto x = torch::randn({1, 3, 224, 224});
+  constexpr int kTimes = 10;
+  const auto ours = [&] {
+    return bench::seconds([&] {
+      for (int i = 0; i < kTimes; ++i) predictor.forward(x);
+    });
+  };
+  const auto limit = [&] {
+    return bench::seconds([&] {
+      for (int i = 0; i < kTimes; ++i) learn.model()(x);
+    });
+  };
+  ours();
+  limit();
+  bench::ratio(state, ours, limit, 9);
+  state.counters["difference"] =
+      (predictor.forward(x) - learn.model()(x)).abs().max().item<double>();
+}
+
+void predictor_over_plain_forward(benchmark::State& state) {
+  one_picture(state, {});
+}
+FASTCPP_ROW(predictor_over_plain_forward);
+void predictor_unfolded_over_plain_forward(benchmark::State& state) {
+  one_picture(state, {.fold = false});
+}
+FASTCPP_ROW(predictor_unfolded_over_plain_forward);
+void predictor_bf16_over_plain_forward(benchmark::State& state) {
+  one_picture(state, {.bf16 = true});
+}
+FASTCPP_ROW(predictor_bf16_over_plain_forward);
+
+void predict_batch_over_one_by_one(benchmark::State& state) {
+  const Predictor predictor(learner());
+  const auto files = bench::pictures(64);
+  bench::ratio(
+      state, [&] { return bench::seconds([&] { predictor.predict_batch(files); }); },
+      [&] {
+        return bench::seconds([&] {
+          for (const auto& file : files) predictor.predict(file);
+        });
+      });
+}
+FASTCPP_ROW(predict_batch_over_one_by_one);
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  set_threads(1);
+  set_log_sink([](LogLevel, std::string_view) {});
+  benchmark::Initialize(&argc, argv);
+  benchmark::RunSpecifiedBenchmarks();
+  return 0;
+}
