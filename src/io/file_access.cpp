@@ -13,6 +13,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#include <immintrin.h>
+#endif
+
 #include "fastcpp/core/error.hpp"
 
 namespace fastcpp::io {
@@ -117,10 +121,67 @@ constexpr CrcTables make_crc_tables() {
 
 constexpr CrcTables kCrc = make_crc_tables();
 
+#if defined(__x86_64__) && defined(__GNUC__)
+#define FASTCPP_CLMUL __attribute__((target("pclmul,sse4.1")))
+
+// Moves a remainder of 128 bits forward by the distance that the two constants stand for.
+FASTCPP_CLMUL inline __m128i fold_by(__m128i x, __m128i distance, __m128i next) {
+  const __m128i low = _mm_clmulepi64_si128(x, distance, 0x00);
+  const __m128i high = _mm_clmulepi64_si128(x, distance, 0x11);
+  return _mm_xor_si128(_mm_xor_si128(low, high), next);
+}
+
+FASTCPP_CLMUL inline __m128i load16(const unsigned char* at) {
+  return _mm_loadu_si128(reinterpret_cast<const __m128i*>(at));
+}
+
+// Carry-less multiplication, 64 bytes a step (Gopal et al. 2009, "Fast CRC computation for generic
+// polynomials using PCLMULQDQ"). Leaves 16 bytes with the same remainder as the first `count`
+// bytes, for the tables to finish. `count` is a multiple of 16, at least 64; `crc` is inverted.
+FASTCPP_CLMUL void fold_to_16(const unsigned char* bytes, std::size_t count, std::uint32_t crc,
+                              unsigned char* rest) {
+  // x^(512+32), x^(512-32) and x^(128+32), x^(128-32) modulo the polynomial, bits reversed.
+  const __m128i by64 = _mm_set_epi64x(0x1c6e41596, 0x154442bd4);
+  const __m128i by16 = _mm_set_epi64x(0x0ccaa009e, 0x1751997d0);
+  __m128i x[4];
+  for (int i = 0; i < 4; ++i) x[i] = load16(bytes + 16 * i);
+  x[0] = _mm_xor_si128(x[0], _mm_cvtsi32_si128(static_cast<int>(crc)));
+  bytes += 64;
+  count -= 64;
+  for (; count >= 64; count -= 64, bytes += 64) {
+    for (int i = 0; i < 4; ++i) x[i] = fold_by(x[i], by64, load16(bytes + 16 * i));
+  }
+  __m128i all = x[0];
+  for (int i = 1; i < 4; ++i) all = fold_by(all, by16, x[i]);
+  for (; count >= 16; count -= 16, bytes += 16) all = fold_by(all, by16, load16(bytes));
+  _mm_storeu_si128(reinterpret_cast<__m128i*>(rest), all);
+}
+
+bool has_clmul() {
+  static const bool has = __builtin_cpu_supports("pclmul") && __builtin_cpu_supports("sse4.1");
+  return has;
+}
+#endif
+
 }  // namespace
 
-// Sixteen bytes a step ("slicing by 16"): a checked file loads as fast as memory is filled.
 std::uint32_t crc32(const void* data, std::size_t count, std::uint32_t crc) {
+#if defined(__x86_64__) && defined(__GNUC__)
+  constexpr std::size_t kWorthwhile = 256;
+  if (count >= kWorthwhile && has_clmul()) {
+    const std::size_t whole = count / 16 * 16;
+    unsigned char rest[16];
+    fold_to_16(static_cast<const unsigned char*>(data), whole, ~crc, rest);
+    // The crc so far is part of the rest already: zero bits are what it starts from.
+    crc = crc32_by_tables(rest, sizeof rest, ~0u);
+    return crc32_by_tables(static_cast<const char*>(data) + whole, count - whole, crc);
+  }
+#endif
+  return crc32_by_tables(data, count, crc);
+}
+
+// Sixteen bytes a step ("slicing by 16").
+std::uint32_t crc32_by_tables(const void* data, std::size_t count, std::uint32_t crc) {
   const auto* bytes = static_cast<const unsigned char*>(data);
   crc = ~crc;
   for (; count >= 16; count -= 16, bytes += 16) {

@@ -55,5 +55,7 @@ class AtomicWriter {
 
 // CRC-32 as in zip; feed the former result as `crc` to go on.
 std::uint32_t crc32(const void* data, std::size_t count, std::uint32_t crc = 0);
+// The same without the processor's help.
+std::uint32_t crc32_by_tables(const void* data, std::size_t count, std::uint32_t crc = 0);
 
 }  // namespace fastcpp::io

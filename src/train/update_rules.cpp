@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "fastcpp/train/optimizer.hpp"
+#include "train/adam_kernel.hpp"
 
 namespace fastcpp {
 namespace {
@@ -76,17 +77,17 @@ class Adam : public UpdateRule {
       auto* mp = m.data_ptr<scalar_t>();
       auto* vp = v.data_ptr<scalar_t>();
       const auto* gp = g.data_ptr<scalar_t>();
-      const auto b1 = scalar_t(h.mom), b1c = scalar_t(1 - h.mom), b2 = scalar_t(h.beta),
-                 b2c = scalar_t(1 - h.beta), decay = scalar_t(h.decay), l2 = scalar_t(h.l2),
-                 step = scalar_t(size), inv_root = scalar_t(1 / root), eps = scalar_t(options_.eps);
+      const AdamStep<scalar_t> by{.b1 = scalar_t(h.mom),
+                                  .b2 = scalar_t(h.beta),
+                                  .b1_rest = scalar_t(1 - h.mom),
+                                  .b2_rest = scalar_t(1 - h.beta),
+                                  .decay = scalar_t(h.decay),
+                                  .l2 = scalar_t(h.l2),
+                                  .step = scalar_t(size),
+                                  .inv_root = scalar_t(1 / root),
+                                  .eps = scalar_t(options_.eps)};
       over(p, [=](std::int64_t first, std::int64_t last) {
-        for (auto i = first; i < last; ++i) {
-          const scalar_t w = pp[i] * decay;
-          const scalar_t grad = gp[i] + l2 * w;
-          mp[i] = mp[i] * b1 + grad * b1c;
-          vp[i] = vp[i] * b2 + grad * grad * b2c;
-          pp[i] = w - step * mp[i] / (std::sqrt(vp[i]) * inv_root + eps);
-        }
+        adam_span(pp + first, mp + first, vp + first, gp + first, last - first, by);
       });
     });
   }

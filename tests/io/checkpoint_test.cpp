@@ -7,6 +7,7 @@
 
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/path.hpp"
+#include "io/file_access.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
 
@@ -181,4 +182,20 @@ TEST_CASE("a container that is shared many times costs little") {
   save_checkpoint(dir / "shared.pth", value);
   CHECK(std::filesystem::file_size(dir / "shared.pth") < 4000);
   CHECK(load_checkpoint(dir / "shared.pth").to_string(50).size() <= 53);
+}
+
+TEST_CASE("the checksum of zip entries is the same on every way to it") {
+  const std::string digits = "123456789";
+  CHECK(io::crc32(digits.data(), digits.size()) == 0xCBF43926u);
+  std::string bytes(5000, '\0');
+  std::uint32_t state = 1;
+  for (auto& byte : bytes) byte = static_cast<char>((state = state * 1664525u + 1013904223u) >> 24);
+  for (std::size_t count = 0; count < 1200; count += 7) {
+    const auto* from = bytes.data() + count % 5;
+    REQUIRE(io::crc32(from, count) == io::crc32_by_tables(from, count));
+    // In pieces, as files are read.
+    const auto first = io::crc32(bytes.data(), 1000 + count);
+    REQUIRE(io::crc32(bytes.data() + 1000 + count, 3000, first) ==
+            io::crc32_by_tables(bytes.data(), 4000 + count));
+  }
 }
