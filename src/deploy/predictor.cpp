@@ -84,6 +84,7 @@ Predictor::Predictor(const Learner& learn, const PredictorOptions& options) {
   for (auto& parameter : impl->model->parameters()) parameter.set_requires_grad(false);
   if (options.fold) models::fold_batchnorm(*impl->model);
   channels_together(*impl->model);
+  if (!impl->type) models::pack_convolutions(*impl->model);
   impl_ = std::move(impl);
 }
 

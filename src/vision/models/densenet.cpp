@@ -34,7 +34,7 @@ class DenseLayer : public nn::Cloneable<DenseLayer>, public Foldable {
   std::int64_t in_, growth_;
   nn::BatchNorm2d norm1_{nullptr}, norm2_{nullptr};
   nn::ReLU relu1_{nullptr}, relu2_{nullptr};
-  nn::Conv2d conv1_{nullptr}, conv2_{nullptr};
+  Conv2d conv1_{nullptr}, conv2_{nullptr};
 };
 
 // Every layer sees the outputs of all layers before it.

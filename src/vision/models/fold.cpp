@@ -52,4 +52,10 @@ void fold_batchnorm(nn::Module& root) {
   }
 }
 
+void pack_convolutions(nn::Module& root) {
+  for (const auto& module : root.modules()) {
+    if (auto* conv = module->as<Conv2dImpl>()) conv->pack();
+  }
+}
+
 }  // namespace fastcpp::models

@@ -1,4 +1,4 @@
-// Batch norms folded into convolutions.
+// A network rearranged for prediction.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -10,5 +10,8 @@ namespace fastcpp::models {
 // batch norm is passed over from then on. For evaluation only: statistics and names are lost.
 // Children of the module itself stay, because who runs them is not known.
 void fold_batchnorm(torch::nn::Module& module);
+
+// Packs the convolutions of the architectures, as their weights are now.
+void pack_convolutions(torch::nn::Module& module);
 
 }  // namespace fastcpp::models

@@ -9,16 +9,44 @@ namespace nn = torch::nn;
 
 // LibTorch draws random weights in the constructor. So the layer is made with one channel, then
 // gets its size.
-nn::Conv2d conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel,
-                  const ConvOptions& options) {
-  nn::Conv2d layer(nn::Conv2dOptions(1, 1, 1)
-                       .stride(options.stride)
-                       .padding(options.padding)
-                       .bias(options.bias));
-  layer->options.in_channels(in).out_channels(out).kernel_size(kernel).groups(options.groups);
-  layer->weight.set_data(torch::empty({out, in / options.groups, kernel, kernel}));
-  if (options.bias) layer->bias.set_data(torch::empty({out}));
-  return layer;
+Conv2dImpl::Conv2dImpl(std::int64_t in, std::int64_t out, std::int64_t kernel,
+                       const ConvOptions& o)
+    : nn::Conv2dImpl(
+          nn::Conv2dOptions(1, 1, 1).stride(o.stride).padding(o.padding).bias(o.bias)),
+      own_options_(o) {
+  options.in_channels(in).out_channels(out).kernel_size(kernel).groups(o.groups);
+  weight.set_data(torch::empty({out, in / o.groups, kernel, kernel}));
+  if (o.bias) bias.set_data(torch::empty({out}));
+}
+
+Tensor Conv2dImpl::forward(const Tensor& x) {
+  return packed_ ? packed_->run(x) : nn::Conv2dImpl::forward(x);
+}
+
+std::shared_ptr<nn::Module> Conv2dImpl::clone(const torch::optional<torch::Device>& device) const {
+  auto copy = std::make_shared<Conv2dImpl>(options.in_channels(), options.out_channels(),
+                                           options.kernel_size()->at(0), own_options_);
+  const auto copied = [&](const Tensor& t) {
+    return device ? t.detach().to(*device, /*non_blocking=*/false, /*copy=*/true)
+                  : t.detach().clone();
+  };
+  copy->weight.set_data(copied(weight));
+  if (own_options_.bias) copy->bias.set_data(copied(bias));
+  copy->train(is_training());
+  return copy;
+}
+
+void Conv2dImpl::pack() {
+  if (own_options_.groups != 1) return;
+  packed_ = PackedConv::make(weight, bias, own_options_.stride, own_options_.padding);
+}
+
+Tensor conv_norm(Conv2d& conv, nn::BatchNorm2d& layer, const Tensor& x, bool with_relu,
+                 const Tensor& add) {
+  if (conv->packed() && is_folded(*layer)) return conv->packed()->run(x, add, with_relu);
+  auto y = norm(layer, conv(x));
+  if (add.defined()) y += add;
+  return with_relu ? y.relu_() : y;
 }
 
 nn::Linear linear(std::int64_t in, std::int64_t out) {

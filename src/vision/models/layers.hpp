@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "fastcpp/vision/models.hpp"
+#include "vision/models/packed_conv.hpp"
 
 namespace fastcpp::models {
 
@@ -22,8 +23,29 @@ struct ConvOptions {
   std::int64_t groups = 1;
   bool bias = false;
 };
-torch::nn::Conv2d conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel,
-                         const ConvOptions& options = {});
+
+// LibTorch's convolution, which may also be packed for prediction.
+class Conv2dImpl : public torch::nn::Conv2dImpl {
+ public:
+  Conv2dImpl(std::int64_t in, std::int64_t out, std::int64_t kernel, const ConvOptions& options);
+  Tensor forward(const Tensor& x);
+  std::shared_ptr<torch::nn::Module> clone(
+      const torch::optional<torch::Device>& device = torch::nullopt) const override;
+
+  // From now on `forward` uses the weights as they are now, and makes no graph.
+  void pack();
+  const std::shared_ptr<const PackedConv>& packed() const { return packed_; }
+
+ private:
+  ConvOptions own_options_;
+  std::shared_ptr<const PackedConv> packed_;
+};
+TORCH_MODULE(Conv2d);
+
+inline Conv2d conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel,
+                     const ConvOptions& options = {}) {
+  return Conv2d(in, out, kernel, options);
+}
 torch::nn::Linear linear(std::int64_t in, std::int64_t out);
 
 inline torch::nn::BatchNorm2d batch_norm(std::int64_t channels) {
@@ -64,6 +86,10 @@ inline bool is_folded(const torch::nn::Module& layer) {
 inline Tensor norm(torch::nn::BatchNorm2d& layer, Tensor x) {
   return is_folded(*layer) ? x : layer->forward(x);
 }
+
+// relu(norm(conv(x)) + add), with `add` where it is defined and relu where wanted.
+Tensor conv_norm(Conv2d& conv, torch::nn::BatchNorm2d& layer, const Tensor& x, bool with_relu,
+                 const Tensor& add = {});
 
 Tensor flatten(Tensor x);
 

@@ -35,7 +35,7 @@ class Fire : public nn::Cloneable<Fire> {
 
  private:
   std::int64_t in_, squeeze_channels_, expand_channels_;
-  nn::Conv2d squeeze_{nullptr}, expand1x1_{nullptr}, expand3x3_{nullptr};
+  Conv2d squeeze_{nullptr}, expand1x1_{nullptr}, expand3x3_{nullptr};
   nn::ReLU squeeze_activation_{nullptr}, expand1x1_activation_{nullptr},
       expand3x3_activation_{nullptr};
 };

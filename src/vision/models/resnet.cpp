@@ -26,7 +26,7 @@ class BasicBlock : public nn::Cloneable<BasicBlock>, public Foldable {
   void reset() override {
     conv1_ = register_module("conv1", conv2d(in_, width_, 3, {.stride = stride_, .padding = 1}));
     bn1_ = register_module("bn1", batch_norm(width_));
-    relu_ = register_module("relu", relu());
+    register_module("relu", relu());
     conv2_ = register_module("conv2", conv2d(width_, width_, 3, {.padding = 1}));
     bn2_ = register_module("bn2", batch_norm(width_));
     downsample_ = shortcut(in_, width_, stride_);
@@ -34,17 +34,14 @@ class BasicBlock : public nn::Cloneable<BasicBlock>, public Foldable {
   }
 
   Tensor forward(Tensor x) {
-    auto y = relu_(norm(bn1_, conv1_(x)));
-    y = norm(bn2_, conv2_(y));
-    y += downsample_ ? downsample_->forward(x) : x;
-    return relu_(y);
+    const auto y = conv_norm(conv1_, bn1_, x, true);
+    return conv_norm(conv2_, bn2_, y, true, downsample_ ? downsample_->forward(x) : x);
   }
 
  private:
   std::int64_t in_, width_, stride_;
-  nn::Conv2d conv1_{nullptr}, conv2_{nullptr};
+  Conv2d conv1_{nullptr}, conv2_{nullptr};
   nn::BatchNorm2d bn1_{nullptr}, bn2_{nullptr};
-  nn::ReLU relu_{nullptr};
   StackPtr downsample_;
 };
 
@@ -66,24 +63,21 @@ class Bottleneck : public nn::Cloneable<Bottleneck>, public Foldable {
     bn2_ = register_module("bn2", batch_norm(width_));
     conv3_ = register_module("conv3", conv2d(width_, out, 1));
     bn3_ = register_module("bn3", batch_norm(out));
-    relu_ = register_module("relu", relu());
+    register_module("relu", relu());
     downsample_ = shortcut(in_, out, stride_);
     if (downsample_) register_module("downsample", downsample_);
   }
 
   Tensor forward(Tensor x) {
-    auto y = relu_(norm(bn1_, conv1_(x)));
-    y = relu_(norm(bn2_, conv2_(y)));
-    y = norm(bn3_, conv3_(y));
-    y += downsample_ ? downsample_->forward(x) : x;
-    return relu_(y);
+    auto y = conv_norm(conv1_, bn1_, x, true);
+    y = conv_norm(conv2_, bn2_, y, true);
+    return conv_norm(conv3_, bn3_, y, true, downsample_ ? downsample_->forward(x) : x);
   }
 
  private:
   std::int64_t in_, width_, stride_;
-  nn::Conv2d conv1_{nullptr}, conv2_{nullptr}, conv3_{nullptr};
+  Conv2d conv1_{nullptr}, conv2_{nullptr}, conv3_{nullptr};
   nn::BatchNorm2d bn1_{nullptr}, bn2_{nullptr}, bn3_{nullptr};
-  nn::ReLU relu_{nullptr};
   StackPtr downsample_;
 };
 

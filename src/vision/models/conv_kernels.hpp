@@ -1,0 +1,61 @@
+// The inner loops of convolutions for prediction, compiled for several instruction sets. Pictures
+// have their channels together (N x H x W x C in memory), single precision.
+#pragma once
+
+#include <cstddef>
+
+namespace fastcpp::models {
+
+// Rows of a product with packed weights:
+// out[r][c] = act(bias[c] + add[r][c] + sum over runs and k of in[r][run * run_step + k] *
+//             weights[(run * depth + k) * block + c])
+struct Product {
+  static constexpr int kMostRows = 6;
+  int rows;  // 1..kMostRows
+  const float* in[kMostRows];
+  float* out[kMostRows];
+  const float* add[kMostRows];  // add[0] is null when nothing is added
+  int runs;
+  std::ptrdiff_t run_step, depth;
+  const float* weights;
+  const float* bias;  // `block` values, or null
+  int width;          // how many of the block's channels exist
+  bool relu;
+};
+
+// Winograd's minimal filtering F(4 x 4, 3 x 3) (Lavin and Gray 2015, arXiv:1509.09308): a tile of
+// 6 x 6 inputs gives 4 x 4 outputs by 36 products a channel instead of 144.
+constexpr int kTileIn = 6, kTileOut = 4, kTilePoints = kTileIn * kTileIn;
+
+// The 36 transformed values of a tile, `plane` floats apart.
+struct TileIn {
+  const float* in;
+  std::ptrdiff_t line, channels;  // `line`: floats to the next row of the picture
+  float* out;
+  std::ptrdiff_t plane;
+};
+struct TileOut {
+  const float* in;
+  std::ptrdiff_t plane, channels;
+  float* out;
+  const float* add;               // laid out as `out`, or null
+  const float* bias;              // or null
+  std::ptrdiff_t line;            // floats to the next row of the picture
+  int rows, cols;                 // how much of the tile lies in the picture
+  bool relu;
+};
+
+struct ConvKernels {
+  int block;  // output channels made at once; weights are packed by so many
+  void (*multiply)(const Product&);
+  void (*to_points)(const TileIn&);
+  void (*from_points)(const TileOut&);
+};
+
+// The best for this processor; null where LibTorch's own convolutions are the better choice.
+const ConvKernels* conv_kernels();
+
+// The 36 transformed values of a 3 x 3 filter.
+void filter_points(const float (&filter)[9], float (&points)[kTilePoints]);
+
+}  // namespace fastcpp::models

@@ -1,0 +1,34 @@
+// Convolutions made fast for prediction on the CPU.
+#pragma once
+
+#include <torch/types.h>
+
+#include <cstdint>
+#include <memory>
+
+namespace fastcpp::models {
+
+// A convolution whose weights were put into the order in which the processor reads them, once.
+// Filters of 3 x 3 go through Winograd's minimal filtering where pictures are large enough. No
+// gradients. Safe for several threads at once.
+class PackedConv {
+ public:
+  // Null where LibTorch's own convolution is the better choice: another type than float32, another
+  // device, or a processor without wide vectors.
+  // \param weight out x in x rows x columns; shared until it is packed \param bias may be undefined
+  static std::shared_ptr<const PackedConv> make(const torch::Tensor& weight,
+                                                const torch::Tensor& bias, std::int64_t stride,
+                                                std::int64_t padding);
+  ~PackedConv();
+
+  // relu(conv(x) + bias + add), with `add` (of the output's shape) and relu where wanted.
+  // \param x float32, N x C x H x W; fastest with its channels together
+  torch::Tensor run(const torch::Tensor& x, const torch::Tensor& add = {}, bool relu = false) const;
+
+ private:
+  struct Impl;
+  explicit PackedConv(std::unique_ptr<Impl> impl);
+  std::unique_ptr<Impl> impl_;
+};
+
+}  // namespace fastcpp::models
