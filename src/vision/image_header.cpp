@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <array>
 #include <cctype>
 #include <cstdlib>
@@ -25,6 +26,10 @@ class Bytes {
   bool has(std::size_t at, std::string_view text) const {
     return at <= bytes_.size() && bytes_.substr(at, text.size()) == text;
   }
+  // Where the byte stands next, or size().
+  std::size_t find(char byte, std::size_t from) const {
+    return std::min(bytes_.find(byte, from), bytes_.size());
+  }
   std::string_view part(std::size_t at, std::size_t count) const {
     return bytes_.substr(at, count);
   }
@@ -40,8 +45,7 @@ bool is_frame_header(std::uint32_t marker) {
 // The first marker in compressed data at or after `at`: stuffed bytes and restart markers belong to
 // the data.
 std::size_t end_of_scan(const Bytes& in, std::size_t at) {
-  for (; at + 1 < in.size(); ++at) {
-    if (in.u8(at) != 0xFF) continue;
+  for (; (at = in.find('\xFF', at)) + 1 < in.size(); ++at) {
     const auto next = in.u8(at + 1);
     if (next != 0 && next != 0xFF && !(next >= 0xD0 && next <= 0xD7)) return at;
   }
