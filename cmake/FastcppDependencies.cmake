@@ -4,6 +4,8 @@ set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)
 find_package(Torch REQUIRED)
+# LibTorch's parallel loops are templates: without OpenMP here, those in our files would run in one thread.
+find_package(OpenMP REQUIRED COMPONENTS CXX)
 find_package(OpenCV REQUIRED COMPONENTS core imgproc imgcodecs)
 find_package(fmt REQUIRED)
 find_package(CURL REQUIRED)
