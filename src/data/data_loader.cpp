@@ -13,6 +13,7 @@
 #include <thread>
 #include <utility>
 
+#include "compat/stream.hpp"
 #include "fastcpp/core/error.hpp"
 
 namespace fastcpp {
@@ -26,7 +27,12 @@ constexpr std::uint64_t kOrderStream =
 // Batch tensors whose memory nobody else uses any more are filled again.
 class TensorPool {
  public:
-  torch::Tensor take(const std::vector<std::int64_t>& shape) {
+  torch::Tensor take(const std::vector<std::int64_t>& shape, torch::Device device) {
+    // Only page-locked memory is copied while other work goes on. LibTorch keeps it for the next
+    // one by itself, and knows when a copy is over.
+    if (device.is_cuda()) {
+      return torch::empty(shape, torch::dtype(torch::kFloat32).pinned_memory(true));
+    }
     for (auto& tensor : tensors_) {
       if (tensor.use_count() == 1 && tensor.storage().use_count() == 1 && tensor.sizes() == shape) {
         return tensor;
@@ -91,6 +97,14 @@ struct DataLoader::Pass::Impl {
   bool stop = false;
   std::vector<std::jthread> workers;
 
+  // On CUDA, a batch is copied on a stream of its own.
+  struct Upload {
+    Batch batch;
+    c10::Event arrived;
+  };
+  std::optional<c10::Stream> side;
+  std::optional<Upload> ahead;
+
   Impl(std::shared_ptr<DataLoader::Impl> loader_, std::uint64_t number_, int num_workers)
       : loader(std::move(loader_)), number(number_), order(loader->order(number)) {
     shape = loader->dataset->sample_shape();
@@ -128,7 +142,7 @@ struct DataLoader::Pass::Impl {
       std::vector<std::int64_t> sizes{last - first};
       sizes.insert(sizes.end(), shape->begin(), shape->end());
       std::scoped_lock lock(loader->mutex);
-      s.x = loader->pool.take(sizes);
+      s.x = loader->pool.take(sizes, loader->options.device);
     } else {
       s.samples.resize(static_cast<std::size_t>(last - first));
     }
@@ -190,6 +204,52 @@ struct DataLoader::Pass::Impl {
   }
 
   std::optional<Batch> next() {
+    const auto device = loader->options.device;
+    if (!device.is_cuda()) {
+      auto s = filled();
+      if (!s) return std::nullopt;
+      auto batch = collate(std::move(*s));
+      batch.x = batch.x.to(device);
+      batch.y = batch.y.to(device);
+      return finish_batch(std::move(batch));
+    }
+    auto now = std::exchange(ahead, std::nullopt);
+    if (!now) {
+      auto s = filled();
+      if (!s) return std::nullopt;
+      now = upload(std::move(*s));
+    }
+    // The next batch travels while this one is computed with.
+    if (ready_ahead()) ahead = upload(std::move(*filled()));
+    const auto stream = compat::current_stream(device);
+    now->arrived.block(stream);
+    now->batch.x.record_stream(stream);
+    now->batch.y.record_stream(stream);
+    return finish_batch(std::move(now->batch));
+  }
+
+  bool ready_ahead() {
+    if (workers.empty()) return false;
+    std::scoped_lock lock(mutex);
+    if (opened <= consumed) return false;
+    const auto& s = slot(consumed);
+    // An error is for the call whose batch it is.
+    return s.remaining == 0 && !s.error;
+  }
+
+  Upload upload(Slot s) {
+    const auto device = loader->options.device;
+    if (!side) side = compat::side_stream(device);
+    const c10::StreamGuard guard(*side);
+    Upload up{collate(std::move(s)), c10::Event(device.type())};
+    up.batch.x = up.batch.x.to(device, /*non_blocking=*/true);
+    up.batch.y = up.batch.y.pin_memory().to(device, /*non_blocking=*/true);
+    up.arrived.record(*side);
+    return up;
+  }
+
+  // The next slot with all its samples.
+  std::optional<Slot> filled() {
     if (consumed >= batches) return std::nullopt;
     Slot s;
     if (workers.empty()) {
@@ -210,20 +270,20 @@ struct DataLoader::Pass::Impl {
       room.notify_all();
     }
     if (s.error) std::rethrow_exception(s.error);
-    return collate(std::move(s));
+    return s;
   }
 
   Batch collate(Slot s) const {
     Batch batch;
     batch.x = shape ? s.x : stack(s);
+    if (!shape && loader->options.device.is_cuda()) batch.x = batch.x.pin_memory();
     batch.y = loader->targets.index_select(0, torch::tensor(s.indices, torch::kLong));
     batch.indices = std::move(s.indices);
-    const auto& options = loader->options;
-    if (!options.device.is_cpu()) {
-      batch.x = batch.x.pin_memory().to(options.device, /*non_blocking=*/true);
-      batch.y = batch.y.pin_memory().to(options.device, /*non_blocking=*/true);
-    }
-    for (const auto& tfm : options.tfms) tfm(batch);
+    return batch;
+  }
+
+  Batch finish_batch(Batch batch) const {
+    for (const auto& tfm : loader->options.tfms) tfm(batch);
     return batch;
   }
 

@@ -8,6 +8,7 @@
 #include <string>
 
 #include "compat/autocast.hpp"
+#include "compat/stream.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/core/progress.hpp"
@@ -26,6 +27,27 @@ class Bar {
 
  private:
   ProgressSink& sink_;
+};
+
+// A scalar on its way from the device.
+class PendingNumber {
+ public:
+  explicit PendingNumber(const torch::Tensor& scalar) : scalar_(scalar.detach()) {
+    if (!scalar_.is_cuda()) return;
+    const auto device = scalar_.device();
+    scalar_ = torch::empty({}, scalar_.options().device(torch::kCPU).pinned_memory(true))
+                  .copy_(scalar_, /*non_blocking=*/true);
+    arrived_.emplace(device.type());
+    arrived_->record(compat::current_stream(device));
+  }
+  double value() const {
+    if (arrived_) compat::wait(*arrived_);
+    return scalar_.item<double>();
+  }
+
+ private:
+  torch::Tensor scalar_;
+  std::optional<c10::Event> arrived_;
 };
 
 bool out_of_memory(const std::string& message) {
@@ -62,7 +84,8 @@ void rethrow_for_users(std::int64_t batch_size) {
 torch::Tensor forward(const Model& model, const torch::Tensor& x, ComputeType precision,
                       bool as_is) {
   // oneDNN's convolutions are 1.3 to 1.6 times faster on pictures whose channels lie together.
-  const bool picture = x.dim() == 4 && x.device().is_cpu() && x.scalar_type() == torch::kFloat32;
+  // On CUDA the tensor cores want them so.
+  const bool picture = x.dim() == 4 && (x.is_cuda() || x.scalar_type() == torch::kFloat32);
   const compat::Autocast autocast(x.device().type(), precision);
   const auto output = model(picture ? x.contiguous(torch::MemoryFormat::ChannelsLast) : x);
   return precision && !as_is ? output.to(torch::kFloat32) : output;
@@ -139,13 +162,17 @@ void FitLoop::compute_loss(const Batch& batch) {
 void FitLoop::train_batch(const Batch& batch) {
   state_.train = true;
   compute_loss(batch);
-  update_smooth_loss();
+  PendingNumber loss(state_.last_loss);
+  // On a device, backward pass and step are queued before anyone waits for the loss.
+  const bool later = state_.last_loss.is_cuda();
+  if (!later) update_smooth_loss(loss.value());
   call(&Callback::on_backward_begin);
   if (!state_.skip_bwd) state_.last_loss.backward();
   call(&Callback::on_backward_end);
   if (!state_.skip_bwd && !state_.skip_step) opt_.step();
   call(&Callback::on_step_end);
   if (!state_.skip_bwd && !state_.skip_zero) opt_.zero_grad();
+  if (later) update_smooth_loss(loss.value());
   // The graph holds the activations of the whole batch: let go of it before the next one is made.
   state_.last_loss = state_.last_loss.detach();
   state_.last_output = state_.last_output.detach();
@@ -154,8 +181,7 @@ void FitLoop::train_batch(const Batch& batch) {
   ++state_.num_batch;
 }
 
-void FitLoop::update_smooth_loss() {
-  const double loss = state_.last_loss.item<double>();
+void FitLoop::update_smooth_loss(double loss) {
   smoothed_.add_value(loss);
   state_.smooth_loss = smoothed_.smooth();
   if (!std::isfinite(loss) && !warned_) {

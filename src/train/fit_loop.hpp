@@ -45,7 +45,7 @@ class FitLoop {
   void train_batch(const Batch& batch);
   // Forward pass and loss of a batch, into the state; the events before backward.
   void compute_loss(const Batch& batch);
-  void update_smooth_loss();
+  void update_smooth_loss(double loss);
   void call(void (Callback::*event)(TrainState&));
 
   DataBunch& data_;

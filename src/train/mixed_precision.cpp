@@ -20,6 +20,28 @@ MixedPrecision::MixedPrecision(const MixedPrecisionOptions& options) : options_(
   }
 }
 
+namespace {
+
+// Divides by the scale; false when a gradient is not finite, which leaves them useless. One number
+// comes back from the device, not one per parameter.
+bool unscale(std::vector<torch::Tensor>& gradients, double scale) {
+  const auto options = gradients.front().options().dtype(torch::kFloat32);
+  if (gradients.front().is_cuda()) {
+    auto overflow = torch::zeros({1}, options);
+    at::_amp_foreach_non_finite_check_and_unscale_(gradients, overflow,
+                                                   torch::full({1}, 1 / scale, options));
+    return overflow.item<float>() == 0;
+  }
+  // Infinite and not-a-number survive a sum.
+  std::vector<torch::Tensor> sums;
+  for (const auto& gradient : gradients) sums.push_back(gradient.sum(torch::kFloat64));
+  if (!std::isfinite(torch::stack(sums).sum().item<double>())) return false;
+  at::_foreach_div_(gradients, scale);
+  return true;
+}
+
+}  // namespace
+
 void MixedPrecision::on_train_begin(TrainState&) {
   scale_ = options_.loss_scale.value_or(options_.dynamic ? 65536.0 : 512.0);
   noskip_ = 0;
@@ -46,11 +68,7 @@ void MixedPrecision::on_backward_end(TrainState& state) {
   }
   if (gradients.empty()) return;
   if (options_.dynamic) {
-    // Infinite and not-a-number survive a sum; one number comes back from the device, not one per
-    // parameter.
-    std::vector<torch::Tensor> sums;
-    for (const auto& gradient : gradients) sums.push_back(gradient.sum(torch::kFloat64));
-    if (!std::isfinite(torch::stack(sums).sum().item<double>())) {
+    if (!unscale(gradients, scale_)) {
       scale_ /= 2;
       noskip_ = 0;
       ++skipped_;
@@ -58,7 +76,7 @@ void MixedPrecision::on_backward_end(TrainState& state) {
       return;
     }
   }
-  for (auto& gradient : gradients) gradient.div_(scale_);
+  if (!options_.dynamic) at::_foreach_div_(gradients, scale_);
   if (options_.clip) {
     torch::nn::utils::clip_grad_norm_(learn.model()->parameters(), *options_.clip);
   }

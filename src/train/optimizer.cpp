@@ -36,6 +36,15 @@ bool read_state(const Value& value, const torch::Tensor& parameter, ParamState& 
 
 }  // namespace
 
+void UpdateRule::update_all(std::vector<torch::Tensor>& parameters,
+                            const std::vector<torch::Tensor>& gradients,
+                            const std::vector<ParamState*>& states,
+                            const HyperParams& hyper) const {
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    update(parameters[i], gradients[i], *states[i], hyper);
+  }
+}
+
 OptimWrapper::OptimWrapper(std::shared_ptr<const UpdateRule> rule,
                            const std::vector<LayerGroup>& layer_groups,
                            const torch::nn::Module& model, bool true_wd, bool bn_wd)
@@ -115,11 +124,16 @@ HyperParams OptimWrapper::hyper(const Group& group) const {
 void OptimWrapper::step() {
   torch::NoGradGuard no_grad;
   for (auto& group : groups_) {
-    const auto h = hyper(group);
+    std::vector<torch::Tensor> parameters, gradients;
+    std::vector<ParamState*> states;
     for (std::size_t i = 0; i < group.params.size(); ++i) {
       const auto& gradient = group.params[i].grad();
-      if (gradient.defined()) rule_->update(group.params[i], gradient, group.states[i], h);
+      if (!gradient.defined()) continue;
+      parameters.push_back(group.params[i]);
+      gradients.push_back(gradient);
+      states.push_back(&group.states[i]);
     }
+    rule_->update_all(parameters, gradients, states, hyper(group));
   }
 }
 

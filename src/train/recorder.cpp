@@ -82,10 +82,9 @@ void Recorder::on_batch_begin(TrainState& state) {
   moms.push_back(learner.opt().mom().back());
 }
 
-void Recorder::on_backward_begin(TrainState& state) {
-  losses.push_back(state.smooth_loss);
+void Recorder::on_batch_end(TrainState& state) {
+  if (state.train) losses.push_back(state.smooth_loss);
 }
-void Recorder::on_batch_end(TrainState&) {}
 void Recorder::on_train_end(TrainState&) {}
 
 void Recorder::on_epoch_end(TrainState& state) {

@@ -4,10 +4,12 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 
 #include "fastcpp/train/optimizer.hpp"
 #include "train/adam_kernel.hpp"
+#include "train/adam_many.hpp"
 
 namespace fastcpp {
 namespace {
@@ -90,6 +92,30 @@ class Adam : public UpdateRule {
         adam_span(pp + first, mp + first, vp + first, gp + first, last - first, by);
       });
     });
+  }
+
+  void update_all(std::vector<torch::Tensor>& params, const std::vector<torch::Tensor>& gradients,
+                  const std::vector<ParamState*>& states, const HyperParams& h) const override {
+    const bool alike = std::all_of(states.begin(), states.end(), [&](const ParamState* state) {
+      return state->step == states.front()->step;
+    });
+    if (params.empty() || !alike || params.front().device().is_cpu()) {
+      return UpdateRule::update_all(params, gradients, states, h);
+    }
+    std::vector<torch::Tensor> means, squares;
+    for (std::size_t i = 0; i < params.size(); ++i) {
+      means.push_back(buffer(*states[i], "exp_avg", params[i]));
+      squares.push_back(buffer(*states[i], "exp_avg_sq", params[i]));
+      ++states[i]->step;
+    }
+    adam_many(params, gradients, means, squares,
+              {.lr = h.lr,
+               .beta1 = h.mom,
+               .beta2 = h.beta,
+               .eps = options_.eps,
+               .decay = h.decay,
+               .step = states.front()->step},
+              h.l2);
   }
 
   Value group_value(const HyperParams& h) const override {

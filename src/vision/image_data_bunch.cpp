@@ -16,12 +16,21 @@ std::uint64_t seed_of(const std::optional<std::uint64_t>& seed) {
   return seed.value_or(default_seed());
 }
 
+ApplyTfmsOptions apply_options(const ImageDataBunchOptions& o) {
+  return {o.size, o.resize_method, o.mult, o.padding_mode, o.mode};
+}
+
 std::shared_ptr<const ImageDataset> dataset(const LabelList& list, const TfmList& tfms,
                                             const ImageDataBunchOptions& o,
                                             const ImageLoading& loading) {
-  return std::make_shared<const ImageDataset>(
-      list, tfms, ApplyTfmsOptions{o.size, o.resize_method, o.mult, o.padding_mode, o.mode},
-      loading);
+  return std::make_shared<const ImageDataset>(list, tfms, apply_options(o), loading);
+}
+
+// The device finishes batches of one known size, that of all loaders.
+bool augments_on_device(const ImageTransforms& tfms, const ImageDataBunchOptions& o) {
+  if (o.augment_on != AugmentOn::kDevice) return false;
+  const auto size = output_size(tfms.train, apply_options(o));
+  return size && size == output_size(tfms.valid, apply_options(o));
 }
 
 // As fastai: the first item of every set is opened and transformed, so that a mistake shows at
@@ -69,7 +78,8 @@ ImageDataBunch ImageDataBunch::create_from_ll(const LabelLists& lists, const Pat
   const ImageLoading loading{.cache = options.cache_bytes > 0
                                           ? std::make_shared<PictureCache>(options.cache_bytes)
                                           : std::shared_ptr<PictureCache>(),
-                             .scaled_decode = options.scaled_decode};
+                             .scaled_decode = options.scaled_decode,
+                             .augment_on_device = augments_on_device(tfms, options)};
   const auto train = dataset(lists.train, tfms.train, options, loading);
   const auto valid = dataset(lists.valid, tfms.valid, options, loading);
   const auto fix = dataset(lists.train, tfms.valid, options, loading);
@@ -85,13 +95,18 @@ ImageDataBunch ImageDataBunch::create_from_ll(const LabelLists& lists, const Pat
     sets.test = dataset(test_items(path / *options.test, lists.train.classes), tfms.valid, options,
                         loading);
   }
+  auto dl_tfms = options.dl_tfms;
+  if (loading.augment_on_device) {
+    // The sets differ in nothing that this needs, so one of them speaks for all.
+    dl_tfms.insert(dl_tfms.begin(), [train](Batch& batch) { train->finish_batch(batch); });
+  }
   check_first(*train, seed);
   check_first(*valid, seed);
   ImageDataBunch bunch(DataBunch::create(sets, path,
                                          {.bs = options.bs,
                                           .val_bs = options.val_bs,
                                           .num_workers = options.num_workers,
-                                          .dl_tfms = options.dl_tfms,
+                                          .dl_tfms = dl_tfms,
                                           .device = options.device,
                                           .seed = seed,
                                           .classes = lists.train.classes,
@@ -157,7 +172,8 @@ ImageDataBunch ImageDataBunch::from_folder(const Path& path, const FromFolderOpt
                          .mode = options.mode,
                          .seed = options.seed,
                          .cache_bytes = options.cache_bytes,
-                         .scaled_decode = options.scaled_decode});
+                         .scaled_decode = options.scaled_decode,
+                         .augment_on = options.augment_on});
 }
 
 ImageDataBunch ImageDataBunch::normalize(const Stats& stats) {

@@ -7,6 +7,7 @@
 #include <algorithm>
 
 #include "fastcpp/core/error.hpp"
+#include "vision/transform_device.hpp"
 
 namespace fastcpp {
 
@@ -20,14 +21,24 @@ ImageDataset::ImageDataset(LabelList list, TfmList tfms, const ApplyTfmsOptions&
 
 std::optional<std::vector<std::int64_t>> ImageDataset::sample_shape() const {
   if (!out_) return std::nullopt;
+  if (loading_.augment_on_device) return std::vector<std::int64_t>{detail::packed_size(*out_)};
   return std::vector<std::int64_t>{3, out_->rows, out_->cols};
 }
 
 torch::Tensor ImageDataset::get(std::int64_t index, Rng& rng) const {
   if (!out_) return transformed(open(index), rng).tensor();
   auto sample = torch::empty({3, out_->rows, out_->cols});
-  get_into(index, rng, sample.data_ptr<float>());
+  write(index, rng, sample.data_ptr<float>(), /*packed=*/false);
   return sample;
+}
+
+void ImageDataset::get_into(std::int64_t index, Rng& rng, float* slot) const {
+  write(index, rng, slot, loading_.augment_on_device);
+}
+
+void ImageDataset::finish_batch(Batch& batch) const {
+  if (!out_ || !loading_.augment_on_device || batch.x.dim() != 2) return;
+  batch.x = detail::finish_on_device(batch.x, *out_, options_.padding_mode);
 }
 
 cv::Mat ImageDataset::pixels(std::int64_t index) const {
@@ -45,11 +56,16 @@ cv::Mat ImageDataset::pixels(std::int64_t index) const {
   return rgb;
 }
 
-void ImageDataset::get_into(std::int64_t index, Rng& rng, float* slot) const {
+void ImageDataset::write(std::int64_t index, Rng& rng, float* slot, bool packed) const {
   const auto& file = list_.items.at(static_cast<std::size_t>(index));
   const auto rgb = pixels(index);
   try {
-    apply_tfms_into(rgb, tfms_, options_, rng, slot);
+    if (packed) {
+      detail::pack_for_device(detail::draw_plan(tfms_, options_, rng),
+                              {&rgb, nullptr, 3, {rgb.rows, rgb.cols}}, *out_, slot);
+    } else {
+      apply_tfms_into(rgb, tfms_, options_, rng, slot);
+    }
   } catch (const ValueError& e) {
     throw ImageError("image.cannot_transform",
                      fmt::format("It's not possible to apply those transforms to your dataset: {} "

@@ -4,20 +4,10 @@
 #include <cmath>
 #include <cstring>
 
-#include "vision/transform_geometry.hpp"
+#include "vision/transform_composed.hpp"
 #include "vision/transform_kernels.hpp"
 
 namespace fastcpp::detail {
-namespace {
-
-// What a plan comes to for one picture.
-struct Composed {
-  Matrix points = kIdentity;  // output grid to source, both -1..1
-  Size flow;
-  bool resamples = false;
-  Light light;
-  IndexMaps maps{Size{}};
-};
 
 Composed compose(const Plan& plan, Size picture) {
   Composed all;
@@ -48,9 +38,7 @@ Composed compose(const Plan& plan, Size picture) {
   return all;
 }
 
-double grid_point(int i, int n) {
-  return n > 1 ? 2.0 * i / (n - 1) - 1 : -1.0;
-}
+namespace {
 
 struct Extent {
   double low = HUGE_VAL, high = -HUGE_VAL, least_divisor = HUGE_VAL, most_divisor = -HUGE_VAL;
@@ -82,11 +70,22 @@ double extent(const Matrix& m, Size flow) {
   return all.high - all.low;
 }
 
-// Result in pixels of the source instead of -1..1.
+}  // namespace
+
 Matrix in_pixels(const Matrix& m, Size source) {
   const double x = (source.cols - 1) / 2.0, y = (source.rows - 1) / 2.0;
   return product({x, 0, x, 0, y, y, 0, 0, 1}, m);
 }
+
+Source shrunk(const Composed& all, const Source& source, Planes& smaller) {
+  if (!all.resamples) return source;
+  const Size small = shrink_size(source.size, all.flow, extent(all.points, all.flow));
+  if (small.rows == 0) return source;
+  smaller = area_shrink(source, small);
+  return {nullptr, smaller.v.data(), smaller.channels, smaller.size};
+}
+
+namespace {
 
 // Three bytes read as four; at the very end of the picture one byte earlier.
 std::uint32_t load_rgb(const std::uint8_t* base, std::int32_t at, std::int32_t last) {
@@ -217,15 +216,8 @@ bool fast_form(const Plan& plan, const Source& source) {
 
 void execute_fast(const Plan& plan, const Source& source, const Place& place) {
   const Composed all = compose(plan, source.size);
-  Source from = source;
   Planes smaller;
-  if (all.resamples) {
-    const Size small = shrink_size(source.size, all.flow, extent(all.points, all.flow));
-    if (small.rows > 0) {
-      smaller = area_shrink(source, small);
-      from = {nullptr, smaller.v.data(), smaller.channels, smaller.size};
-    }
-  }
+  const Source from = shrunk(all, source, smaller);
   float* planes = place(all.maps.size());
   Painter(all, from, plan.padding, planes).paint();
 }

@@ -144,6 +144,14 @@ Plan draw_plan(const TfmList& tfms, const ApplyTfmsOptions& options, Rng& rng) {
   return plan;
 }
 
+void check_fits(Size size, Size known) {
+  if (size == known) return;
+  throw ValueError(
+      "value.unknown_size",
+      fmt::format("the transforms gave a picture of {} x {} where {} x {} was expected", size.rows,
+                  size.cols, known.rows, known.cols));
+}
+
 Size resize_target(const Plan& plan, Size picture) {
   if (plan.size.rows == 0 || plan.method == ResizeMethod::kNo) return {};
   Size target = plan.size;
@@ -209,15 +217,6 @@ void check_not_empty(const Image& img) {
     throw ValueError("value.image_empty",
                      fmt::format("cannot transform an empty picture: {}", img.str()));
   }
-}
-
-// A wrong promise of output_size must not become a write beyond the caller's memory.
-void check_fits(Size size, Size known) {
-  if (size == known) return;
-  throw ValueError(
-      "value.unknown_size",
-      fmt::format("the transforms gave a picture of {} x {} where {} x {} was expected", size.rows,
-                  size.cols, known.rows, known.cols));
 }
 
 bool always(const Transform& tfm) {
@@ -290,12 +289,12 @@ void apply_tfms_into(const cv::Mat& rgb8, const TfmList& tfms, const ApplyTfmsOp
   const Source source{&rgb8, nullptr, 3, {rgb8.rows, rgb8.cols}};
   if (detail::fast_form(plan, source)) {
     detail::execute_fast(plan, source, [&](Size size) {
-      check_fits(size, *known);
+      detail::check_fits(size, *known);
       return planes;
     });
   } else {
     const Planes result = detail::execute_slow(plan, source);
-    check_fits(result.size, *known);
+    detail::check_fits(result.size, *known);
     std::copy(result.v.begin(), result.v.end(), planes);
   }
 }

@@ -88,6 +88,10 @@ Plan draw_plan(const TfmList& tfms, const ApplyTfmsOptions& options, Rng& rng);
 // What the picture is resized to; rows 0: not at all.
 Size resize_target(const Plan& plan, Size picture);
 
+// A wrong promise of output_size must not become a write beyond the caller's memory.
+// \throws ValueError `value.unknown_size`
+void check_fits(Size size, Size known);
+
 // Where pixels come from: 8-bit interleaved RGB or float planes.
 struct Source {
   const cv::Mat* rgb8 = nullptr;

@@ -62,7 +62,6 @@ class FASTCPP_API Recorder : public Callback {
   void on_train_begin(TrainState&) override;
   void on_epoch_begin(TrainState&) override;
   void on_batch_begin(TrainState&) override;
-  void on_backward_begin(TrainState&) override;
   void on_batch_end(TrainState&) override;
   void on_epoch_end(TrainState&) override;
   void on_train_end(TrainState&) override;

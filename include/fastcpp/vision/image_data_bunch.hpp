@@ -21,6 +21,12 @@
 
 namespace fastcpp {
 
+/// Where pictures are resampled, flipped and lit.
+enum class AugmentOn {
+  kWorkers,  ///< by the loading threads
+  kDevice    ///< a batch at a time on its device; the threads only decode
+};
+
 /// Options of the factories that split at random (fastai: their keyword arguments).
 struct ImageDataBunchOptions {
   std::optional<ImageTransforms> ds_tfms =
@@ -45,6 +51,9 @@ struct ImageDataBunchOptions {
   /// same. Bytes; a picture takes 3 a pixel
   std::size_t cache_bytes = 0;
   bool scaled_decode = false;  ///< decode large JPEG files smaller (see `ImageLoading`)
+  /// The draws are the same. On the device a picture that is shrunk by more than a half is rounded
+  /// to levels of 255 in between; the rest differs by the rounding of single precision only
+  AugmentOn augment_on = AugmentOn::kWorkers;
 };
 
 /// Options of `ImageDataBunch::from_folder`.
@@ -69,6 +78,7 @@ struct FromFolderOptions {
   std::optional<std::vector<std::string>> classes = {};
   std::size_t cache_bytes = 0;
   bool scaled_decode = false;
+  AugmentOn augment_on = AugmentOn::kWorkers;
 };
 
 /// Options of `show_batch`.

@@ -5,6 +5,7 @@
 #include <memory>
 #include <string>
 
+#include "fastcpp/data/data_loader.hpp"
 #include "fastcpp/data/dataset.hpp"
 #include "fastcpp/data/label_list.hpp"
 #include "fastcpp/export.hpp"
@@ -22,6 +23,9 @@ struct ImageLoading {
   /// Decode large JPEG files at a half, a quarter or an eighth of their size where the result is
   /// still larger than what is asked for. Faster; pixels differ slightly from the exact ones.
   bool scaled_decode = false;
+  /// Samples of a batch come as bytes and numbers, which `finish_batch` makes into pictures on the
+  /// device. Needs transforms that fix the size of the result; others are done as ever.
+  bool augment_on_device = false;
 };
 
 /// Picture files with classes, opened and transformed when they are asked for (fastai: a
@@ -41,6 +45,9 @@ class FASTCPP_API ImageDataset : public Dataset {
   void get_into(std::int64_t index, Rng& rng, float* slot) const override;
   torch::Tensor targets() const override;
   std::string item_name(std::int64_t index) const override;
+  /// Resamples, flips and lights a whole batch on its device, where that was left to it
+  /// (`augment_on_device`); any other batch stays as it is.
+  void finish_batch(Batch& batch) const;
   /// fastai's `LabelList`: at most five pictures, opened and transformed, and their labels.
   std::string describe(const Path& path) const override;
 
@@ -56,6 +63,7 @@ class FASTCPP_API ImageDataset : public Dataset {
 
  private:
   cv::Mat pixels(std::int64_t index) const;
+  void write(std::int64_t index, Rng& rng, float* slot, bool packed) const;
 
   LabelList list_;
   TfmList tfms_;
