@@ -1,6 +1,7 @@
 #include "fastcpp/io/state_dict.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 

@@ -1,6 +1,7 @@
 // Names in a pickle: which are known, and what a "call" of one means. Nothing is imported or
 // called; a name selects one of the functions below, which builds plain data.
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <bit>

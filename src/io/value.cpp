@@ -1,6 +1,7 @@
 #include "fastcpp/io/value.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <bit>

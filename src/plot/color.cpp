@@ -1,6 +1,7 @@
 #include "fastcpp/plot/color.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <array>

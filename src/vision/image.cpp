@@ -1,6 +1,7 @@
 #include "fastcpp/vision/image.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,7 @@
 #include "fastcpp/vision/transform.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 
 #include <cmath>
 #include <cstdlib>
