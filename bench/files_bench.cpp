@@ -1,6 +1,7 @@
 // Weights, lists of files, and the start of a program.
 //
 //   files_bench --first-batch    makes a bunch of 370 pictures and its first batch (for the row)
+//   files_bench --nothing        starts and ends (for the same row)
 #include <torch/torch.h>
 
 #include <cstdio>
@@ -63,6 +64,25 @@ void load_safetensors_over_reading_the_file(benchmark::State& state) {
 }
 FASTCPP_ROW(load_safetensors_over_reading_the_file);
 
+void save_pth_over_writing_the_file(benchmark::State& state) {
+  const auto model = models::resnet34.make(1000);
+  models::resnet34.init(*model, 1);
+  const auto weights = to_value(state_dict(*model));
+  const auto file = folder() / "saved.pth", copy = folder() / "written";
+  save_checkpoint(file, weights);
+  const auto bytes = read_file(file);
+  bench::ratio(
+      state, [&] { return bench::seconds([&] { save_checkpoint(file, weights); }); },
+      [&] {
+        return bench::seconds([&] {
+          std::ofstream(copy, std::ios::binary)
+              .write(bytes.data(), static_cast<std::streamsize>(bytes.size()));
+        });
+      },
+      9);
+}
+FASTCPP_ROW(save_pth_over_writing_the_file);
+
 double resident_mb() {
   std::ifstream statm("/proc/self/statm");
   long pages = 0, resident = 0;
@@ -117,17 +137,17 @@ ImageDataBunch pets() {
 // threads.
 void start_to_first_batch_over_bare_decoding(benchmark::State& state) {
   const auto files = bench::pictures(64);
-  const auto command = "'" + g_program + "' --first-batch 2>/dev/null";
+  const auto run = [](const char* option) {
+    const auto command = "'" + g_program + "' " + option + " 2>/dev/null";
+    return bench::seconds([&] {
+      if (std::system(command.c_str()) != 0) std::abort();
+    });
+  };
   const auto decode = [&](std::size_t from, std::size_t to) {
     for (auto i = from; i < to; ++i) benchmark::DoNotOptimize(decode_image(files[i]).data);
   };
   bench::ratio(
-      state,
-      [&] {
-        return bench::seconds([&] {
-          if (std::system(command.c_str()) != 0) std::abort();
-        });
-      },
+      state, [&] { return run("--first-batch"); },
       [&] {
         return bench::seconds([&] {
           std::jthread other([&] { decode(0, 32); });
@@ -136,6 +156,10 @@ void start_to_first_batch_over_bare_decoding(benchmark::State& state) {
       });
   state.counters["beyond_decoding_s"] =
       state.counters["ours_s"].value - state.counters["limit_s"].value;
+  // What it takes to get as far as main: the loading of LibTorch, mostly.
+  std::vector<double> loading;
+  for (int i = 0; i < 5; ++i) loading.push_back(run("--nothing"));
+  state.counters["libraries_s"] = bench::median(loading);
 }
 FASTCPP_ROW(start_to_first_batch_over_bare_decoding);
 
@@ -153,6 +177,7 @@ int first_batch() {
 int main(int argc, char** argv) {
   set_threads(1);
   if (argc == 2 && std::strcmp(argv[1], "--first-batch") == 0) return first_batch();
+  if (argc == 2 && std::strcmp(argv[1], "--nothing") == 0) ::_exit(0);
   g_program = std::filesystem::read_symlink("/proc/self/exe").string();
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();

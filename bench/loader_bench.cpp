@@ -136,11 +136,10 @@ void loader_scaled_decode_over_exact(benchmark::State& state) {
 }
 FASTCPP_ROW(loader_scaled_decode_over_exact);
 
-// A transform alone, applied to decoded pictures, beside cv::warpAffine on the same.
-void chain_over_one_warp(benchmark::State& state) {
+// Transforms applied to decoded pictures, beside cv::warpAffine on the same.
+void over_one_warp(benchmark::State& state, const TfmList& tfms) {
   std::vector<cv::Mat> decoded;
   for (std::size_t i = 0; i < 64; ++i) decoded.push_back(decode_image(files()[i]));
-  const auto tfms = get_transforms().train;
   std::vector<float> slot(3 * kSide * kSide);
   const auto ours = [&] {
     return bench::seconds([&] {
@@ -164,7 +163,39 @@ void chain_over_one_warp(benchmark::State& state) {
   };
   bench::ratio(state, ours, limit);
 }
+
+void chain_over_one_warp(benchmark::State& state) {
+  over_one_warp(state, get_transforms().train);
+}
 FASTCPP_ROW(chain_over_one_warp);
+
+// Each transform alone, with the resize and crop that every picture needs.
+void register_transforms() {
+  const std::pair<const char*, Transform> all[] = {
+      {"crop_pad", crop_pad()},
+      {"flip_lr", flip_lr()},
+      {"dihedral", dihedral()},
+      {"dihedral_affine", dihedral_affine()},
+      {"rotate", rotate({-10.0, 10.0})},
+      {"zoom", rand_zoom({1.0, 1.1})},
+      {"squish", squish({.scale = {0.9, 1.1}})},
+      {"symmetric_warp", symmetric_warp({.magnitude = {-0.2, 0.2}})},
+      {"brightness", brightness({0.4, 0.6})},
+      {"contrast", contrast({0.8, 1.25})},
+      {"jitter", jitter({-0.02, 0.02})},
+      {"cutout", cutout({.n_holes = {1, 4}, .length = {10, 40}})},
+      {"rgb_randomize", rgb_randomize()},
+  };
+  for (const auto& [name, tfm] : all) {
+    TfmList tfms{tfm};
+    if (std::string(name) != "crop_pad") tfms.push_back(rand_crop());
+    benchmark::RegisterBenchmark(("transform_" + std::string(name) + "_over_one_warp").c_str(),
+                                 over_one_warp, tfms)
+        ->UseManualTime()
+        ->Iterations(1)
+        ->Unit(benchmark::kMillisecond);
+  }
+}
 
 }  // namespace
 
@@ -172,6 +203,7 @@ int main(int argc, char** argv) {
   cv::setNumThreads(1);
   set_threads(1);
   benchmark::Initialize(&argc, argv);
+  register_transforms();
   benchmark::RunSpecifiedBenchmarks();
   return 0;
 }

@@ -42,8 +42,9 @@ void one_picture(benchmark::State& state, const PredictorOptions& options) {
   ours();
   limit();
   bench::ratio(state, ours, limit, 9);
-  state.counters["difference"] =
-      (predictor.forward(x) - learn.model()(x)).abs().max().item<double>();
+  const auto want = learn.model()(x);
+  state.counters["difference"] = (predictor.forward(x) - want).abs().max().item<double>() /
+                                 std::max(1.0, want.abs().max().item<double>());
 }
 
 void predictor_over_plain_forward(benchmark::State& state) {
@@ -71,6 +72,24 @@ void predict_batch_over_one_by_one(benchmark::State& state) {
       });
 }
 FASTCPP_ROW(predict_batch_over_one_by_one);
+
+// Losses, predictions and targets of the validation set beside its forward passes.
+void interpretation_over_forward_passes(benchmark::State& state) {
+  auto learn = learner();
+  bench::ratio(
+      state,
+      [&] { return bench::seconds([&] { ClassificationInterpretation::from_learner(learn); }); },
+      [&] {
+        return bench::seconds([&] {
+          const torch::NoGradGuard no_grad;
+          learn.model()->eval();
+          for (auto& batch : learn.data().valid_dl().batches()) {
+            learn.model()(batch.x.contiguous(torch::MemoryFormat::ChannelsLast));
+          }
+        });
+      });
+}
+FASTCPP_ROW(interpretation_over_forward_passes);
 
 }  // namespace
 

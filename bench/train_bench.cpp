@@ -1,7 +1,8 @@
 // Training beside a bare loop that makes the same forward passes, backward passes and updates on
 // tensors that are ready.
 //
-//   train_bench --memory ours|bare    trains once and prints the peak memory in MB (for the row)
+//   train_bench --memory ours|bare SETTING    trains once and prints the peak memory in MB (for the
+//   row)
 #include <torch/torch.h>
 #include <csignal>
 #include <cstdio>
@@ -95,6 +96,11 @@ void epoch_resnet18_128_frozen_over_bare(benchmark::State& s) {
   epoch_over_bare(s, kFrozen18);
 }
 FASTCPP_ROW(epoch_resnet18_128_frozen_over_bare);
+// An epoch of one batch: what surrounds the batches counts in full.
+void step_resnet18_128_unfrozen_over_bare(benchmark::State& s) {
+  epoch_over_bare(s, {"resnet18", 128, 32, 1, false});
+}
+FASTCPP_ROW(step_resnet18_128_unfrozen_over_bare);
 
 // A process that keeps one processor busy.
 class Neighbour {
@@ -171,8 +177,8 @@ FASTCPP_ROW(optimizer_step_over_torch_adamw);
 
 std::string g_program;
 
-double peak_mb(const char* variant) {
-  const auto command = "'" + g_program + "' --memory " + variant + " 2>/dev/null";
+double peak_mb(const char* variant, const char* setting) {
+  const auto command = "'" + g_program + "' --memory " + variant + " " + setting + " 2>/dev/null";
   FILE* pipe = ::popen(command.c_str(), "r");
   double mb = 0;
   if (!pipe || std::fscanf(pipe, "%lf", &mb) != 1) mb = -1;
@@ -181,15 +187,23 @@ double peak_mb(const char* variant) {
 }
 
 // The "seconds" of this row are megabytes.
-void peak_memory_mb_over_bare(benchmark::State& state) {
+void peak_memory(benchmark::State& state, const char* setting) {
   bench::ratio(
-      state, [] { return peak_mb("ours"); }, [] { return peak_mb("bare"); }, 3);
+      state, [&] { return peak_mb("ours", setting); }, [&] { return peak_mb("bare", setting); });
 }
-FASTCPP_ROW(peak_memory_mb_over_bare);
+void peak_memory_mb_resnet18_128_frozen_over_bare(benchmark::State& s) {
+  peak_memory(s, "frozen18");
+}
+FASTCPP_ROW(peak_memory_mb_resnet18_128_frozen_over_bare);
+void peak_memory_mb_resnet34_224_unfrozen_over_bare(benchmark::State& s) {
+  peak_memory(s, "unfrozen34");
+}
+FASTCPP_ROW(peak_memory_mb_resnet34_224_unfrozen_over_bare);
 
-int memory(const std::string& variant) {
-  // A batch of the lesson's size; the bare loop holds two ready batches.
-  auto t = prepare({"resnet18", 128, 64, 2, true});
+int memory(const std::string& variant, const std::string& setting) {
+  // Batches of the lesson's size where memory is short; the bare loop holds two ready ones.
+  auto t = prepare(setting == "frozen18" ? Setting{"resnet18", 128, 64, 2, true}
+                                         : Setting{"resnet34", 224, 16, 2, false});
   if (variant == "ours") t.ready.clear();
   for (int i = 0; i < 2; ++i) variant == "ours" ? epoch(t) : bare(t);
   std::ifstream status("/proc/self/status");
@@ -204,7 +218,7 @@ int memory(const std::string& variant) {
 int main(int argc, char** argv) {
   set_threads(1);
   set_log_sink([](LogLevel, std::string_view) {});
-  if (argc == 3 && std::strcmp(argv[1], "--memory") == 0) return memory(argv[2]);
+  if (argc == 4 && std::strcmp(argv[1], "--memory") == 0) return memory(argv[2], argv[3]);
   g_program = std::filesystem::read_symlink("/proc/self/exe").string();
   benchmark::Initialize(&argc, argv);
   benchmark::RunSpecifiedBenchmarks();

@@ -19,7 +19,8 @@ namespace {
 class RestImpl : public nn::Module {
  public:
   explicit RestImpl(const nn::SequentialImpl& layers) {
-    auto child = layers.named_children().begin();
+    const auto children = layers.named_children();  // a copy: it must outlive the iterator
+    auto child = children.begin();
     for (auto layer = layers.begin(); layer != layers.end(); ++layer, ++child) {
       if (layer == layers.begin()) continue;
       register_module(child->key(), layer->ptr());

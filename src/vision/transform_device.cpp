@@ -16,12 +16,17 @@ using Index = std::int64_t;
 // What stands before the pixels of a packed picture, in floats; behind it one grid point for every
 // row and every column of the result.
 enum Field {
-  kMatrix = 0,       // 9: from grid points to pixels of the source
-  kFinished = 9,     // 1: the pixels are a finished picture's floats, not the source's bytes
-  kRows, kCols,      // of the source
-  kTop, kLeft,       // of the region of the source that is here
-  kWidth, kHeight,   // of that region
-  kLit, kScale, kShift,
+  kMatrix = 0,    // 9: from grid points to pixels of the source
+  kFinished = 9,  // 1: the pixels are a finished picture's floats, not the source's bytes
+  kRows,
+  kCols,  // of the source
+  kTop,
+  kLeft,  // of the region of the source that is here
+  kWidth,
+  kHeight,  // of that region
+  kLit,
+  kScale,
+  kShift,
   kGrid
 };
 constexpr float kBlack = 9;  // instead of a grid point: beyond the picture
@@ -94,7 +99,8 @@ void copy_region(const Source& source, const Region& region, std::uint8_t* to) {
     for (int c = region.cols.first; c <= region.cols.last; ++c) {
       const float* pixel = source.planes + static_cast<std::ptrdiff_t>(r) * source.size.cols + c;
       for (int k = 0; k < 3; ++k) {
-        *to++ = static_cast<std::uint8_t>(std::lround(255 * std::clamp(pixel[k * area], 0.0f, 1.0f)));
+        *to++ =
+            static_cast<std::uint8_t>(std::lround(255 * std::clamp(pixel[k * area], 0.0f, 1.0f)));
       }
     }
   }
@@ -192,16 +198,16 @@ torch::Tensor finish_on_device(const torch::Tensor& packed, Size out, PaddingMod
   const torch::NoGradGuard no_grad;
   const Index n = packed.size(0), header = header_size(out);
   const auto field = [&](int i) { return packed.select(1, i).view({n, 1, 1}); };
-  const auto y = packed.narrow(1, kGrid, out.rows).unsqueeze(2);              // n x rows x 1
+  const auto y = packed.narrow(1, kGrid, out.rows).unsqueeze(2);             // n x rows x 1
   const auto x = packed.narrow(1, kGrid + out.rows, out.cols).unsqueeze(1);  // n x 1 x cols
   const auto line = [&](int i) { return field(i) * x + field(i + 1) * y + field(i + 2); };
   // Where nothing was packed the divisor is 0.
   const auto done = field(kFinished) > 0;
   const auto divisor = torch::where(done, torch::ones_like(field(0)), line(kMatrix + 6));
-  const auto cols = neighbours(line(kMatrix) / divisor, field(kCols), field(kLeft), field(kWidth),
-                               padding);
-  const auto rows = neighbours(line(kMatrix + 3) / divisor, field(kRows), field(kTop),
-                               field(kHeight), padding);
+  const auto cols =
+      neighbours(line(kMatrix) / divisor, field(kCols), field(kLeft), field(kWidth), padding);
+  const auto rows =
+      neighbours(line(kMatrix + 3) / divisor, field(kRows), field(kTop), field(kHeight), padding);
   // The batch as a list of pixels of three bytes.
   const auto bytes = packed.view(torch::kUInt8).view({-1, 3});
   const Index stride = 4 * packed.size(1) / 3;
@@ -211,9 +217,7 @@ torch::Tensor finish_on_device(const torch::Tensor& packed, Size out, PaddingMod
   const auto width = field(kWidth).to(torch::kInt64);
   const auto pixels = [&](const torch::Tensor& row, const torch::Tensor& col) {
     const auto at = torch::where(done, start, start + row * width + col);
-    return bytes.index_select(0, at.flatten())
-        .view({n, out.rows, out.cols, 3})
-        .to(torch::kFloat32);
+    return bytes.index_select(0, at.flatten()).view({n, out.rows, out.cols, 3}).to(torch::kFloat32);
   };
   const auto wx = cols.weight.unsqueeze(3), wy = rows.weight.unsqueeze(3);
   const auto blend = [&](const torch::Tensor& row) {

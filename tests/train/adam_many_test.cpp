@@ -32,9 +32,10 @@ void compare(double decay, double l2) {
     }
     const auto before = gradients[1].clone();
     rule->update_all(one, gradients, pointers, h);
-    adam_many(many, gradients, means, squares,
-              {.lr = h.lr, .beta1 = h.mom, .beta2 = h.beta, .eps = 1e-8, .decay = decay, .step = step},
-              l2);
+    adam_many(
+        many, gradients, means, squares,
+        {.lr = h.lr, .beta1 = h.mom, .beta2 = h.beta, .eps = 1e-8, .decay = decay, .step = step},
+        l2);
     CHECK(torch::equal(gradients[1], before));
     for (std::size_t i = 0; i < one.size(); ++i) {
       CHECK(torch::allclose(one[i], many[i], 1e-12, 1e-14));

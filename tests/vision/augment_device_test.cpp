@@ -19,9 +19,10 @@ cv::Mat picture(int rows, int cols) {
   cv::Mat rgb(rows, cols, CV_8UC3);
   for (int r = 0; r < rows; ++r) {
     for (int c = 0; c < cols; ++c) {
-      rgb.at<cv::Vec3b>(r, c) = {static_cast<std::uint8_t>(127 + 120 * std::sin(r / 9.0 + c / 31.0)),
-                                 static_cast<std::uint8_t>(127 + 120 * std::cos(c / 7.0)),
-                                 static_cast<std::uint8_t>(127 + 120 * std::sin((r - c) / 13.0))};
+      rgb.at<cv::Vec3b>(r, c) = {
+          static_cast<std::uint8_t>(127 + 120 * std::sin(r / 9.0 + c / 31.0)),
+          static_cast<std::uint8_t>(127 + 120 * std::cos(c / 7.0)),
+          static_cast<std::uint8_t>(127 + 120 * std::sin((r - c) / 13.0))};
     }
   }
   return rgb;
@@ -43,8 +44,8 @@ Result differences(const cv::Mat& rgb, const TfmList& tfms, const ApplyTfmsOptio
     Rng one(static_cast<std::uint64_t>(i)), two(static_cast<std::uint64_t>(i));
     apply_tfms_into(rgb, tfms, options, one, want[i].data_ptr<float>());
     fastcpp::detail::pack_for_device(fastcpp::detail::draw_plan(tfms, options, two),
-                            {&rgb, nullptr, 3, {rgb.rows, rgb.cols}}, out,
-                            packed[i].data_ptr<float>());
+                                     {&rgb, nullptr, 3, {rgb.rows, rgb.cols}}, out,
+                                     packed[i].data_ptr<float>());
   }
   const auto got = fastcpp::detail::finish_on_device(packed, out, options.padding_mode);
   REQUIRE(got.sizes() == want.sizes());
@@ -57,7 +58,8 @@ Result differences(const cv::Mat& rgb, const TfmList& tfms, const ApplyTfmsOptio
 
 TEST_CASE("a batch finished on the device has the pixels that workers paint") {
   const auto standard = get_transforms().train;
-  const auto vertical = get_transforms({.flip_vert = true, .max_rotate = 45, .max_zoom = 1.6}).train;
+  const auto vertical =
+      get_transforms({.flip_vert = true, .max_rotate = 45, .max_zoom = 1.6}).train;
   for (const auto& tfms : {standard, vertical, get_transforms().valid,
                            TfmList{zoom({.scale = {0.5, 0.7}}), rand_crop()}}) {
     for (const Size size : {Size{96, 96}, Size{80, 120}}) {
@@ -69,10 +71,9 @@ TEST_CASE("a batch finished on the device has the pixels that workers paint") {
             INFO(from.rows << " x " << from.cols << " to " << size.rows << " x " << size.cols
                            << ", padding " << static_cast<int>(padding) << ", method "
                            << static_cast<int>(method));
-            const auto gap = differences(picture(from.rows, from.cols), tfms,
-                                         {.size = {size.rows, size.cols},
-                                          .resize_method = method,
-                                          .padding_mode = padding});
+            const auto gap = differences(
+                picture(from.rows, from.cols), tfms,
+                {.size = {size.rows, size.cols}, .resize_method = method, .padding_mode = padding});
             // Coordinates in single precision: a ten-thousandth of a pixel.
             CHECK(gap.most < 2e-4);
             CHECK(gap.mean < 1e-5);
@@ -132,7 +133,8 @@ TEST_CASE("a bunch that augments on the device gives the same batches") {
     CHECK_FALSE(got.next());
   }
   CHECK(device.one_batch().x.sizes() == usual.one_batch().x.sizes());
-  CHECK(device.ds(DatasetType::Train).open(0).size() == usual.ds(DatasetType::Train).open(0).size());
+  CHECK(device.ds(DatasetType::Train).open(0).size() ==
+        usual.ds(DatasetType::Train).open(0).size());
 
   // Sets whose pictures come out in different sizes are left to the workers.
   auto odd = get_transforms();

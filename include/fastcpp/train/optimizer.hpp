@@ -40,8 +40,8 @@ class FASTCPP_API UpdateRule {
   /// One step: `parameter` and `state` change, `gradient` does not. Called without a graph.
   virtual void update(torch::Tensor& parameter, const torch::Tensor& gradient, ParamState& state,
                       const HyperParams& hyper) const = 0;
-  /// One step on all parameters of a group: gradients[i] and *states[i] belong to parameters[i]. The
-  /// default calls `update` for each.
+  /// One step on all parameters of a group: gradients[i] and *states[i] belong to parameters[i].
+  /// The default calls `update` for each.
   virtual void update_all(std::vector<torch::Tensor>& parameters,
                           const std::vector<torch::Tensor>& gradients,
                           const std::vector<ParamState*>& states, const HyperParams& hyper) const;

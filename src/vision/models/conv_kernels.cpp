@@ -166,17 +166,17 @@ FASTCPP_BODY void from_points_body(const TileOut& t) {
 
 #if defined(__x86_64__) && defined(__GNUC__)
 // As many sums as the registers hold beside the weights of one step.
-#define FASTCPP_CONV_KERNELS(NAME, BYTES, VECS, ...)                                             \
-  __attribute__((target(__VA_ARGS__))) void multiply_##NAME(const Product& p) {                  \
-    multiply_body<Lanes<BYTES>::Vec, VECS>(p);                                                   \
-  }                                                                                              \
-  __attribute__((target(__VA_ARGS__))) void to_points_##NAME(const TileIn& t) {                  \
-    to_points_body<Lanes<BYTES>::Vec>(t);                                                        \
-  }                                                                                              \
-  __attribute__((target(__VA_ARGS__))) void from_points_##NAME(const TileOut& t) {               \
-    from_points_body<Lanes<BYTES>::Vec>(t);                                                      \
-  }                                                                                              \
-  constexpr ConvKernels k_##NAME = {BYTES / 4 * VECS, multiply_##NAME, to_points_##NAME,         \
+#define FASTCPP_CONV_KERNELS(NAME, BYTES, VECS, ...)                                     \
+  __attribute__((target(__VA_ARGS__))) void multiply_##NAME(const Product& p) {          \
+    multiply_body<Lanes<BYTES>::Vec, VECS>(p);                                           \
+  }                                                                                      \
+  __attribute__((target(__VA_ARGS__))) void to_points_##NAME(const TileIn& t) {          \
+    to_points_body<Lanes<BYTES>::Vec>(t);                                                \
+  }                                                                                      \
+  __attribute__((target(__VA_ARGS__))) void from_points_##NAME(const TileOut& t) {       \
+    from_points_body<Lanes<BYTES>::Vec>(t);                                              \
+  }                                                                                      \
+  constexpr ConvKernels k_##NAME = {BYTES / 4 * VECS, multiply_##NAME, to_points_##NAME, \
                                     from_points_##NAME};
 
 FASTCPP_CONV_KERNELS(avx2, 32, 2, "avx2,fma")

@@ -38,10 +38,10 @@ struct TileOut {
   const float* in;
   std::ptrdiff_t plane, channels;
   float* out;
-  const float* add;               // laid out as `out`, or null
-  const float* bias;              // or null
-  std::ptrdiff_t line;            // floats to the next row of the picture
-  int rows, cols;                 // how much of the tile lies in the picture
+  const float* add;     // laid out as `out`, or null
+  const float* bias;    // or null
+  std::ptrdiff_t line;  // floats to the next row of the picture
+  int rows, cols;       // how much of the tile lies in the picture
   bool relu;
 };
 

@@ -9,10 +9,8 @@ namespace nn = torch::nn;
 
 // LibTorch draws random weights in the constructor. So the layer is made with one channel, then
 // gets its size.
-Conv2dImpl::Conv2dImpl(std::int64_t in, std::int64_t out, std::int64_t kernel,
-                       const ConvOptions& o)
-    : nn::Conv2dImpl(
-          nn::Conv2dOptions(1, 1, 1).stride(o.stride).padding(o.padding).bias(o.bias)),
+Conv2dImpl::Conv2dImpl(std::int64_t in, std::int64_t out, std::int64_t kernel, const ConvOptions& o)
+    : nn::Conv2dImpl(nn::Conv2dOptions(1, 1, 1).stride(o.stride).padding(o.padding).bias(o.bias)),
       own_options_(o) {
   options.in_channels(in).out_channels(out).kernel_size(kernel).groups(o.groups);
   weight.set_data(torch::empty({out, in / o.groups, kernel, kernel}));

@@ -77,9 +77,8 @@ struct PackedConv::Impl {
     std::call_once(direct_once, [&] {
       auto whole = torch::zeros({blocks() * block(), in, rows, cols});
       whole.narrow(0, 0, out).copy_(weight);
-      direct = whole.view({blocks(), block(), in, rows, cols})
-                   .permute({0, 3, 4, 2, 1})
-                   .contiguous();
+      direct =
+          whole.view({blocks(), block(), in, rows, cols}).permute({0, 3, 4, 2, 1}).contiguous();
     });
     return direct.data_ptr<float>();
   }
@@ -128,7 +127,9 @@ struct PackedConv::Impl {
     return {start, all_rows, all_cols, line};
   }
 
-  const float* bias_of(Index b) const { return bias.empty() ? nullptr : &bias[static_cast<std::size_t>(b * block())]; }
+  const float* bias_of(Index b) const {
+    return bias.empty() ? nullptr : &bias[static_cast<std::size_t>(b * block())];
+  }
 
   // Every output pixel as a product of its window with the weights.
   void run_direct(const Tensor& x, Tensor& y, const float* add, bool relu) const {
@@ -136,7 +137,8 @@ struct PackedConv::Impl {
     const Plane picture = padded(x, x.size(2) + 2 * padding, x.size(3) + 2 * padding);
     const float* weights = direct_weights();
     float* const to = y.data_ptr<float>();
-    const Index pixels = n * oh * ow, groups = (pixels + Product::kMostRows - 1) / Product::kMostRows;
+    const Index pixels = n * oh * ow,
+                groups = (pixels + Product::kMostRows - 1) / Product::kMostRows;
     // Neighbours in this order share a block of weights.
     at::parallel_for(0, blocks() * groups, 8, [&](Index first, Index last) {
       Product p{};
