@@ -6,6 +6,9 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <atomic>
+#include <exception>
+#include <thread>
 
 #include "core/python_text.hpp"
 #include "fastcpp/core/error.hpp"
@@ -252,6 +255,43 @@ void DataBunch::set_item_reader(std::function<torch::Tensor(const std::any&)> re
   impl_->reader = std::move(reader);
 }
 
+namespace {
+
+using Shape = std::vector<std::int64_t>;
+
+// Of the first n items, none where one cannot be loaded. By as many threads as load batches.
+std::vector<std::optional<Shape>> shapes_of_first(std::int64_t n, const DataLoader& loader) {
+  const auto& dataset = *loader.dataset();
+  std::vector<std::optional<Shape>> shapes(static_cast<std::size_t>(n));
+  std::vector<std::exception_ptr> errors(shapes.size());
+  std::atomic<std::int64_t> next{0};
+  const auto work = [&] {
+    const torch::NoGradGuard no_grad;
+    for (std::int64_t i = next++; i < n; i = next++) {
+      const auto at = static_cast<std::size_t>(i);
+      try {
+        Rng rng{loader.options().seed, 0, static_cast<std::uint64_t>(i)};
+        shapes[at] = dataset.get(i, rng).sizes().vec();
+      } catch (const Error&) {
+      } catch (...) {
+        errors[at] = std::current_exception();
+      }
+    }
+  };
+  {
+    std::vector<std::jthread> helpers;
+    const auto threads = std::min<std::int64_t>(loader.options().num_workers, n);
+    for (std::int64_t i = 1; i < threads; ++i) helpers.emplace_back(work);
+    work();
+  }
+  for (const auto& error : errors) {
+    if (error) std::rethrow_exception(error);
+  }
+  return shapes;
+}
+
+}  // namespace
+
 void DataBunch::sanity_check() const {
   const auto hint = "\nYou can deactivate this warning by passing `no_check=True`.";
   const auto& loader = train_dl();
@@ -264,19 +304,14 @@ void DataBunch::sanity_check() const {
                     dataset.size(), loader.batch_size(), hint));
     return;
   }
-  std::vector<std::int64_t> faulty;
-  std::optional<std::vector<std::int64_t>> shape;
-  bool equal = true;
   const auto n = std::min(loader.batch_size(), dataset.size());
+  const auto shapes = shapes_of_first(n, loader);
+  std::vector<std::int64_t> faulty;
+  bool equal = true;
   for (std::int64_t i = 0; i < n; ++i) {
-    try {
-      Rng rng{loader.options().seed, 0, static_cast<std::uint64_t>(i)};
-      const auto sizes = dataset.get(i, rng).sizes().vec();
-      if (!shape) shape = sizes;
-      equal = equal && *shape == sizes;
-    } catch (const Error&) {
-      faulty.push_back(i);
-    }
+    const auto& shape = shapes[static_cast<std::size_t>(i)];
+    if (!shape) faulty.push_back(i);
+    equal = equal && shape == shapes.front();
   }
   if (!faulty.empty()) {
     const bool all = static_cast<std::int64_t>(faulty.size()) == n;
