@@ -8,6 +8,16 @@
 
 namespace fastcpp::compat {
 
+// Whether operations on that device are cast now.
+inline bool is_autocast_enabled(c10::DeviceType device) {
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
+  return at::autocast::is_autocast_enabled(device);
+#else
+  return device == c10::DeviceType::CPU ? at::autocast::is_cpu_enabled()
+                                        : at::autocast::is_enabled();
+#endif
+}
+
 // While it lives, operations that gain from it compute in the lower precision; nothing happens
 // without one. Parameters stay as they are.
 class Autocast {
@@ -15,7 +25,7 @@ class Autocast {
   Autocast(c10::DeviceType device, std::optional<at::ScalarType> precision)
       : device_(device), on_(precision.has_value()) {
     if (!on_) return;
-    was_on_ = enabled();
+    was_on_ = is_autocast_enabled(device_);
     was_ = dtype();
     enable(true);
     set_dtype(*precision);
@@ -33,9 +43,6 @@ class Autocast {
 
  private:
 #if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
-  bool enabled() const {
-    return at::autocast::is_autocast_enabled(device_);
-  }
   void enable(bool on) const {
     at::autocast::set_autocast_enabled(device_, on);
   }
@@ -48,9 +55,6 @@ class Autocast {
 #else
   bool cpu() const {
     return device_ == c10::DeviceType::CPU;
-  }
-  bool enabled() const {
-    return cpu() ? at::autocast::is_cpu_enabled() : at::autocast::is_enabled();
   }
   void enable(bool on) const {
     cpu() ? at::autocast::set_cpu_enabled(on) : at::autocast::set_enabled(on);

@@ -131,3 +131,46 @@ TEST_CASE("a convolution layer is copied with its weights, and packed on request
   conv->weight.zero_();
   CHECK(torch::allclose(copy->forward(x), want, 1e-4, 1e-5));
 }
+
+TEST_CASE("a frozen convolution is packed in training and notices what changes") {
+  if (!models::conv_kernels()) return;
+  torch::manual_seed(5);
+  const bool bias = GENERATE(false, true);
+  auto conv = models::conv2d(24, 40, 3, {.padding = 1, .bias = bias});
+  models::init_weights(*conv, {}, 1);
+  for (auto& p : conv->parameters()) p.set_requires_grad(false);
+  conv->train();
+  const auto x = torch::randn({3, 24, 14, 11});
+  const auto plain = [&](const torch::Tensor& in) {
+    return torch::conv2d(in, conv->weight, conv->bias, 1, 1);
+  };
+  const auto got = conv(x);
+  CHECK(gap(got, plain(x).to(torch::kFloat64)) < kTolerance);
+  CHECK_FALSE(torch::equal(got, plain(x)));  // so it is not LibTorch's sum
+
+  conv->weight.mul_(-3);
+  CHECK(gap(conv(x), plain(x).to(torch::kFloat64)) < kTolerance);
+  if (bias) {
+    conv->bias.add_(1);
+    CHECK(gap(conv(x), plain(x).to(torch::kFloat64)) < kTolerance);
+  }
+  conv->weight.set_data(torch::randn_like(conv->weight));
+  CHECK(gap(conv(x), plain(x).to(torch::kFloat64)) < kTolerance);
+  const auto before = conv->weight._version();
+  conv->weight.data_ptr<float>()[0] = 100;
+  REQUIRE(conv->weight._version() == before);
+  conv->train();
+  CHECK(gap(conv(x), plain(x).to(torch::kFloat64)) < kTolerance);
+
+  conv->eval();
+  CHECK(torch::equal(conv(x), plain(x)));
+  conv->train();
+  auto leaf = x.clone().set_requires_grad(true);
+  conv(leaf).sum().backward();
+  auto other = x.clone().set_requires_grad(true);
+  plain(other).sum().backward();
+  CHECK(torch::equal(leaf.grad(), other.grad()));
+  conv->weight.set_requires_grad(true);
+  CHECK(conv(x).requires_grad());
+  CHECK(torch::equal(conv(x), plain(x)));
+}

@@ -9,6 +9,12 @@ template <int kBytes>
 struct Lanes {
   typedef float Vec __attribute__((vector_size(kBytes)));
 };
+// As many doubles as fill a vector, and so many floats.
+template <int kBytes>
+struct DoubleLanes {
+  typedef double Doubles __attribute__((vector_size(kBytes)));
+  typedef float Floats __attribute__((vector_size(kBytes / 2)));
+};
 
 // Through memory: vectors as values of functions are another calling convention without the target.
 template <typename Vec>
@@ -164,6 +170,44 @@ FASTCPP_BODY void from_points_body(const TileOut& t) {
   for (; c < t.channels; ++c) from_points_lanes<One>(t, c);
 }
 
+template <typename Vec>
+FASTCPP_BODY void filter_line(const Vec (&g)[3], Vec (&u)[kTileIn]) {
+  const Vec ends = g[0] + g[2], wide = g[0] + 4 * g[2];
+  u[0] = g[0] / 4;
+  u[1] = -(ends + g[1]) / 6;
+  u[2] = -(ends - g[1]) / 6;
+  u[3] = (wide + 2 * g[1]) / 24;
+  u[4] = (wide - 2 * g[1]) / 24;
+  u[5] = g[2];
+}
+
+// In double precision: it is done once, and its errors would count in every product.
+template <typename Types>
+FASTCPP_BODY void filter_points_body(const Filters& f) {
+  using Vec = typename Types::Doubles;
+  using Floats = typename Types::Floats;
+  for (int c = 0; c < f.count; c += sizeof(Floats) / sizeof(float)) {
+    Vec half[kTileIn][3];
+    for (int x = 0; x < 3; ++x) {
+      Vec column[3], points[kTileIn];
+      for (int y = 0; y < 3; ++y) {
+        Floats values;
+        load(f.in + (y * 3 + x) * f.count + c, values);
+        column[y] = __builtin_convertvector(values, Vec);
+      }
+      filter_line(column, points);
+      for (int y = 0; y < kTileIn; ++y) half[y][x] = points[y];
+    }
+    for (int y = 0; y < kTileIn; ++y) {
+      Vec points[kTileIn];
+      filter_line(half[y], points);
+      for (int x = 0; x < kTileIn; ++x) {
+        store(f.out + (y * kTileIn + x) * f.plane + c, __builtin_convertvector(points[x], Floats));
+      }
+    }
+  }
+}
+
 #if defined(__x86_64__) && defined(__GNUC__)
 // As many sums as the registers hold beside the weights of one step.
 #define FASTCPP_CONV_KERNELS(NAME, BYTES, VECS, ...)                                     \
@@ -176,8 +220,12 @@ FASTCPP_BODY void from_points_body(const TileOut& t) {
   __attribute__((target(__VA_ARGS__))) void from_points_##NAME(const TileOut& t) {       \
     from_points_body<Lanes<BYTES>::Vec>(t);                                              \
   }                                                                                      \
+  __attribute__((target(__VA_ARGS__))) void filter_points_##NAME(const Filters& f) {     \
+    filter_points_body<DoubleLanes<BYTES>>(f);                                           \
+  }                                                                                      \
+  static_assert(BYTES / 4 * VECS <= ConvKernels::kMostBlock);                            \
   constexpr ConvKernels k_##NAME = {BYTES / 4 * VECS, multiply_##NAME, to_points_##NAME, \
-                                    from_points_##NAME};
+                                    from_points_##NAME, filter_points_##NAME};
 
 FASTCPP_CONV_KERNELS(avx2, 32, 2, "avx2,fma")
 FASTCPP_CONV_KERNELS(avx512, 64, 4, "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")
@@ -195,35 +243,11 @@ const ConvKernels* choose() {
   return nullptr;
 }
 
-void filter_line(const double (&g)[3], double (&u)[kTileIn]) {
-  u[0] = g[0] / 4;
-  u[1] = -(g[0] + g[1] + g[2]) / 6;
-  u[2] = -(g[0] - g[1] + g[2]) / 6;
-  u[3] = (g[0] + 2 * g[1] + 4 * g[2]) / 24;
-  u[4] = (g[0] - 2 * g[1] + 4 * g[2]) / 24;
-  u[5] = g[2];
-}
-
 }  // namespace
 
 const ConvKernels* conv_kernels() {
   static const ConvKernels* const best = choose();
   return best;
-}
-
-void filter_points(const float (&filter)[9], float (&points)[kTilePoints]) {
-  double half[kTileIn][3];
-  for (int x = 0; x < 3; ++x) {
-    const double column[3] = {filter[x], filter[3 + x], filter[6 + x]};
-    double u[kTileIn];
-    filter_line(column, u);
-    for (int y = 0; y < kTileIn; ++y) half[y][x] = u[y];
-  }
-  for (int y = 0; y < kTileIn; ++y) {
-    double u[kTileIn];
-    filter_line(half[y], u);
-    for (int x = 0; x < kTileIn; ++x) points[y * kTileIn + x] = static_cast<float>(u[x]);
-  }
 }
 
 }  // namespace fastcpp::models

@@ -1,4 +1,4 @@
-// The inner loops of convolutions for prediction, compiled for several instruction sets. Pictures
+// The inner loops of packed convolutions, compiled for several instruction sets. Pictures
 // have their channels together (N x H x W x C in memory), single precision.
 #pragma once
 
@@ -45,17 +45,25 @@ struct TileOut {
   bool relu;
 };
 
+// 3 x 3 filters of `count` output channels (a multiple of the vector) and their 36 transformed
+// values.
+struct Filters {
+  const float* in;  // nine values, `count` floats apart
+  float* out;
+  std::ptrdiff_t plane;  // floats between two transformed values
+  int count;
+};
+
 struct ConvKernels {
+  static constexpr int kMostBlock = 64;
   int block;  // output channels made at once; weights are packed by so many
   void (*multiply)(const Product&);
   void (*to_points)(const TileIn&);
   void (*from_points)(const TileOut&);
+  void (*filter_points)(const Filters&);
 };
 
 // The best for this processor; null where LibTorch's own convolutions are the better choice.
 const ConvKernels* conv_kernels();
-
-// The 36 transformed values of a 3 x 3 filter.
-void filter_points(const float (&filter)[9], float (&points)[kTilePoints]);
 
 }  // namespace fastcpp::models

@@ -4,6 +4,8 @@
 
 #include <cmath>
 
+#include "compat/autocast.hpp"
+
 namespace fastcpp::models {
 namespace nn = torch::nn;
 
@@ -18,7 +20,37 @@ Conv2dImpl::Conv2dImpl(std::int64_t in, std::int64_t out, std::int64_t kernel, c
 }
 
 Tensor Conv2dImpl::forward(const Tensor& x) {
-  return packed_ ? packed_->run(x) : nn::Conv2dImpl::forward(x);
+  if (packed_) return packed_->run(x);
+  if (!is_training()) return nn::Conv2dImpl::forward(x);  // maybe in several threads
+  const auto* fixed = frozen(x);
+  return fixed ? fixed->run(x) : nn::Conv2dImpl::forward(x);
+}
+
+// Null where somebody needs a gradient, or LibTorch's own convolution is the better choice.
+const PackedConv* Conv2dImpl::frozen(const Tensor& x) {
+  const auto fixed = [](const Tensor& t) { return !t.defined() || !t.requires_grad(); };
+  if (!fixed(weight) || !fixed(bias) || (x.requires_grad() && torch::GradMode::is_enabled()) ||
+      own_options_.groups != 1 || x.dim() != 4 || x.scalar_type() != torch::kFloat32 ||
+      !x.device().is_cpu() || compat::is_autocast_enabled(torch::kCPU) || weight.is_inference() ||
+      !PackedConv::suits_winograd(weight, own_options_.stride)) {
+    frozen_ = {};
+    return nullptr;
+  }
+  const auto* const bias_at = bias.defined() ? bias.data_ptr() : nullptr;
+  const auto version = weight._version() + (bias.defined() ? bias._version() : 0);
+  if (frozen_.weight != weight.data_ptr() || frozen_.bias != bias_at ||
+      frozen_.version != version) {
+    frozen_ = {PackedConv::make(weight, bias, own_options_.stride, own_options_.padding),
+               weight.data_ptr(), bias_at, version};
+  }
+  return frozen_.packed.get();
+}
+
+// Once an epoch: so memory is free during validation, and weights that were written behind
+// LibTorch's back between two epochs are noticed.
+void Conv2dImpl::train(bool on) {
+  frozen_ = {};
+  nn::Conv2dImpl::train(on);
 }
 
 std::shared_ptr<nn::Module> Conv2dImpl::clone(const torch::optional<torch::Device>& device) const {

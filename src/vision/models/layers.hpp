@@ -24,11 +24,13 @@ struct ConvOptions {
   bool bias = false;
 };
 
-// LibTorch's convolution, which may also be packed for prediction.
+// LibTorch's convolution, which may also be packed for prediction, and packs itself in training
+// where it is part of a frozen body.
 class Conv2dImpl : public torch::nn::Conv2dImpl {
  public:
   Conv2dImpl(std::int64_t in, std::int64_t out, std::int64_t kernel, const ConvOptions& options);
   Tensor forward(const Tensor& x);
+  void train(bool on = true) override;
   std::shared_ptr<torch::nn::Module> clone(
       const torch::optional<torch::Device>& device = torch::nullopt) const override;
 
@@ -37,8 +39,20 @@ class Conv2dImpl : public torch::nn::Conv2dImpl {
   const std::shared_ptr<const PackedConv>& packed() const { return packed_; }
 
  private:
+  const PackedConv* frozen(const Tensor& x);
+
+  // The weights of a frozen layer as they were when they were packed. The packed ones share the
+  // memory of the original, so that its address is no other's meanwhile.
+  struct Frozen {
+    std::shared_ptr<const PackedConv> packed;
+    const void* weight = nullptr;
+    const void* bias = nullptr;
+    std::int64_t version = 0;
+  };
+
   ConvOptions own_options_;
   std::shared_ptr<const PackedConv> packed_;
+  Frozen frozen_;
 };
 TORCH_MODULE(Conv2d);
 

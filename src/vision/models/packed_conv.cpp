@@ -67,9 +67,9 @@ struct PackedConv::Impl {
   Index blocks() const { return up(out, block()) / block(); }
 
   bool winograd(Index out_rows, Index out_cols, Index n) const {
-    if (rows != 3 || cols != 3 || stride != 1 || in < 16) return false;
-    return n * up(out_rows, kTileOut) / kTileOut * (up(out_cols, kTileOut) / kTileOut) >=
-           kLeastTiles;
+    return suits_winograd(weight, stride) &&
+           n * up(out_rows, kTileOut) / kTileOut * (up(out_cols, kTileOut) / kTileOut) >=
+               kLeastTiles;
   }
 
   // [block][row][col][in][block's channel]
@@ -86,20 +86,24 @@ struct PackedConv::Impl {
   // [point][block][in][block's channel]
   const float* point_weights() const {
     std::call_once(points_once, [&] {
-      points = torch::zeros({kTilePoints, blocks(), in, block()});
+      points = torch::empty({kTilePoints, blocks(), in, block()});
       const auto plain = weight.contiguous();
-      const float* from = plain.data_ptr<float>();
-      float* to = points.data_ptr<float>();
-      const Index step = blocks() * in * block();
-      for (Index o = 0; o < out; ++o) {
-        for (Index i = 0; i < in; ++i, from += 9) {
-          float filter[9], values[kTilePoints];
-          std::copy_n(from, 9, filter);
-          filter_points(filter, values);
-          float* at = to + ((o / block()) * in + i) * block() + o % block();
-          for (int p = 0; p < kTilePoints; ++p) at[p * step] = values[p];
+      const float* const from = plain.data_ptr<float>();
+      float* const to = points.data_ptr<float>();
+      at::parallel_for(0, blocks() * in, 64, [&](Index first, Index last) {
+        for (Index item = first; item < last; ++item) {
+          const Index b = item / in, i = item % in;
+          float filters[9 * ConvKernels::kMostBlock] = {};
+          for (Index c = 0; c < std::min(block(), out - b * block()); ++c) {
+            const float* filter = from + ((b * block() + c) * in + i) * 9;
+            for (int k = 0; k < 9; ++k) filters[k * block() + c] = filter[k];
+          }
+          kernels.filter_points({.in = filters,
+                                 .out = to + item * block(),
+                                 .plane = blocks() * in * block(),
+                                 .count = static_cast<int>(block())});
         }
-      }
+      });
     });
     return points.data_ptr<float>();
   }
@@ -233,6 +237,10 @@ struct PackedConv::Impl {
     }
   }
 };
+
+bool PackedConv::suits_winograd(const Tensor& weight, std::int64_t stride) {
+  return weight.size(2) == 3 && weight.size(3) == 3 && stride == 1 && weight.size(1) >= 16;
+}
 
 PackedConv::PackedConv(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 PackedConv::~PackedConv() = default;

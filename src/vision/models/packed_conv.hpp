@@ -1,4 +1,4 @@
-// Convolutions made fast for prediction on the CPU.
+// Convolutions of fixed weights made fast on the CPU.
 #pragma once
 
 #include <torch/types.h>
@@ -19,6 +19,9 @@ class PackedConv {
   static std::shared_ptr<const PackedConv> make(const torch::Tensor& weight,
                                                 const torch::Tensor& bias, std::int64_t stride,
                                                 std::int64_t padding);
+  // Whether such weights go through Winograd's filtering, which is faster than LibTorch's own
+  // convolutions for batches of any size.
+  static bool suits_winograd(const torch::Tensor& weight, std::int64_t stride);
   ~PackedConv();
 
   // relu(conv(x) + bias + add), with `add` (of the output's shape) and relu where wanted.
