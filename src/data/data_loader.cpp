@@ -1,5 +1,6 @@
 #include "fastcpp/data/data_loader.hpp"
 
+#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <torch/torch.h>
@@ -14,6 +15,7 @@
 #include <utility>
 
 #include "compat/stream.hpp"
+#include "data/processors.hpp"
 #include "fastcpp/core/error.hpp"
 
 namespace fastcpp {
@@ -94,6 +96,7 @@ struct DataLoader::Pass::Impl {
   std::int64_t next_sample = 0;  // first sample nobody took
   std::int64_t opened = 0;       // batches whose slot was prepared
   std::int64_t consumed = 0;     // batches handed to the caller
+  int computing = -1;            // the caller's processor while it computes and others are free
   bool stop = false;
   std::vector<std::jthread> workers;
 
@@ -177,6 +180,7 @@ struct DataLoader::Pass::Impl {
   void work() {
     // LibTorch's own threads inside a worker would only compete with the training.
     torch::NoGradGuard no_grad;
+    detail::Processors processors;
     std::unique_lock lock(mutex);
     for (;;) {
       room.wait(lock, [this] {
@@ -187,7 +191,9 @@ struct DataLoader::Pass::Impl {
       const auto batch = position / loader->options.bs;
       if (batch == opened) open(batch);
       Slot& s = slot(batch);
+      const int taken = computing;
       lock.unlock();
+      processors.avoid(taken);
       const auto error = load(s, position);
       lock.lock();
       finish(s, position, error);
@@ -263,9 +269,13 @@ struct DataLoader::Pass::Impl {
       ++consumed;
     } else {
       std::unique_lock lock(mutex);
+      computing = -1;
       ready.wait(lock, [this] { return opened > consumed && slot(consumed).remaining == 0; });
       s = std::move(slot(consumed));
       ++consumed;
+      if (at::get_num_threads() < static_cast<int>(std::thread::hardware_concurrency())) {
+        computing = detail::this_processor();
+      }
       lock.unlock();
       room.notify_all();
     }
