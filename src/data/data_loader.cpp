@@ -191,7 +191,8 @@ struct DataLoader::Pass::Impl {
       const auto batch = position / loader->options.bs;
       if (batch == opened) open(batch);
       Slot& s = slot(batch);
-      const int taken = computing;
+      // Whatever the caller needs next may be made anywhere.
+      const int taken = batch > consumed ? computing : -1;
       lock.unlock();
       processors.avoid(taken);
       const auto error = load(s, position);

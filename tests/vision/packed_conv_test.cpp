@@ -153,6 +153,8 @@ TEST_CASE("a frozen convolution is packed in training and notices what changes")
   if (bias) {
     conv->bias.add_(1);
     CHECK(gap(conv(x), plain(x).to(torch::kFloat64)) < kTolerance);
+    for (int i = 1; i < 4; ++i) conv->bias.set_data(torch::full({40}, 100.0 * i));
+    CHECK(gap(conv(x), plain(x).to(torch::kFloat64)) < kTolerance);
   }
   conv->weight.set_data(torch::randn_like(conv->weight));
   CHECK(gap(conv(x), plain(x).to(torch::kFloat64)) < kTolerance);

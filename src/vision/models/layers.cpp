@@ -28,20 +28,27 @@ Tensor Conv2dImpl::forward(const Tensor& x) {
 
 // Null where somebody needs a gradient, or LibTorch's own convolution is the better choice.
 const PackedConv* Conv2dImpl::frozen(const Tensor& x) {
-  const auto fixed = [](const Tensor& t) { return !t.defined() || !t.requires_grad(); };
-  if (!fixed(weight) || !fixed(bias) || (x.requires_grad() && torch::GradMode::is_enabled()) ||
+  // The pictures are copied with a border; larger copies than this are not worth it.
+  constexpr std::int64_t kMostValues = std::int64_t{1} << 26;
+  const auto still = [](const Tensor& t) {
+    return !t.defined() || (!t.requires_grad() && !t.is_inference());
+  };
+  if (!still(weight) || !still(bias) || (x.requires_grad() && torch::GradMode::is_enabled()) ||
       own_options_.groups != 1 || x.dim() != 4 || x.scalar_type() != torch::kFloat32 ||
-      !x.device().is_cpu() || compat::is_autocast_enabled(torch::kCPU) || weight.is_inference() ||
+      x.numel() > kMostValues || !x.device().is_cpu() || compat::is_autocast_enabled(torch::kCPU) ||
       !PackedConv::suits_winograd(weight, own_options_.stride)) {
     frozen_ = {};
     return nullptr;
   }
-  const auto* const bias_at = bias.defined() ? bias.data_ptr() : nullptr;
+  const auto same = [](const Tensor& kept, const Tensor& now) {
+    return kept.defined() == now.defined() &&
+           (!now.defined() ||
+            (kept.data_ptr() == now.data_ptr() && kept.strides() == now.strides()));
+  };
   const auto version = weight._version() + (bias.defined() ? bias._version() : 0);
-  if (frozen_.weight != weight.data_ptr() || frozen_.bias != bias_at ||
-      frozen_.version != version) {
+  if (!same(frozen_.weight, weight) || !same(frozen_.bias, bias) || frozen_.version != version) {
     frozen_ = {PackedConv::make(weight, bias, own_options_.stride, own_options_.padding),
-               weight.data_ptr(), bias_at, version};
+               weight.detach(), bias.defined() ? bias.detach() : Tensor(), version};
   }
   return frozen_.packed.get();
 }

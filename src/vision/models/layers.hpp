@@ -41,12 +41,11 @@ class Conv2dImpl : public torch::nn::Conv2dImpl {
  private:
   const PackedConv* frozen(const Tensor& x);
 
-  // The weights of a frozen layer as they were when they were packed. The packed ones share the
-  // memory of the original, so that its address is no other's meanwhile.
+  // A frozen layer's weights as they were when they were packed. They are kept, so that no other
+  // weights get their address meanwhile.
   struct Frozen {
     std::shared_ptr<const PackedConv> packed;
-    const void* weight = nullptr;
-    const void* bias = nullptr;
+    Tensor weight, bias;
     std::int64_t version = 0;
   };
 

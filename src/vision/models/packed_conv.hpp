@@ -20,7 +20,7 @@ class PackedConv {
                                                 const torch::Tensor& bias, std::int64_t stride,
                                                 std::int64_t padding);
   // Whether such weights go through Winograd's filtering, which is faster than LibTorch's own
-  // convolutions for batches of any size.
+  // convolutions wherever a batch has some tiles.
   static bool suits_winograd(const torch::Tensor& weight, std::int64_t stride);
   ~PackedConv();
 
