@@ -17,6 +17,7 @@
 #include "compat/stream.hpp"
 #include "data/processors.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/core/threads.hpp"
 
 namespace fastcpp {
 namespace {
@@ -96,8 +97,9 @@ struct DataLoader::Pass::Impl {
   std::int64_t next_sample = 0;  // first sample nobody took
   std::int64_t opened = 0;       // batches whose slot was prepared
   std::int64_t consumed = 0;     // batches handed to the caller
-  int computing = -1;            // the caller's processor while it computes and others are free
   bool stop = false;
+  // The caller's processor while it computes and others are free.
+  std::atomic<int> computing{-1};
   std::vector<std::jthread> workers;
 
   // On CUDA, a batch is copied on a stream of its own.
@@ -191,10 +193,8 @@ struct DataLoader::Pass::Impl {
       const auto batch = position / loader->options.bs;
       if (batch == opened) open(batch);
       Slot& s = slot(batch);
-      // Whatever the caller needs next may be made anywhere.
-      const int taken = batch > consumed ? computing : -1;
       lock.unlock();
-      processors.avoid(taken);
+      processors.avoid(computing);
       const auto error = load(s, position);
       lock.lock();
       finish(s, position, error);
@@ -210,7 +210,17 @@ struct DataLoader::Pass::Impl {
     if (--s.remaining == 0) ready.notify_all();
   }
 
+  // While the caller waits, its processor is free; once it has its batch, it computes.
   std::optional<Batch> next() {
+    computing = -1;
+    auto batch = next_batch();
+    if (at::get_num_threads() < available_cpus()) {
+      computing = detail::this_processor();
+    }
+    return batch;
+  }
+
+  std::optional<Batch> next_batch() {
     const auto device = loader->options.device;
     if (!device.is_cuda()) {
       auto s = filled();
@@ -270,13 +280,9 @@ struct DataLoader::Pass::Impl {
       ++consumed;
     } else {
       std::unique_lock lock(mutex);
-      computing = -1;
       ready.wait(lock, [this] { return opened > consumed && slot(consumed).remaining == 0; });
       s = std::move(slot(consumed));
       ++consumed;
-      if (at::get_num_threads() < static_cast<int>(std::thread::hardware_concurrency())) {
-        computing = detail::this_processor();
-      }
       lock.unlock();
       room.notify_all();
     }
