@@ -1,6 +1,7 @@
 #include "fastcpp/train/threads.hpp"
 
 #include <ATen/Parallel.h>
+#include <dlfcn.h>
 #include <fmt/format.h>
 #include <unistd.h>
 
@@ -43,6 +44,14 @@ void let_waiting_threads_sleep(int compute) {
 #endif
 }
 
+// OpenBLAS built on pthreads keeps a pool of its own, as large as the machine, of which LibTorch
+// knows nothing. Which BLAS LibTorch was linked with shows only when the program runs.
+void limit_openblas(int compute) {
+  if (void* set = ::dlsym(RTLD_DEFAULT, "openblas_set_num_threads")) {
+    reinterpret_cast<void (*)(int)>(set)(compute);
+  }
+}
+
 }  // namespace
 
 void set_threads(int compute) {
@@ -50,6 +59,7 @@ void set_threads(int compute) {
     throw ValueError("value.threads", fmt::format("threads must be at least 1, found {}", compute));
   }
   at::set_num_threads(compute);
+  limit_openblas(compute);
   let_waiting_threads_sleep(compute);
 }
 

@@ -8,7 +8,8 @@ namespace fastcpp {
 
 /// Sets the number of threads that compute (LibTorch's own default is half the hardware threads).
 ///
-/// Loading threads come on top (`num_workers`). Call it once, before the first training.
+/// OpenBLAS, where LibTorch uses it, is told too. Loading threads come on top (`num_workers`). Call
+/// it once, before the first training.
 ///
 /// With two or more, threads of GNU's OpenMP that wait for each other sleep instead of spinning:
 /// as fast on a quiet machine, and much faster beside other work. A few idle threads see to it,
