@@ -1,7 +1,10 @@
 // The second part of lesson 1: threes and sevens, one folder per class.
 //
-//   02_mnist_sample                                   downloads 3 MB once; resnet18, pretrained,
-//   fit(2) 02_mnist_sample --path DIR --no-pretrained --one-cycle 5
+//   02_mnist_sample
+//       downloads 3 MB once; resnet18, pretrained, fit(2)
+//
+//   02_mnist_sample --path DIR --no-pretrained --one-cycle 5
+//       from scratch, on a folder of yours
 //
 // The folder holds train/3, train/7, valid/3, valid/7.
 #include "fastcpp/vision.hpp"
