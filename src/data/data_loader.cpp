@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -24,6 +25,7 @@ namespace {
 
 // Batches filled ahead of the caller, beside the one being filled.
 constexpr std::int64_t kPrefetch = 3;
+constexpr std::chrono::milliseconds kRest{2};  // about as long as loading one picture
 constexpr std::uint64_t kOrderStream =
     0x6f72646572;  // keeps the order apart from the samples' draws
 
@@ -98,8 +100,8 @@ struct DataLoader::Pass::Impl {
   std::int64_t opened = 0;       // batches whose slot was prepared
   std::int64_t consumed = 0;     // batches handed to the caller
   bool stop = false;
-  // The caller's processor while it computes and others are free.
-  std::atomic<int> computing{-1};
+  // The caller's thread while it computes and processors are left; 0 while it waits.
+  std::atomic<int> computing{0};
   std::vector<std::jthread> workers;
 
   // On CUDA, a batch is copied on a stream of its own.
@@ -193,12 +195,22 @@ struct DataLoader::Pass::Impl {
       const auto batch = position / loader->options.bs;
       if (batch == opened) open(batch);
       Slot& s = slot(batch);
+      const bool early = batch > consumed;
       lock.unlock();
-      processors.avoid(computing);
+      make_room(processors, early);
       const auto error = load(s, position);
       lock.lock();
       finish(s, position, error);
     }
+  }
+
+  // Who computes shall not wait for those who load. A neighbour that the scheduler has moved from
+  // our processor to the caller's comes back when ours falls idle, so a thread that is ahead rests
+  // now and then; it costs nothing, since the caller's next batch is there or on its way.
+  void make_room(detail::Processors& processors, bool early) const {
+    if (computing != 0 && early) std::this_thread::sleep_for(kRest);
+    const int thread = computing;
+    processors.avoid(thread != 0 ? detail::processor_of(thread) : -1);
   }
 
   void finish(Slot& s, std::int64_t position, const std::exception_ptr& error) {
@@ -212,11 +224,9 @@ struct DataLoader::Pass::Impl {
 
   // While the caller waits, its processor is free; once it has its batch, it computes.
   std::optional<Batch> next() {
-    computing = -1;
+    computing = 0;
     auto batch = next_batch();
-    if (at::get_num_threads() < available_cpus()) {
-      computing = detail::this_processor();
-    }
+    if (at::get_num_threads() < available_cpus()) computing = detail::this_thread();
     return batch;
   }
 

@@ -7,14 +7,11 @@
 
 namespace fastcpp::detail {
 
-// The processor on which the calling thread runs; -1 where nobody can say.
-inline int this_processor() {
-#ifdef __linux__
-  return ::sched_getcpu();
-#else
-  return -1;
-#endif
-}
+// The calling thread's number in the system; 0 where nobody can say.
+int this_thread();
+
+// The processor on which that thread of this process runs, or ran last; -1 where nobody can say.
+int processor_of(int thread);
 
 // Where the thread that made it may run. When another process keeps one processor busy, the
 // scheduler sees no difference between that one and the one of the training; we do.

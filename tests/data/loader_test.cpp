@@ -211,9 +211,10 @@ TEST_CASE("loading threads leave the caller's processor while it computes") {
     auto set = std::make_shared<Placed>(64);
     const DataLoader loader(set, {.bs = 4, .num_workers = 1});
     auto pass = loader.pass();
-    REQUIRE(pass.next());
+    const auto batch = pass.next();
     set->gate = true;
     set->gate.notify_all();
+    REQUIRE(batch);
     while (set->loaded < 20) std::this_thread::yield();  // as far as the loader goes ahead
     // The caller waited for the first batch.
     for (std::size_t i = 0; i < 4; ++i) CHECK(set->processors[i] == available_cpus());

@@ -20,7 +20,7 @@ cpu_set_t allowed() {
 TEST_CASE("a loading thread leaves one processor and may come back") {
   const cpu_set_t before = allowed();
   cpu_set_t kept = before, away, back, other;
-  const int processor = fastcpp::detail::this_processor();
+  const int processor = ::sched_getcpu();
   REQUIRE(processor >= 0);
   std::jthread([&] {
     fastcpp::detail::Processors processors;
@@ -40,7 +40,7 @@ TEST_CASE("a loading thread leaves one processor and may come back") {
 TEST_CASE("a loading thread with one processor keeps it") {
   cpu_set_t one, after;
   std::jthread([&] {
-    const int processor = fastcpp::detail::this_processor();
+    const int processor = ::sched_getcpu();
     CPU_ZERO(&one);
     CPU_SET(static_cast<unsigned>(processor), &one);
     ::sched_setaffinity(0, sizeof one, &one);
@@ -49,6 +49,23 @@ TEST_CASE("a loading thread with one processor keeps it") {
     after = allowed();
   }).join();
   CHECK(CPU_EQUAL(&after, &one));
+}
+
+TEST_CASE("the processor of a thread is known to the others") {
+  const int processor = ::sched_getcpu();
+  int other = 0, seen = -1;
+  std::jthread([&] {
+    cpu_set_t one;
+    CPU_ZERO(&one);
+    CPU_SET(static_cast<unsigned>(processor), &one);
+    ::sched_setaffinity(0, sizeof one, &one);
+    other = fastcpp::detail::this_thread();
+    std::jthread([&] { seen = fastcpp::detail::processor_of(other); }).join();
+  }).join();
+  CHECK(other > 0);
+  CHECK(other != fastcpp::detail::this_thread());
+  CHECK(seen == processor);
+  CHECK(fastcpp::detail::processor_of(0) == -1);
 }
 
 #endif
