@@ -216,9 +216,8 @@ Outcome load_watched(const Path& file) {
   });
   const double seconds =
       std::chrono::duration<double>(std::chrono::steady_clock::now() - start).count();
-  // The limits of the golden README; two loads fit into them. A sanitizer takes several times as
-  // long.
-  CHECK(seconds < (kSanitized ? 20 : 2));
+  // The limits of the golden README; two loads fit into them.
+  CHECK(seconds < 2);
   if (!kSanitized) CHECK(peak_memory() - before < 4 * size + (64 << 20));
   CHECK(as_value.code != "other");
   CHECK(std::filesystem::is_empty(std::filesystem::current_path()));
