@@ -6,7 +6,7 @@
 #include <string>
 
 #include "fastcpp/core/path.hpp"
-#include "fastcpp/vision/models.hpp"
+#include "fastcpp/vision/models/models.hpp"
 
 struct Cli {
   bool demo = false;

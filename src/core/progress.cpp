@@ -26,13 +26,13 @@ class ConsoleProgress : public ProgressSink {
     print_line(format_table_line(names_, names_));
   }
 
-  void table_row(const std::vector<std::string>& cells) override {
-    print_line(format_table_line(names_, cells));
+  void table_row(const TableRow& row) override {
+    print_line(format_table_line(names_, row.cells));
   }
 
-  void begin(std::string_view what, std::int64_t total) override {
-    what_ = what;
-    total_ = total;
+  void begin(const ProgressTask& task) override {
+    what_ = task.what;
+    total_ = task.total;
     start_ = Clock::now();
     drawn_ = {};
   }
@@ -96,8 +96,8 @@ State& state() {
 }  // namespace
 
 void ProgressSink::table_header(const std::vector<std::string>&) {}
-void ProgressSink::table_row(const std::vector<std::string>&) {}
-void ProgressSink::begin(std::string_view, std::int64_t) {}
+void ProgressSink::table_row(const TableRow&) {}
+void ProgressSink::begin(const ProgressTask&) {}
 void ProgressSink::update(std::int64_t, std::string_view) {}
 void ProgressSink::end() {}
 
@@ -114,6 +114,28 @@ std::shared_ptr<ProgressSink> set_progress_sink(std::shared_ptr<ProgressSink> si
 std::shared_ptr<ProgressSink> progress_sink() {
   std::scoped_lock lock(state().mutex);
   return state().sink;
+}
+
+ProgressBar::ProgressBar(std::shared_ptr<ProgressSink> sink, const ProgressTask& task)
+    : sink_(std::move(sink)) {
+  if (sink_) sink_->begin(task);
+}
+
+ProgressBar::~ProgressBar() {
+  if (sink_) sink_->end();
+}
+
+void ProgressBar::update(std::int64_t done, std::string_view comment) {
+  if (sink_) sink_->update(done, comment);
+}
+
+void show_table_header(const std::shared_ptr<ProgressSink>& sink,
+                       const std::vector<std::string>& names) {
+  if (sink) sink->table_header(names);
+}
+
+void show_table_row(const std::shared_ptr<ProgressSink>& sink, const TableRow& row) {
+  if (sink) sink->table_row(row);
 }
 
 std::string format_table_line(const std::vector<std::string>& names,

@@ -10,7 +10,7 @@
 #include <exception>
 #include <thread>
 
-#include "core/python_text.hpp"
+#include "fastcpp/core/python_text.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 

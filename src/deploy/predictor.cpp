@@ -14,8 +14,8 @@
 #include "fastcpp/core/threads.hpp"
 #include "fastcpp/train/threads.hpp"
 #include "train/fit_loop.hpp"
-#include "train/prediction.hpp"
-#include "vision/models/fold.hpp"
+#include "fastcpp/train/prediction.hpp"
+#include "fastcpp/vision/models/fold.hpp"
 
 namespace fastcpp {
 namespace {

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
-#include "core/python_text.hpp"
+#include "fastcpp/core/python_text.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
 

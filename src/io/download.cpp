@@ -61,7 +61,8 @@ class Bar {
 
   void update(std::int64_t done, std::int64_t total) {
     if (!sink_) return;
-    if (!begun_) sink_->begin("", std::max<std::int64_t>(total, 0));
+    if (!begun_) 
+      sink_->begin({.phase = ProgressPhase::kDownload, .total = std::max<std::int64_t>(total, 0)});
     begun_ = true;
     if (done != done_) sink_->update(done, "");
     done_ = done;

@@ -116,7 +116,7 @@ class Extraction {
   void run() {
     const Utf8Names names;
     open();
-    bar_->begin("", length_);
+    bar_->begin({.phase = ProgressPhase::kExtract, .total = length_});
     const std::unique_ptr<ProgressSink, void (*)(ProgressSink*)> end(
         bar_.get(), [](ProgressSink* sink) { sink->end(); });
     archive_entry* entry = nullptr;

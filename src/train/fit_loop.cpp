@@ -19,7 +19,9 @@ namespace {
 // The bar is over when the scope ends, also after an exception.
 class Bar {
  public:
-  Bar(ProgressSink& sink, std::int64_t total) : sink_(sink) { sink.begin("", total); }
+  Bar(ProgressSink& sink, std::int64_t total) : sink_(sink) {
+    sink.begin({.total = total});
+  }
   ~Bar() { sink_.end(); }
   Bar(const Bar&) = delete;
   Bar& operator=(const Bar&) = delete;

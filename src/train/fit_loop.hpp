@@ -9,9 +9,9 @@
 #include "fastcpp/data/data_bunch.hpp"
 #include "fastcpp/train/callback.hpp"
 #include "fastcpp/train/loss.hpp"
-#include "fastcpp/train/metrics.hpp"
+#include "fastcpp/train/metrics/metrics.hpp"
 #include "fastcpp/train/model.hpp"
-#include "fastcpp/train/optimizer.hpp"
+#include "fastcpp/train/optim/optimizer.hpp"
 
 namespace fastcpp {
 

@@ -10,13 +10,13 @@
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/io/checkpoint.hpp"
-#include "fastcpp/train/callbacks.hpp"
-#include "fastcpp/train/general_sched.hpp"
-#include "fastcpp/train/mixed_precision.hpp"
-#include "fastcpp/train/mixup.hpp"
+#include "fastcpp/train/callbacks/callbacks.hpp"
+#include "fastcpp/train/callbacks/general_sched.hpp"
+#include "fastcpp/train/callbacks/mixed_precision.hpp"
+#include "fastcpp/train/callbacks/mixup.hpp"
 #include "train/fit_loop.hpp"
 #include "train/precompute.hpp"
-#include "train/prediction.hpp"
+#include "fastcpp/train/prediction.hpp"
 
 namespace fastcpp {
 

@@ -8,7 +8,7 @@
 
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/progress.hpp"
-#include "fastcpp/train/layers.hpp"
+#include "fastcpp/train/optim/layers.hpp"
 
 namespace fastcpp {
 namespace nn = torch::nn;
@@ -49,7 +49,7 @@ torch::Tensor outputs(const Model& body, const DataLoader& loader, ComputeType p
                       ProgressSink& progress) {
   torch::Tensor all;
   std::int64_t done = 0;
-  progress.begin("", loader.size());
+  progress.begin({.phase = ProgressPhase::kPrecompute, .total = loader.size()});
   for (auto& batch : loader.batches()) {
     const auto out = forward(body, batch.x, precision).cpu().contiguous();
     if (!all.defined()) {

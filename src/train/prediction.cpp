@@ -1,4 +1,4 @@
-#include "train/prediction.hpp"
+#include "fastcpp/train/prediction.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>

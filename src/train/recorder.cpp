@@ -98,7 +98,7 @@ void Recorder::on_epoch_end(TrainState& state) {
   }
   row.seconds = now() - epoch_start_;
   history.push_back(row);
-  if (!silent_) progress_sink()->table_row(cells(row));
+  if (!silent_) progress_sink()->table_row({.epoch = row.epoch, .cells = cells(row), .values = {}});
 }
 
 std::vector<std::string> Recorder::cells(const HistoryRow& row) const {

@@ -13,7 +13,7 @@
 #include <string_view>
 #include <typeinfo>
 
-#include "core/python_text.hpp"
+#include "fastcpp/core/python_text.hpp"
 #include "fastcpp/core/error.hpp"
 #include "train/fit_loop.hpp"
 

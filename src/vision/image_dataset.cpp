@@ -7,7 +7,7 @@
 #include <algorithm>
 
 #include "fastcpp/core/error.hpp"
-#include "vision/transform_device.hpp"
+#include "vision/transform/device.hpp"
 
 namespace fastcpp {
 

@@ -1,7 +1,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/core/rng.hpp"
-#include "fastcpp/core/slice.hpp"
+#include "fastcpp/core/learning_rate.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
 

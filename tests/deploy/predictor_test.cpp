@@ -9,7 +9,7 @@
 #include "fastcpp/vision/image_data_bunch.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
-#include "vision/models/fold.hpp"
+#include "fastcpp/vision/models/fold.hpp"
 
 using namespace fastcpp;
 using namespace fastcpp::test;

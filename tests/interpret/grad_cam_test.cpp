@@ -7,14 +7,14 @@
 
 #include "fastcpp/interpret/classification.hpp"
 #include "fastcpp/vision/cnn_learner.hpp"
-#include "fastcpp/vision/cnn_model.hpp"
+#include "fastcpp/vision/models/cnn_model.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
 #include "plot/layout.hpp"
 #include "support/catch.hpp"
 #include "support/deviation.hpp"
 #include "support/golden.hpp"
 #include "support/support.hpp"
-#include "vision/weight_rule.hpp"
+#include "support/weight_rule.hpp"
 
 using namespace fastcpp;
 using namespace fastcpp::test;

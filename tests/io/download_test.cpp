@@ -27,7 +27,7 @@ bool clean(const TempDir& dir) {
 }
 
 struct CountingProgress : ProgressSink {
-  void begin(std::string_view, std::int64_t total) override { totals.push_back(total); }
+  void begin(const ProgressTask& task) override { totals.push_back(task.total); }
   void update(std::int64_t done, std::string_view) override { last = done; }
   void end() override { ++ended; }
   std::vector<std::int64_t> totals;

@@ -3,7 +3,7 @@
 
 #include <torch/torch.h>
 
-#include "fastcpp/core/slice.hpp"
+#include "fastcpp/core/learning_rate.hpp"
 #include "fastcpp/data/data_bunch.hpp"
 #include "support/golden.hpp"
 

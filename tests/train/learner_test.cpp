@@ -4,7 +4,7 @@
 #include <thread>
 
 #include "fastcpp/core/progress.hpp"
-#include "fastcpp/train/callbacks.hpp"
+#include "fastcpp/train/callbacks/callbacks.hpp"
 #include "fastcpp/train/learner.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
@@ -64,7 +64,7 @@ class Table : public ProgressSink {
  public:
   std::vector<std::vector<std::string>> rows;
   void table_header(const std::vector<std::string>& names) override { rows.push_back(names); }
-  void table_row(const std::vector<std::string>& cells) override { rows.push_back(cells); }
+  void table_row(const TableRow& row) override { rows.push_back(row.cells); }
 };
 
 class WithTable {

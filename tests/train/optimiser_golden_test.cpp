@@ -4,9 +4,9 @@
 #include <map>
 
 #include "fastcpp/io/state_dict.hpp"
-#include "fastcpp/train/callbacks.hpp"
+#include "fastcpp/train/callbacks/callbacks.hpp"
 #include "fastcpp/train/learner.hpp"
-#include "fastcpp/train/mixup.hpp"
+#include "fastcpp/train/callbacks/mixup.hpp"
 #include "support/catch.hpp"
 #include "support/deviation.hpp"
 #include "support/support.hpp"

@@ -7,7 +7,7 @@
 #include "fastcpp/vision/image_data_bunch.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
-#include "vision/transform_device.hpp"
+#include "vision/transform/device.hpp"
 
 using namespace fastcpp;
 using namespace fastcpp::test;

@@ -11,7 +11,7 @@
 #include "support/deviation.hpp"
 #include "support/golden.hpp"
 #include "support/support.hpp"
-#include "vision/weight_rule.hpp"
+#include "support/weight_rule.hpp"
 
 using namespace fastcpp;
 using namespace fastcpp::test;

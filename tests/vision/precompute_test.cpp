@@ -1,6 +1,6 @@
 #include <torch/torch.h>
 
-#include "fastcpp/train/callbacks.hpp"
+#include "fastcpp/train/callbacks/callbacks.hpp"
 #include "fastcpp/vision/cnn_learner.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
 #include "support/catch.hpp"

@@ -8,7 +8,7 @@
 
 #include "fastcpp/core/print.hpp"
 #include "fastcpp/core/progress.hpp"
-#include "fastcpp/train/callbacks.hpp"
+#include "fastcpp/train/callbacks/callbacks.hpp"
 #include "fastcpp/train/summary.hpp"
 #include "fastcpp/vision/cnn_learner.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
@@ -42,8 +42,8 @@ struct Table : ProgressSink {
   void table_header(const std::vector<std::string>& cells) override {
     lines.push_back(format_table_line(names = cells, names));
   }
-  void table_row(const std::vector<std::string>& cells) override {
-    lines.push_back(format_table_line(names, cells));
+  void table_row(const TableRow& row) override {
+    lines.push_back(format_table_line(names, row.cells));
   }
   std::vector<std::string> names, lines;
 };

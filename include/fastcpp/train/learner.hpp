@@ -12,15 +12,15 @@
 #include <vector>
 
 #include "fastcpp/core/path.hpp"
-#include "fastcpp/core/slice.hpp"
+#include "fastcpp/core/learning_rate.hpp"
 #include "fastcpp/data/data_bunch.hpp"
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/callback.hpp"
-#include "fastcpp/train/layers.hpp"
+#include "fastcpp/train/optim/layers.hpp"
 #include "fastcpp/train/loss.hpp"
-#include "fastcpp/train/metrics.hpp"
+#include "fastcpp/train/metrics/metrics.hpp"
 #include "fastcpp/train/model.hpp"
-#include "fastcpp/train/optimizer.hpp"
+#include "fastcpp/train/optim/optimizer.hpp"
 #include "fastcpp/train/recorder.hpp"
 
 namespace fastcpp {

@@ -9,8 +9,8 @@
 #include "fastcpp/data/data_bunch.hpp"
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/learner.hpp"
-#include "fastcpp/vision/cnn_model.hpp"
-#include "fastcpp/vision/models.hpp"
+#include "fastcpp/vision/models/cnn_model.hpp"
+#include "fastcpp/vision/models/models.hpp"
 
 namespace fastcpp {
 

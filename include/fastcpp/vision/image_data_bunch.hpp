@@ -17,7 +17,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/plot/figure.hpp"
 #include "fastcpp/vision/image_dataset.hpp"
-#include "fastcpp/vision/transform.hpp"
+#include "fastcpp/vision/transform/transform.hpp"
 
 namespace fastcpp {
 

@@ -10,9 +10,9 @@
 #include "fastcpp/data/label_list.hpp"
 #include "fastcpp/export.hpp"
 #include "fastcpp/plot/picture.hpp"
-#include "fastcpp/vision/image.hpp"
-#include "fastcpp/vision/picture_cache.hpp"
-#include "fastcpp/vision/transform.hpp"
+#include "fastcpp/vision/image/image.hpp"
+#include "fastcpp/vision/image/picture_cache.hpp"
+#include "fastcpp/vision/transform/transform.hpp"
 
 namespace fastcpp {
 

@@ -1,4 +1,4 @@
-#include "fastcpp/vision/cnn_model.hpp"
+#include "fastcpp/vision/models/cnn_model.hpp"
 
 #include <fmt/format.h>
 

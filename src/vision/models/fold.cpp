@@ -1,4 +1,4 @@
-#include "vision/models/fold.hpp"
+#include "fastcpp/vision/models/fold.hpp"
 
 #include <torch/torch.h>
 

@@ -9,8 +9,8 @@
 #include <memory>
 #include <utility>
 
-#include "fastcpp/vision/models.hpp"
-#include "vision/models/packed_conv.hpp"
+#include "fastcpp/vision/models/models.hpp"
+#include "fastcpp/kernels/packed_conv.hpp"
 
 namespace fastcpp::models {
 

@@ -8,7 +8,7 @@
 #include "fastcpp/io/checkpoint.hpp"
 #include "fastcpp/io/hub.hpp"
 #include "fastcpp/io/state_dict.hpp"
-#include "fastcpp/vision/cnn_model.hpp"
+#include "fastcpp/vision/models/cnn_model.hpp"
 
 namespace fastcpp {
 

@@ -4,7 +4,7 @@
 #include <algorithm>
 
 #include "fastcpp/core/error.hpp"
-#include "fastcpp/vision/cnn_model.hpp"
+#include "fastcpp/vision/models/cnn_model.hpp"
 #include "vision/models/layers.hpp"
 
 namespace fastcpp::models {

@@ -1,0 +1,89 @@
+#include "fastcpp/train/callbacks/mixed_precision.hpp"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <cmath>
+
+#include "fastcpp/core/error.hpp"
+#include "fastcpp/train/learner.hpp"
+
+namespace fastcpp {
+
+MixedPrecision::MixedPrecision(const MixedPrecisionOptions& options) : options_(options) {
+  const double scale = options.loss_scale.value_or(1);
+  if (!(scale > 0) || !(options.max_scale > 0) || options.max_noskip < 1) {
+    throw ValueError("value.precision",
+                     fmt::format("loss_scale, max_scale and max_noskip must be > 0, found {}, {} "
+                                 "and {}",
+                                 scale, options.max_scale, options.max_noskip));
+  }
+}
+
+namespace {
+
+// Divides by the scale; false when a gradient is not finite, which leaves them useless. One number
+// comes back from the device, not one per parameter.
+bool unscale(std::vector<torch::Tensor>& gradients, double scale) {
+  const auto options = gradients.front().options().dtype(torch::kFloat32);
+  if (gradients.front().is_cuda()) {
+    auto overflow = torch::zeros({1}, options);
+    at::_amp_foreach_non_finite_check_and_unscale_(gradients, overflow,
+                                                   torch::full({1}, 1 / scale, options));
+    return overflow.item<float>() == 0;
+  }
+  // Infinite and not-a-number survive a sum.
+  std::vector<torch::Tensor> sums;
+  for (const auto& gradient : gradients) sums.push_back(gradient.sum(torch::kFloat64));
+  if (!std::isfinite(torch::stack(sums).sum().item<double>())) return false;
+  at::_foreach_div_(gradients, scale);
+  return true;
+}
+
+}  // namespace
+
+void MixedPrecision::on_train_begin(TrainState&) {
+  scale_ = options_.loss_scale.value_or(options_.dynamic ? 65536.0 : 512.0);
+  noskip_ = 0;
+  skipped_ = 0;
+}
+
+void MixedPrecision::on_loss_begin(TrainState& state) {
+  if (options_.loss_fp32) state.last_output = state.last_output.to(torch::kFloat32);
+}
+
+void MixedPrecision::on_backward_begin(TrainState& state) {
+  state.last_loss = state.last_loss * scale_;
+}
+
+void MixedPrecision::on_backward_end(TrainState& state) {
+  const torch::NoGradGuard no_grad;
+  state.last_loss = state.last_loss / scale_;
+  std::vector<torch::Tensor> gradients;
+  const auto learn = this->learn();
+  for (const auto& group : learn.opt().groups()) {
+    for (const auto& parameter : group.params) {
+      if (parameter.grad().defined()) gradients.push_back(parameter.grad());
+    }
+  }
+  if (gradients.empty()) return;
+  if (options_.dynamic) {
+    if (!unscale(gradients, scale_)) {
+      scale_ /= 2;
+      noskip_ = 0;
+      ++skipped_;
+      state.skip_step = true;
+      return;
+    }
+  }
+  if (!options_.dynamic) at::_foreach_div_(gradients, scale_);
+  if (options_.clip) {
+    torch::nn::utils::clip_grad_norm_(learn.model()->parameters(), *options_.clip);
+  }
+  if (options_.dynamic && ++noskip_ >= options_.max_noskip && scale_ * 2 <= options_.max_scale) {
+    scale_ *= 2;
+    noskip_ = 0;
+  }
+}
+
+}  // namespace fastcpp

@@ -1,0 +1,248 @@
+#include "vision/image/image_header.hpp"
+
+#include <fmt/format.h>
+
+#include <algorithm>
+#include <array>
+#include <cctype>
+#include <cstdlib>
+
+namespace fastcpp::detail {
+namespace {
+
+// Bounds-checked reading; anything beyond the end is 0.
+class Bytes {
+ public:
+  explicit Bytes(std::string_view bytes) : bytes_(bytes) {}
+  std::size_t size() const { return bytes_.size(); }
+  std::uint32_t u8(std::size_t at) const {
+    return at < bytes_.size() ? static_cast<unsigned char>(bytes_[at]) : 0;
+  }
+  std::uint32_t be16(std::size_t at) const { return u8(at) << 8 | u8(at + 1); }
+  std::uint32_t be32(std::size_t at) const { return be16(at) << 16 | be16(at + 2); }
+  std::uint32_t le16(std::size_t at) const { return u8(at + 1) << 8 | u8(at); }
+  std::uint32_t le24(std::size_t at) const { return u8(at + 2) << 16 | le16(at); }
+  std::uint32_t le32(std::size_t at) const { return le16(at + 2) << 16 | le16(at); }
+  bool has(std::size_t at, std::string_view text) const {
+    return at <= bytes_.size() && bytes_.substr(at, text.size()) == text;
+  }
+  // Where the byte stands next, or size().
+  std::size_t find(char byte, std::size_t from) const {
+    return std::min(bytes_.find(byte, from), bytes_.size());
+  }
+  std::string_view part(std::size_t at, std::size_t count) const {
+    return bytes_.substr(at, count);
+  }
+
+ private:
+  std::string_view bytes_;
+};
+
+bool is_frame_header(std::uint32_t marker) {
+  return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
+}
+
+// The first marker in compressed data at or after `at`: stuffed bytes and restart markers belong to
+// the data.
+std::size_t end_of_scan(const Bytes& in, std::size_t at) {
+  for (; (at = in.find('\xFF', at)) + 1 < in.size(); ++at) {
+    const auto next = in.u8(at + 1);
+    if (next != 0 && next != 0xFF && !(next >= 0xD0 && next <= 0xD7)) return at;
+  }
+  return in.size();
+}
+
+// Walks the markers up to the end-of-image marker. libjpeg fills up what is missing with grey and
+// tells nobody but stderr, so a picture without that marker counts as cut off, as it does for
+// Pillow.
+void inspect_jpeg(const Bytes& in, FileHeader& header) {
+  std::string cleaned(in.part(0, 2));
+  bool junk = false;
+  std::size_t at = 2;
+  while (true) {
+    const auto start = at;
+    while (at < in.size() && in.u8(at) != 0xFF) ++at;
+    junk = junk || at != start;
+    while (at < in.size() && in.u8(at) == 0xFF) ++at;  // fill bytes
+    if (at >= in.size()) break;
+    const auto marker = in.u8(at++);
+    if (marker == 0 || marker == 0x01 || (marker >= 0xD0 && marker <= 0xD8)) {
+      junk = junk || marker == 0;
+      continue;
+    }
+    if (marker == 0xD9) {
+      cleaned += "\xFF\xD9";
+      if (header.rows == 0) header.fault = "it holds no picture";
+      if (junk) header.cleaned = std::move(cleaned);
+      return;
+    }
+    const auto length = in.be16(at);
+    if (length < 2) {
+      header.fault = fmt::format("byte {}: a segment of impossible length", at);
+      return;
+    }
+    if (is_frame_header(marker) && header.rows == 0) {
+      header.rows = in.be16(at + 3);
+      header.cols = in.be16(at + 5);
+    }
+    auto end = at + length;
+    if (marker == 0xDA) end = end_of_scan(in, end);
+    if (end >= in.size()) break;
+    cleaned += '\xFF';
+    cleaned += static_cast<char>(marker);
+    cleaned += in.part(at, end - at);
+    at = end;
+  }
+  header.fault = "it is cut off: the end-of-image marker is missing";
+}
+
+std::uint32_t crc32(std::string_view bytes) {
+  static const auto table = [] {
+    std::array<std::uint32_t, 256> t{};
+    for (std::uint32_t i = 0; i < 256; ++i) {
+      std::uint32_t c = i;
+      for (int bit = 0; bit < 8; ++bit) c = c & 1 ? 0xEDB88320u ^ (c >> 1) : c >> 1;
+      t[i] = c;
+    }
+    return t;
+  }();
+  std::uint32_t c = 0xFFFFFFFFu;
+  for (unsigned char byte : bytes) c = table[(c ^ byte) & 255] ^ (c >> 8);
+  return ~c;
+}
+
+// Keeps only the chunks that make pixels: the others (colour profiles, texts, even transparency,
+// which is dropped anyway) can only produce complaints or, compressed, eat memory.
+void inspect_png(const Bytes& in, FileHeader& header) {
+  header.cleaned = in.part(0, 8);
+  for (std::size_t at = 8; at + 12 <= in.size();) {
+    const std::size_t length = in.be32(at);
+    if (length > in.size() - at - 12) break;
+    const auto type = in.part(at + 4, 4);
+    const bool header_chunk = type == "IHDR", end_chunk = type == "IEND";
+    if (header_chunk || end_chunk || type == "PLTE" || type == "IDAT") {
+      if (crc32(in.part(at + 4, length + 4)) != in.be32(at + 8 + length)) {
+        header.fault = fmt::format("byte {}: the checksum of the chunk {} is wrong", at, type);
+        return;
+      }
+      header.cleaned += in.part(at, length + 12);
+    } else if (std::isupper(static_cast<int>(in.u8(at + 4)))) {
+      header.fault = fmt::format("byte {}: an unknown critical chunk", at);
+      return;
+    } else if (!std::islower(static_cast<int>(in.u8(at + 4)))) {
+      header.fault = fmt::format("byte {}: not a PNG chunk", at);
+      return;
+    }
+    if (header_chunk) {
+      header.cols = in.be32(at + 8);
+      header.rows = in.be32(at + 12);
+    }
+    if (end_chunk) {
+      if (header.rows == 0) header.fault = "it holds no picture";
+      return;
+    }
+    at += length + 12;
+  }
+  header.fault = "it is cut off: the end chunk is missing";
+}
+
+void inspect_bmp(const Bytes& in, FileHeader& header) {
+  const auto pixels = in.le32(10), info = in.le32(14);
+  std::uint32_t bits = 0, compression = 0;
+  if (info == 12) {
+    header.cols = in.le16(18);
+    header.rows = in.le16(20);
+    bits = in.le16(24);
+  } else {
+    header.cols = std::abs(static_cast<std::int64_t>(static_cast<std::int32_t>(in.le32(18))));
+    header.rows = std::abs(static_cast<std::int64_t>(static_cast<std::int32_t>(in.le32(22))));
+    bits = in.le16(28);
+    compression = in.le32(30);
+  }
+  const auto line = (header.cols * bits + 31) / 32 * 4;
+  // Only plain rows have a length that can be computed; compressed ones state it.
+  const bool plain = compression == 0 || compression == 3;
+  const std::int64_t length = plain ? line * header.rows : in.le32(34);
+  if (pixels + length > static_cast<std::int64_t>(in.size())) header.fault = "it is cut off";
+}
+
+void inspect_webp(const Bytes& in, FileHeader& header) {
+  if (in.has(12, "VP8X")) {
+    header.cols = 1 + in.le24(24);
+    header.rows = 1 + in.le24(27);
+  } else if (in.has(12, "VP8L")) {
+    header.cols = 1 + (in.le32(21) & 0x3FFF);
+    header.rows = 1 + (in.le32(21) >> 14 & 0x3FFF);
+  } else if (in.has(12, "VP8 ")) {
+    header.cols = in.le16(26) & 0x3FFF;
+    header.rows = in.le16(28) & 0x3FFF;
+  }
+  if (std::uint64_t{in.le32(4)} + 8 > in.size()) header.fault = "it is cut off";
+}
+
+void inspect_tiff(const Bytes& in, FileHeader& header) {
+  const bool little = in.has(0, "I");
+  const auto u16 = [&](std::size_t at) { return little ? in.le16(at) : in.be16(at); };
+  const auto u32 = [&](std::size_t at) { return little ? in.le32(at) : in.be32(at); };
+  const std::size_t directory = u32(4);
+  const auto entries = u16(directory);
+  for (std::size_t i = 0; i < entries; ++i) {
+    const auto at = directory + 2 + 12 * i;
+    const auto value = u16(at + 2) == 3 ? u16(at + 8) : u32(at + 8);
+    if (u16(at) == 256) header.cols = value;
+    if (u16(at) == 257) header.rows = value;
+  }
+}
+
+void inspect_pnm(const Bytes& in, FileHeader& header) {
+  std::size_t at = 2;
+  std::int64_t values[2] = {0, 0};
+  for (auto& value : values) {
+    while (at < in.size() && (std::isspace(static_cast<int>(in.u8(at))) || in.u8(at) == '#')) {
+      if (in.u8(at) == '#') {
+        while (at < in.size() && in.u8(at) != '\n') ++at;
+      } else {
+        ++at;
+      }
+    }
+    for (; std::isdigit(static_cast<int>(in.u8(at))) && value < (std::int64_t{1} << 32); ++at) {
+      value = value * 10 + (in.u8(at) - '0');
+    }
+  }
+  header.cols = values[0];
+  header.rows = values[1];
+}
+
+}  // namespace
+
+FileHeader inspect(std::string_view bytes) {
+  const Bytes in(bytes);
+  FileHeader header;
+  if (in.has(0, "\xFF\xD8\xFF")) {
+    header.format = FileFormat::kJpeg;
+    inspect_jpeg(in, header);
+  } else if (in.has(0, "\x89PNG\r\n\x1A\n")) {
+    header.format = FileFormat::kPng;
+    inspect_png(in, header);
+  } else if (in.has(0, "GIF87a") || in.has(0, "GIF89a")) {
+    header.format = FileFormat::kGif;
+    header.cols = in.le16(6);
+    header.rows = in.le16(8);
+  } else if (in.has(0, "RIFF") && in.has(8, "WEBP")) {
+    header.format = FileFormat::kWebp;
+    inspect_webp(in, header);
+  } else if (in.has(0, std::string_view("II*\0", 4)) || in.has(0, std::string_view("MM\0*", 4))) {
+    header.format = FileFormat::kTiff;
+    inspect_tiff(in, header);
+  } else if (in.has(0, "BM") && in.size() > 26) {
+    header.format = FileFormat::kBmp;
+    inspect_bmp(in, header);
+  } else if (in.has(0, "P") && in.u8(1) >= '1' && in.u8(1) <= '6' &&
+             std::isspace(static_cast<int>(in.u8(2)))) {
+    header.format = FileFormat::kPnm;
+    inspect_pnm(in, header);
+  }
+  return header;
+}
+
+}  // namespace fastcpp::detail

@@ -1,0 +1,31 @@
+// A plan as one resampling of one picture.
+#pragma once
+
+#include "vision/transform/geometry.hpp"
+
+namespace fastcpp::detail {
+
+// What a plan comes to for one picture.
+struct Composed {
+  Matrix points = kIdentity;  // output grid to source, both -1..1
+  Size flow;
+  bool resamples = false;
+  Light light;
+  IndexMaps maps{Size{}};
+};
+
+// For plans of `fast_form`.
+Composed compose(const Plan& plan, Size picture);
+
+// Point i of n between -1 and 1.
+inline double grid_point(int i, int n) {
+  return n > 1 ? 2.0 * i / (n - 1) - 1 : -1.0;
+}
+
+// Result in pixels of the source instead of -1..1.
+Matrix in_pixels(const Matrix& m, Size source);
+
+// The source, or where the resampling would pass over pixels, its area averages in `smaller`.
+Source shrunk(const Composed& all, const Source& source, Planes& smaller);
+
+}  // namespace fastcpp::detail

@@ -1,0 +1,133 @@
+// Between a list of transforms and pixels: what was drawn for one picture, and the two ways to
+// execute it.
+#pragma once
+
+#include <array>
+#include <cstdint>
+#include <functional>
+#include <opencv2/core.hpp>
+#include <string_view>
+#include <vector>
+
+#include "fastcpp/vision/transform/transform.hpp"
+
+namespace fastcpp::detail {
+
+enum class Kind {
+  kPad,
+  kSymmetricWarp,
+  kPerspectiveWarp,
+  kTilt,
+  kSkew,
+  kJitter,
+  kZoomSquish,
+  kRotate,
+  kZoom,
+  kSquish,
+  kFlipAffine,
+  kDihedralAffine,
+  kBrightness,
+  kContrast,
+  kFlipLr,
+  kDihedral,
+  kCrop,
+  kRgbRandomize,
+  kCutout,
+  kCropPad
+};
+
+// How an argument is drawn.
+enum class Draw { kUniform, kLogUniform, kInteger, kCandidates, kFixedList, kText };
+
+struct ParamSpec {
+  std::string_view name;
+  Draw draw;
+  double low, high;      // permitted values
+  const char* fallback;  // as text: empty = required, "0.5", "0,7", a word
+  std::size_t list =
+      0;  // how many values a fixed list has, 0: a list is not permitted, 99: any number
+  bool open = false;  // the limits themselves are not permitted
+};
+
+struct TransformSpec {
+  std::string_view name;
+  Kind kind;
+  int order;
+  std::vector<ParamSpec> params;
+};
+
+// Null when there is none.
+const TransformSpec* find_spec(std::string_view name);
+
+// One transform with its arguments drawn.
+struct Step {
+  Kind kind;
+  // In the order of the specification's parameters (row_pct and col_pct for crops); magnitudes
+  // follow the direction.
+  std::array<double, 8> v{};
+  std::vector<double> list = {};  // zoom_squish: scale, squish, invert of every candidate
+  Size size = {};                 // crop, crop_pad
+  PaddingMode padding = PaddingMode::kReflection;
+  std::uint64_t seed = 0;  // for draws that depend on the picture's size
+  // Tests put known numbers in the place of those draws.
+  std::vector<float> noise = {};     // jitter, rgb_randomize
+  std::vector<double> centres = {};  // cutout: row, column of each hole
+};
+
+struct Plan {
+  std::vector<Step> steps;
+  Size size;  // wanted size after rounding; rows 0: none
+  ResizeMethod method = ResizeMethod::kCrop;
+  PaddingMode padding = PaddingMode::kReflection;
+  SampleMode mode = SampleMode::kBilinear;
+};
+
+// Sorts, completes and draws. Independent of the picture.
+Plan draw_plan(const TfmList& tfms, const ApplyTfmsOptions& options, Rng& rng);
+
+// What the picture is resized to; rows 0: not at all.
+Size resize_target(const Plan& plan, Size picture);
+
+// A wrong promise of output_size must not become a write beyond the caller's memory.
+// \throws ValueError `value.unknown_size`
+void check_fits(Size size, Size known);
+
+// Where pixels come from: 8-bit interleaved RGB or float planes.
+struct Source {
+  const cv::Mat* rgb8 = nullptr;
+  const float* planes = nullptr;
+  int channels = 3;
+  Size size;
+};
+
+struct Planes {
+  int channels = 0;
+  Size size;
+  std::vector<float> v;
+  std::size_t area() const {
+    return static_cast<std::size_t>(size.rows) * static_cast<std::size_t>(size.cols);
+  }
+  float* plane(int c) { return v.data() + static_cast<std::size_t>(c) * area(); }
+  const float* plane(int c) const { return v.data() + static_cast<std::size_t>(c) * area(); }
+};
+
+Planes to_planes(const Source& source);
+
+// Shrinks by area averages (adaptive average pooling).
+Planes area_shrink(const Source& source, Size to);
+
+// Size of the intermediate picture for a flow of `flow` points spanning `extent` (max - min over x
+// and y together); rows 0: none needed.
+Size shrink_size(Size picture, Size flow, double extent);
+
+// Step by step, each transform by itself; any list.
+Planes execute_slow(const Plan& plan, const Source& source);
+
+// One pass. False when the list is not of the form (warps, affine, lighting, flips and crops) it
+// can do.
+bool fast_form(const Plan& plan, const Source& source);
+// `place` is told the size of the result and returns where its planes go.
+using Place = std::function<float*(Size)>;
+void execute_fast(const Plan& plan, const Source& source, const Place& place);
+
+}  // namespace fastcpp::detail

@@ -1,0 +1,142 @@
+// Callbacks that no golden file covers.
+#include <torch/torch.h>
+
+#include <fstream>
+#include <sstream>
+
+#include "fastcpp/core/rng.hpp"
+#include "fastcpp/train/callbacks/callbacks.hpp"
+#include "fastcpp/train/callbacks/general_sched.hpp"
+#include "fastcpp/train/callbacks/mixup.hpp"
+#include "support/catch.hpp"
+#include "support/support.hpp"
+
+using namespace fastcpp;
+using namespace fastcpp::test;
+
+namespace {
+
+Learner small_learner(const Path& dir, std::uint64_t seed = 0) {
+  auto set = std::make_shared<TensorDataset>(torch::arange(64).reshape({16, 4}).to(torch::kFloat),
+                                             torch::arange(16).remainder(3));
+  auto data = DataBunch::create({set, set, nullptr, nullptr}, dir,
+                                {.bs = 8, .num_workers = 0, .device = torch::kCPU, .seed = seed});
+  return {data,
+          Model(torch::nn::Sequential(torch::nn::Linear(4, 3))),
+          {.metrics = {accuracy}, .silent = true}};
+}
+
+// What reaches the model.
+struct Inputs : Callback {
+  std::vector<torch::Tensor> x, y;
+  std::vector<bool> train;
+  int order() const override { return 100; }
+  void on_loss_begin(TrainState& state) override {
+    x.push_back(state.last_input);
+    y.push_back(state.last_target);
+    train.push_back(state.train);
+  }
+};
+
+std::string text_of(const Path& file) {
+  std::ifstream in(file);
+  std::stringstream text;
+  text << in.rdbuf();
+  return text.str();
+}
+
+}  // namespace
+
+TEST_CASE("mix-up mixes training batches only, and gives the loss back") {
+  TempDir dir;
+  auto learner = small_learner(dir.path());
+  const auto loss = learner.loss_func().name();
+  auto inputs = std::make_shared<Inputs>();
+  learner.mixup().fit(1, 1e-3, {.callbacks = {inputs}});
+  REQUIRE(inputs->x.size() == 4);
+  for (std::size_t i = 0; i < inputs->x.size(); ++i) {
+    if (!inputs->train[i]) {
+      CHECK(inputs->y[i].dim() == 1);
+      CHECK(torch::equal(inputs->x[i], inputs->x[i].round()));
+      continue;
+    }
+    REQUIRE(inputs->y[i].sizes() == torch::IntArrayRef({8, 3}));
+    const auto lambda = inputs->y[i].select(1, 2);
+    CHECK(lambda.min().item<float>() >= 0.5F);
+    CHECK(lambda.max().item<float>() <= 1.0F);
+  }
+  CHECK(learner.loss_func().name() == loss);
+}
+
+TEST_CASE("mix-up of targets, and the same mixtures for the same seed") {
+  std::vector<torch::Tensor> runs;
+  for (const std::uint64_t seed : {5U, 5U, 6U}) {
+    TempDir dir;
+    auto learner = small_learner(dir.path(), seed);
+    learner.set_loss_func(Loss("first", [](const torch::Tensor& out, const torch::Tensor& y) {
+      return (out.select(1, 0) - y).square();
+    }));
+    auto inputs = std::make_shared<Inputs>();
+    learner.mixup({.stack_y = false}).fit(1, 1e-3, {.callbacks = {inputs}});
+    CHECK(inputs->y.front().dim() == 1);
+    runs.push_back(inputs->x.front());
+  }
+  CHECK(torch::equal(runs[0], runs[1]));
+  CHECK_FALSE(torch::equal(runs[0], runs[2]));
+  CHECK(caught([] { MixUpCallback({.alpha = 0}); }).code == "value.mixup");
+}
+
+TEST_CASE("mix-up draws from Beta(alpha, alpha)") {
+  TempDir dir;
+  for (const double alpha : {0.4, 1.0, 3.0}) {
+    INFO("alpha " << alpha);
+    auto set = std::make_shared<TensorDataset>(torch::ones({10000, 1}),
+                                               torch::zeros({10000}, torch::kLong));
+    auto data = DataBunch::create({set, nullptr, nullptr, nullptr}, dir.path(),
+                                  {.bs = 10000, .num_workers = 0, .device = torch::kCPU});
+    Learner learner(data, Model(torch::nn::Sequential(torch::nn::Linear(1, 2))), {.silent = true});
+    auto inputs = std::make_shared<Inputs>();
+    learner.mixup({.alpha = alpha}).fit(1, 0.0, {.callbacks = {inputs}});
+    const auto lambda = std::get<0>(inputs->y.front().select(1, 2).to(torch::kFloat64).sort());
+    // max(l, 1 - l) of a symmetric l: P(max <= t) = 2 I_t(alpha, alpha) - 1. The regularised
+    // incomplete beta function by the midpoint rule; Kolmogorov-Smirnov at p = 0.001.
+    const double norm = std::exp(std::lgamma(2 * alpha) - 2 * std::lgamma(alpha));
+    double worst = 0, mass = 0, t = 0.5;
+    const double step = 1e-5;
+    std::int64_t i = 0;
+    const auto* values = lambda.data_ptr<double>();
+    for (; t < 1; t += step) {
+      const double mid = t + step / 2;
+      mass += 2 * norm * std::pow(mid * (1 - mid), alpha - 1) * step;
+      while (i < lambda.numel() && values[i] <= t + step) ++i;
+      worst = std::max(worst, std::abs(static_cast<double>(i) / 10000.0 - mass));
+    }
+    CHECK(worst < 1.95 / 100);
+  }
+}
+
+TEST_CASE("the log of a training in a file") {
+  TempDir dir;
+  auto learner = small_learner(dir.path());
+  learner.fit(2, 1e-3, {.callbacks = {std::make_shared<CSVLogger>("log")}});
+  const auto text = text_of(dir / "log.csv");
+  CHECK(text == learner.recorder().csv());
+  CHECK(text.starts_with("epoch,train_loss,valid_loss,accuracy,time\n0,"));
+  learner.fit(1, 1e-3, {.callbacks = {std::make_shared<CSVLogger>("log", true)}});
+  CHECK(text_of(dir / "log.csv") == text + learner.recorder().csv());
+}
+
+TEST_CASE("a training of a few batches") {
+  TempDir dir;
+  auto learner = small_learner(dir.path());
+  learner.fit(5, 1e-3, {.callbacks = {std::make_shared<StopAfterNBatches>(3)}});
+  CHECK(learner.recorder().losses.size() == 3);
+  CHECK(learner.recorder().val_losses.empty());
+}
+
+TEST_CASE("schedules refuse what they cannot move") {
+  CHECK(caught([] { TrainingPhase(3).schedule_hp("eps", 1.0); }).code == "value.hyper_name");
+  TempDir dir;
+  auto learner = small_learner(dir.path());
+  CHECK(caught([&] { learner.fit_fc(1, {.start_pct = 2}); }).code == "value.flat_cos");
+}

@@ -1,0 +1,57 @@
+#include "train/optim/adam_many.hpp"
+
+#include <torch/torch.h>
+
+#include "fastcpp/train/optim/optimizer.hpp"
+#include "support/catch.hpp"
+
+using namespace fastcpp;
+
+namespace {
+
+// Some steps of the rule, parameter by parameter, and of all of them at once.
+void compare(double decay, double l2) {
+  const torch::NoGradGuard no_grad;
+  torch::manual_seed(4);
+  const HyperParams h{.lr = 1e-2, .mom = 0.9, .beta = 0.99, .decay = decay, .l2 = l2};
+  std::vector<torch::Tensor> one, many, means, squares;
+  for (const auto& shape : std::vector<std::vector<std::int64_t>>{{3}, {4, 5}, {2, 3, 3, 3}}) {
+    one.push_back(torch::randn(shape, torch::kFloat64));
+    many.push_back(one.back().clone());
+    means.push_back(torch::zeros_like(one.back()));
+    squares.push_back(torch::zeros_like(one.back()));
+  }
+  std::vector<ParamState> states(one.size());
+  const auto rule = adam()();
+  for (int step = 1; step <= 5; ++step) {
+    std::vector<torch::Tensor> gradients;
+    std::vector<ParamState*> pointers;
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      gradients.push_back(torch::randn_like(one[i]));
+      pointers.push_back(&states[i]);
+    }
+    const auto before = gradients[1].clone();
+    rule->update_all(one, gradients, pointers, h);
+    adam_many(
+        many, gradients, means, squares,
+        {.lr = h.lr, .beta1 = h.mom, .beta2 = h.beta, .eps = 1e-8, .decay = decay, .step = step},
+        l2);
+    CHECK(torch::equal(gradients[1], before));
+    for (std::size_t i = 0; i < one.size(); ++i) {
+      CHECK(torch::allclose(one[i], many[i], 1e-12, 1e-14));
+      CHECK(torch::allclose(states[i].buffers.at("exp_avg"), means[i], 1e-12, 1e-14));
+      CHECK(torch::allclose(states[i].buffers.at("exp_avg_sq"), squares[i], 1e-12, 1e-14));
+    }
+  }
+}
+
+}  // namespace
+
+TEST_CASE("Adam on all parameters at once is Adam on each") {
+  compare(1, 0);
+  compare(1 - 1e-2 * 1e-2, 0);
+  compare(1, 1e-2);
+  std::vector<torch::Tensor> none;
+  adam_many(none, {}, none, none, {}, 0);
+  CHECK(none.empty());
+}
