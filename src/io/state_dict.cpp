@@ -52,7 +52,8 @@ void collect(const torch::nn::Module& module, const std::string& prefix, StateDi
 constexpr std::string_view kCounter = "num_batches_tracked";
 
 bool is_counter(std::string_view name) {
-  return name == kCounter || name.ends_with(std::string(".") + std::string(kCounter));
+  if (!name.ends_with(kCounter)) return false;
+  return name.size() == kCounter.size() || name[name.size() - kCounter.size() - 1] == '.';
 }
 
 std::string shape(const torch::Tensor& tensor) {

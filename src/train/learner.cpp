@@ -370,7 +370,7 @@ Predictions Learner::get_preds(DatasetType type, const GetPredsOptions& options)
     torch::NoGradGuard no_grad;
     impl.model->eval();
     const auto total = std::min(loader.size(), options.n_batch.value_or(loader.size()));
-    progress->begin("", total);
+    progress->begin({.phase = ProgressPhase::kPredict, .total = total});
     std::int64_t done = 0;
     for (auto& batch : loader.batches()) {
       if (done == total) break;
