@@ -10,7 +10,7 @@
 
 namespace fastcpp {
 
-/// What an exception says to a person: without the stack dump of LibTorch and the source position of OpenCV.
+/// What an exception says to a person, in one line: without the stack dump of LibTorch and the source position of OpenCV.
 FASTCPP_API std::string plain_message(const std::exception& e);
 
 /// Throws the exception being handled again: an Error as it is, any other as an Error that names the cause in plain
@@ -24,7 +24,9 @@ FASTCPP_API std::string plain_message(const std::exception& e);
 /// | the file system | IoError `io.failed` |
 /// | other system calls, such as starting a thread | Error `core.system` |
 /// | JSON that cannot be read or written | FormatError `io.json` |
-/// | anything else | Error `core.unexpected` |
+/// | anything else, a user's own exceptions too | Error `core.unexpected` |
+///
+/// The cancellation of a thread (`pthread_cancel`) passes.
 [[noreturn]] FASTCPP_API void rethrow_as_error();
 
 /// Runs `f` and returns what it returns; nothing but an Error leaves it. Every public function that calls another
