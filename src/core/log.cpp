@@ -2,42 +2,83 @@
 
 #include <fmt/format.h>
 
-#include <cstdio>
+#include <exception>
+#include <memory>
 #include <mutex>
 #include <utility>
+
+#include "core/console.hpp"
+#include "core/sink_queue.hpp"
 
 namespace fastcpp {
 namespace {
 
 void console_sink(LogLevel level, std::string_view message) {
-  if (level == LogLevel::kWarning) {
-    fmt::print(stderr, "warning: {}\n", message);
-  } else {
-    fmt::print("{}\n", message);
-    std::fflush(stdout);
-  }
+  static ConsoleStream out(STDOUT_FILENO), err(STDERR_FILENO);
+  const bool warning = level == LogLevel::kWarning;
+  (warning ? err : out).write(fmt::format("{}{}\n", warning ? "warning: " : "", message));
 }
+
+struct Sink {
+  LogSink call;
+  bool has_thrown = false;  // touched inside the queue only
+
+  void tell(LogLevel level, const std::string& message) {
+    const auto cause = thrown_by([&] { call(level, message); });
+    if (!cause || std::exchange(has_thrown, true)) return;
+    thrown_by([&] {
+      call(LogLevel::kWarning,
+           fmt::format("the log sink threw an exception: {}; the work goes on, and further "
+                       "exceptions of the sink are not told",
+                       *cause));
+    });
+  }
+};
 
 struct State {
   std::mutex mutex;
-  LogSink sink = console_sink;
+  std::shared_ptr<Sink> sink = std::make_shared<Sink>(Sink{console_sink});
+  SinkQueue queue;
 };
 
 State& state() {
-  static State instance;
+  // Lives as long as anything that may log; a program's own sink goes when the program ends.
+  static State& instance = *new State;
+  static const struct AtExit {
+    ~AtExit() {
+      auto none = std::make_shared<Sink>();
+      const std::scoped_lock lock(instance.mutex);
+      instance.sink.swap(none);
+    }
+  } at_exit;
   return instance;
 }
 
 void log(LogLevel level, std::string_view message) {
-  std::scoped_lock lock(state().mutex);
-  if (state().sink) state().sink(level, message);
+  auto& log = state();
+  std::shared_ptr<Sink> sink;
+  {
+    const std::scoped_lock lock(log.mutex);
+    sink = log.sink;
+  }
+  if (!sink->call) return;
+  try {
+    log.queue.call([sink, level, text = std::string(message)] { sink->tell(level, text); });
+  } catch (const std::exception&) {  // no memory for the message
+  }
 }
 
 }  // namespace
 
 LogSink set_log_sink(LogSink sink) {
-  std::scoped_lock lock(state().mutex);
-  return std::exchange(state().sink, std::move(sink));
+  auto& log = state();
+  auto changed = std::make_shared<Sink>(Sink{std::move(sink)});
+  {
+    const std::scoped_lock lock(log.mutex);
+    log.sink.swap(changed);
+  }
+  log.queue.flush();
+  return changed->call;
 }
 
 void log_info(std::string_view message) {

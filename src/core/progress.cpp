@@ -4,11 +4,14 @@
 
 #include <algorithm>
 #include <chrono>
-#include <cstdio>
+#include <exception>
+#include <functional>
 #include <mutex>
 #include <utility>
 
-#include <unistd.h>
+#include "core/console.hpp"
+#include "core/sink_queue.hpp"
+#include "fastcpp/core/log.hpp"
 
 namespace fastcpp {
 namespace {
@@ -26,9 +29,7 @@ class ConsoleProgress : public ProgressSink {
     print_line(format_table_line(names_, names_));
   }
 
-  void table_row(const TableRow& row) override {
-    print_line(format_table_line(names_, row.cells));
-  }
+  void table_row(const TableRow& row) override { print_line(format_table_line(names_, row.cells)); }
 
   void begin(const ProgressTask& task) override {
     what_ = task.what;
@@ -52,30 +53,26 @@ class ConsoleProgress : public ProgressSink {
       bar = fmt::format("[{} {}", done, format_time(elapsed));
     }
     if (!comment.empty()) bar += fmt::format(" {}", comment);
-    erase();
     const std::string line = what_.empty() ? bar + "]" : fmt::format("{} {}]", what_, bar);
-    fmt::print("{}", line);
-    std::fflush(stdout);
+    out_.write(erased() + line);
     width_ = line.size();
   }
 
-  void end() override { erase(); }
+  void end() override {
+    if (width_ > 0) out_.write(erased());
+  }
 
  private:
-  void erase() {
-    if (width_ == 0) return;
-    fmt::print("\r{:{}}\r", "", width_);
-    std::fflush(stdout);
-    width_ = 0;
+  // What takes the bar away.
+  std::string erased() {
+    if (width_ == 0) return {};
+    return fmt::format("\r{:{}}\r", "", std::exchange(width_, 0));
   }
 
-  void print_line(const std::string& line) {
-    erase();
-    fmt::print("{}\n", line);
-    std::fflush(stdout);
-  }
+  void print_line(const std::string& line) { out_.write(erased() + line + "\n"); }
 
-  const bool terminal_ = ::isatty(STDOUT_FILENO) == 1;
+  ConsoleStream out_{STDOUT_FILENO};
+  const bool terminal_ = out_.is_terminal();
   std::vector<std::string> names_;
   std::string what_;
   std::int64_t total_ = 0;
@@ -89,12 +86,41 @@ struct State {
 };
 
 State& state() {
-  static State instance;
+  // Lives as long as anything that may show progress; a program's own sink goes when the program ends.
+  static State& instance = *new State;
+  static const struct AtExit {
+    ~AtExit() { set_progress_sink(nullptr); }
+  } at_exit;
   return instance;
 }
 
 }  // namespace
 
+struct ProgressAccess {
+  // Never throws; false when the sink will not hear of it.
+  static bool tell(const std::shared_ptr<ProgressSink>& sink,
+                   std::function<void(ProgressSink&)> what,
+                   SinkQueue::WhenBusy when_busy = SinkQueue::WhenBusy::kWait) {
+    if (!sink) return false;
+    try {
+      const auto queue = sink->queue_;
+      return queue->call(
+          [sink, what = std::move(what)] {
+            const auto cause = thrown_by([&] { what(*sink); });
+            if (!cause || std::exchange(sink->has_thrown_, true)) return;
+            log_warning(
+                fmt::format("the progress sink threw an exception: {}; the work goes on, and "
+                            "further exceptions of the sink are not told",
+                            *cause));
+          },
+          when_busy);
+    } catch (const std::exception&) {
+      return false;  // no memory for the call
+    }
+  }
+};
+
+ProgressSink::ProgressSink() : queue_(std::make_shared<SinkQueue>()) {}
 void ProgressSink::table_header(const std::vector<std::string>&) {}
 void ProgressSink::table_row(const TableRow&) {}
 void ProgressSink::begin(const ProgressTask&) {}
@@ -116,26 +142,29 @@ std::shared_ptr<ProgressSink> progress_sink() {
   return state().sink;
 }
 
-ProgressBar::ProgressBar(std::shared_ptr<ProgressSink> sink, const ProgressTask& task)
-    : sink_(std::move(sink)) {
-  if (sink_) sink_->begin(task);
+ProgressBar::ProgressBar(std::shared_ptr<ProgressSink> sink, const ProgressTask& task) {
+  if (ProgressAccess::tell(sink, [task](ProgressSink& to) { to.begin(task); })) {
+    sink_ = std::move(sink);  // what never began is not ended
+  }
 }
 
 ProgressBar::~ProgressBar() {
-  if (sink_) sink_->end();
+  ProgressAccess::tell(sink_, [](ProgressSink& to) { to.end(); });
 }
 
 void ProgressBar::update(std::int64_t done, std::string_view comment) {
-  if (sink_) sink_->update(done, comment);
+  // Made now or never, so the comment needs no copy.
+  ProgressAccess::tell(
+      sink_, [=](ProgressSink& to) { to.update(done, comment); }, SinkQueue::WhenBusy::kSkip);
 }
 
 void show_table_header(const std::shared_ptr<ProgressSink>& sink,
                        const std::vector<std::string>& names) {
-  if (sink) sink->table_header(names);
+  ProgressAccess::tell(sink, [names](ProgressSink& to) { to.table_header(names); });
 }
 
 void show_table_row(const std::shared_ptr<ProgressSink>& sink, const TableRow& row) {
-  if (sink) sink->table_row(row);
+  ProgressAccess::tell(sink, [row](ProgressSink& to) { to.table_row(row); });
 }
 
 std::string format_table_line(const std::vector<std::string>& names,

@@ -28,13 +28,21 @@ struct ProgressTask {
 struct TableRow {
   int epoch = 0;
   std::vector<std::string> cells;  ///< as fastai prints them, in the order of the header
-  std::vector<double> values;      ///< the same as numbers, one a cell; not a number where nothing was measured
+  std::vector<double>
+      values;  ///< the same as numbers, one a cell; not a number where nothing was measured
 };
 
-/// Receives progress of a fit, a validation or a download. The library calls one sink from one thread at a time, holds
-/// no lock meanwhile, and goes on without the sink when it throws (one warning).
+class SinkQueue;
+
+/// Receives progress of a fit, a validation or a download.
+///
+/// The library calls one sink from one thread at a time and holds no lock meanwhile. When several threads share a sink, a
+/// call that comes while it is busy is made by the thread that is in there, and an `update` may be left out. What a sink
+/// throws is swallowed with one warning, and the work goes on. It may call the library; the calls that this causes to
+/// itself are made afterwards, those that these cause in turn are left out.
 class FASTCPP_API ProgressSink {
  public:
+  ProgressSink();
   virtual ~ProgressSink() = default;
   /// The table's column names, once a fit (fastai: epoch, train_loss, valid_loss, metrics, time).
   virtual void table_header(const std::vector<std::string>& names);
@@ -46,16 +54,21 @@ class FASTCPP_API ProgressSink {
   virtual void update(std::int64_t done, std::string_view comment);
   /// The piece of work is over; its bar goes away.
   virtual void end();
+
+ private:
+  friend struct ProgressAccess;
+  std::shared_ptr<SinkQueue> queue_;
+  bool has_thrown_ = false;
 };
 
 /// The table and bar that fastai prints: on a terminal with a moving bar, piped as plain rows without control codes.
-/// A stream that is closed or full is given up after one warning.
+/// A stream that is closed, full or no longer read is given up, with one warning.
 FASTCPP_API std::shared_ptr<ProgressSink> console_progress();
 
 /// Replaces the process-wide sink and returns the former one; nullptr silences. The default is `console_progress()`.
-/// A learner may have a sink of its own (`LearnerOptions::progress`).
+/// A learner may have a sink of its own (`LearnerOptions::progress`). Work that has begun stays with its sink. Thread-safe.
 FASTCPP_API std::shared_ptr<ProgressSink> set_progress_sink(std::shared_ptr<ProgressSink> sink);
-/// The sink in force; never null (a silent one when silenced).
+/// The sink in force; never null (a silent one when silenced). Thread-safe.
 FASTCPP_API std::shared_ptr<ProgressSink> progress_sink();
 
 /// Shows one piece of work to a sink: begins when made, ends when destroyed, whatever happens between. What the sink
@@ -67,6 +80,8 @@ class FASTCPP_API ProgressBar {
   ~ProgressBar();
   ProgressBar(const ProgressBar&) = delete;
   ProgressBar& operator=(const ProgressBar&) = delete;
+  /// \param done    steps finished so far
+  /// \param comment stands behind the bar
   void update(std::int64_t done, std::string_view comment = {});
 
  private:
