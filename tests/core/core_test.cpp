@@ -1,4 +1,3 @@
-#include "fastcpp/core/path.hpp"
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/core/rng.hpp"
 #include "fastcpp/core/learning_rate.hpp"
@@ -53,14 +52,4 @@ TEST_CASE("the table is fastai's") {
         "0         1.409939    0.357608    0.102165    00:26     ");
   CHECK(format_time(59.9) == "00:59");
   CHECK(format_time(3723) == "1:02:03");
-}
-
-TEST_CASE("files are written whole or not at all") {
-  TempDir dir;
-  write_file(dir / "a/b.txt", "one");
-  write_file(dir / "a/b.txt", "two");
-  CHECK(read_file(dir / "a/b.txt") == "two");
-  CHECK(ls(dir / "a").size() == 1);
-  CHECK(caught([&] { read_file(dir / "none"); }).code == "io.cannot_read");
-  CHECK(caught([&] { ls(dir / "none"); }).code == "io.cannot_list");
 }

@@ -17,12 +17,13 @@ using Path = std::filesystem::path;
 /// \throws IoError `io.cannot_list` when `folder` is not a readable folder
 FASTCPP_API std::vector<Path> ls(const Path& folder);
 
-/// Writes a file so that a reader sees the old content or the new, never a half: a temporary
-/// sibling, then a rename. Missing parent folders are made. \throws IoError `io.cannot_write`
+/// Writes a file so that a reader, a crash or a power failure meets the old content or the new, never a half (see
+/// AtomicWriter). Missing parent folders are made; where `file` is a symbolic link, the file that it names is written.
+/// \throws IoError `io.cannot_write`, `io.cannot_create`
 FASTCPP_API void write_file(const Path& file, std::string_view bytes);
 
 /// The whole content of a file.
-/// \throws IoError `io.cannot_read`
+/// \throws IoError `io.cannot_read`; MemoryError `train.out_of_memory` when it does not fit in memory
 FASTCPP_API std::string read_file(const Path& file);
 
 /// Makes a folder and its parents; does nothing when it is there.
