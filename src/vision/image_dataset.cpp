@@ -27,7 +27,7 @@ std::optional<std::vector<std::int64_t>> ImageDataset::sample_shape() const {
 
 torch::Tensor ImageDataset::get(std::int64_t index, Rng& rng) const {
   if (!out_) return transformed(open(index), rng).tensor();
-  auto sample = torch::empty({3, out_->rows, out_->cols});
+  auto sample = torch::empty({3, out_->rows, out_->cols}, torch::kFloat32);
   write(index, rng, sample.data_ptr<float>(), /*packed=*/false);
   return sample;
 }
@@ -43,16 +43,16 @@ void ImageDataset::finish_batch(Batch& batch) const {
 
 cv::Mat ImageDataset::pixels(std::int64_t index) const {
   const auto& file = list_.items.at(static_cast<std::size_t>(index));
-  if (loading_.cache) {
-    if (auto held = loading_.cache->find(file); !held.empty()) return held;
-  }
   // A zoom of a third and a warp still find as many pixels as they show.
   constexpr double kSpare = 1.5;
   const int least = loading_.scaled_decode && out_
                         ? static_cast<int>(kSpare * std::max(out_->rows, out_->cols))
                         : 0;
+  if (loading_.cache) {
+    if (auto held = loading_.cache->find(file, least); !held.empty()) return held;
+  }
   auto rgb = decode_image(file, least);
-  if (loading_.cache) loading_.cache->add(file, rgb);
+  if (loading_.cache) loading_.cache->add(file, rgb, least);
   return rgb;
 }
 

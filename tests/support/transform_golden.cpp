@@ -31,7 +31,7 @@ TransformValue value_of(const std::string& name, const Json& json) {
     if (json.is_array()) return numbers(json);
     return std::vector<double>{json.get<double>(), json.get<double>()};
   }
-  if (!json.is_array()) return Range(json.get<double>());
+  if (!json.is_array()) return ParamRange(json.get<double>());
   std::vector<double> list;
   for (const auto& item : json)
     list.push_back(item.is_boolean() ? (item.get<bool>() ? 1 : 0) : item.get<double>());
@@ -132,8 +132,8 @@ Difference difference(const float* got, const std::vector<double>& want) {
   return result;
 }
 
-void compare(const std::string& way, Size size, const float* got, const Array& want, bool nearest,
-             Deviation& deviation) {
+void compare(const std::string& way, Resolution size, const float* got, const Array& want,
+             bool nearest, Deviation& deviation) {
   INFO(way);
   REQUIRE(std::vector<std::int64_t>{3, size.rows, size.cols} == want.shape);
   const auto gap = difference(got, want.values);
@@ -152,9 +152,9 @@ bool same(const TransformValue& value, const Json& want) {
     if (const auto* list = std::get_if<std::vector<double>>(&value)) {
       return *list == std::vector<double>(list->size(), want.get<double>());
     }
-    return value == TransformValue(Range(want.get<double>()));
+    return value == TransformValue(ParamRange(want.get<double>()));
   }
-  const auto& range = std::get<Range>(value);
+  const auto& range = std::get<ParamRange>(value);
   return std::abs(range.low - want[0].get<double>()) < 1e-12 &&
          std::abs(range.high - want[1].get<double>()) < 1e-12;
 }
@@ -198,7 +198,7 @@ GetTransformsOptions get_transforms_options(const Json& args) {
     for (const auto& extra : args["xtra_tfms"]) {
       std::vector<TransformParam> params;
       for (const auto& [key, value] : extra["args"].items()) {
-        params.push_back({key, Range(value[0].get<double>(), value[1].get<double>())});
+        params.push_back({key, ParamRange(value[0].get<double>(), value[1].get<double>())});
       }
       o.xtra_tfms.emplace_back(extra["name"].get<std::string>(), params,
                                TransformOptions{.p = extra["p"].get<double>()});
@@ -207,20 +207,29 @@ GetTransformsOptions get_transforms_options(const Json& args) {
   return o;
 }
 
-Range range_of(const Json& json) {
+ParamRange range_of(const Json& json) {
   if (json.is_array()) return {json[0].get<double>(), json[1].get<double>()};
   return json.get<double>();
 }
 
+// A helper that makes several transforms, with all its arguments from the file; what is not there has the default.
 TfmList call(const std::string& name, const Json& args) {
   const double p = args.value("p", 1.0);
-  if (name == "rand_zoom") return {rand_zoom(range_of(args["scale"]), p)};
-  if (name == "rand_crop") return {rand_crop(p)};
+  const auto padding = [&](const char* key) {
+    return padding_mode_from(args.value(key, "reflection"));
+  };
+  if (name == "rand_zoom")
+    return {rand_zoom(args.contains("scale") ? range_of(args["scale"]) : ParamRange(1.0), p)};
+  if (name == "rand_crop") return {rand_crop(p, padding("padding_mode"))};
   if (name == "zoom_crop")
     return zoom_crop(range_of(args["scale"]), {.do_rand = args.value("do_rand", false), .p = p});
-  if (name == "rand_pad") return rand_pad(args["padding"].get<int>(), size_of(args["size"]));
+  if (name == "rand_pad")
+    return rand_pad(args["padding"].get<int>(), size_of(args["size"]), padding("mode"));
   REQUIRE(name == "rand_resize_crop");
-  return rand_resize_crop(size_of(args["size"]));
+  RandResizeCropOptions options;
+  options.max_scale = args.value("max_scale", options.max_scale);
+  if (args.contains("ratios")) options.ratios = range_of(args["ratios"]);
+  return rand_resize_crop(size_of(args["size"]), options);
 }
 
 }  // namespace
@@ -251,7 +260,7 @@ int check_transform_cases(const std::filesystem::path& folder) {
             nearest ? share_beyond : step_by_step);
     if (detail::fast_form(plan, source)) {
       detail::Planes result{3, {}, {}};
-      detail::execute_fast(plan, source, [&](Size size) {
+      detail::execute_fast(plan, source, [&](Resolution size) {
         result.size = size;
         result.v.resize(3 * result.area());
         return result.v.data();

@@ -34,7 +34,7 @@ struct Result {
 
 // Largest and mean difference of both ways over some draws.
 Result differences(const cv::Mat& rgb, const TfmList& tfms, const ApplyTfmsOptions& options) {
-  const Size out = *output_size(tfms, options);
+  const Resolution out = *output_size(tfms, options);
   constexpr int kDraws = 12;
   auto want = torch::empty({kDraws, 3, out.rows, out.cols});
   // Nothing may depend on what the memory held.
@@ -62,9 +62,10 @@ TEST_CASE("a batch finished on the device has the pixels that workers paint") {
       get_transforms({.flip_vert = true, .max_rotate = 45, .max_zoom = 1.6}).train;
   for (const auto& tfms : {standard, vertical, get_transforms().valid,
                            TfmList{zoom({.scale = {0.5, 0.7}}), rand_crop()}}) {
-    for (const Size size : {Size{96, 96}, Size{80, 120}}) {
+    for (const Resolution size : {Resolution{96, 96}, Resolution{80, 120}}) {
       // Enlarged, about as large, long and thin, taller than wide.
-      for (const Size from : {Size{60, 50}, Size{130, 150}, Size{100, 190}, Size{170, 90}}) {
+      for (const Resolution from :
+           {Resolution{60, 50}, Resolution{130, 150}, Resolution{100, 190}, Resolution{170, 90}}) {
         for (const auto padding :
              {PaddingMode::kReflection, PaddingMode::kBorder, PaddingMode::kZeros}) {
           for (const auto method : {ResizeMethod::kCrop, ResizeMethod::kSquish}) {

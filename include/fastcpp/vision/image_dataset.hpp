@@ -69,7 +69,7 @@ class FASTCPP_API ImageDataset : public Dataset {
   TfmList tfms_;
   ApplyTfmsOptions options_;
   ImageLoading loading_;
-  std::optional<Size> out_;
+  std::optional<Resolution> out_;
 };
 
 /// A tensor 3 x H x W (or 1 x H x W) in 0..1 as a picture for a plot; values are clamped.

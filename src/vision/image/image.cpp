@@ -8,6 +8,7 @@
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
 namespace fastcpp {
@@ -59,45 +60,51 @@ torch::Tensor to_tensor(const cv::Mat& mat) {
                     "double, got {} x {} of OpenCV type {}",
                     mat.rows, mat.cols, mat.type()));
   }
-  auto planes = torch::empty({mat.channels(), mat.rows, mat.cols}, torch::kFloat32);
-  float* out = planes.data_ptr<float>();
-  if (mat.depth() == CV_8U) {
-    unpack<std::uint8_t>(mat, 255.0f, out);
-  } else if (mat.depth() == CV_16U) {
-    unpack<std::uint16_t>(mat, 65535.0f, out);
-  } else if (mat.depth() == CV_32F) {
-    unpack<float>(mat, 1.0f, out);
-  } else {
-    unpack<double>(mat, 1.0f, out);
-  }
-  return planes;
+  return boundary([&] {
+    auto planes = torch::empty({mat.channels(), mat.rows, mat.cols}, torch::kFloat32);
+    float* out = planes.data_ptr<float>();
+    if (mat.depth() == CV_8U) {
+      unpack<std::uint8_t>(mat, 255.0f, out);
+    } else if (mat.depth() == CV_16U) {
+      unpack<std::uint16_t>(mat, 65535.0f, out);
+    } else if (mat.depth() == CV_32F) {
+      unpack<float>(mat, 1.0f, out);
+    } else {
+      unpack<double>(mat, 1.0f, out);
+    }
+    return planes;
+  });
 }
 
 cv::Mat to_mat(const torch::Tensor& tensor) {
   check_image_tensor(tensor);
-  const bool bytes = tensor.scalar_type() == torch::kUInt8;
-  const auto image = tensor.dim() == 2 ? tensor.unsqueeze(0) : tensor;
-  const auto rows = image.detach()
-                        .cpu()
-                        .to(bytes ? torch::kUInt8 : torch::kFloat32)
-                        .permute({1, 2, 0})
-                        .contiguous();
-  const int type = CV_MAKETYPE(bytes ? CV_8U : CV_32F, static_cast<int>(image.size(0)));
-  return cv::Mat(static_cast<int>(image.size(1)), static_cast<int>(image.size(2)), type,
-                 rows.data_ptr())
-      .clone();
+  return boundary([&] {
+    const bool bytes = tensor.scalar_type() == torch::kUInt8;
+    const auto image = tensor.dim() == 2 ? tensor.unsqueeze(0) : tensor;
+    const auto rows = image.detach()
+                          .cpu()
+                          .to(bytes ? torch::kUInt8 : torch::kFloat32)
+                          .permute({1, 2, 0})
+                          .contiguous();
+    const int type = CV_MAKETYPE(bytes ? CV_8U : CV_32F, static_cast<int>(image.size(0)));
+    return cv::Mat(static_cast<int>(image.size(1)), static_cast<int>(image.size(2)), type,
+                   rows.data_ptr())
+        .clone();
+  });
 }
 
 Image Image::from_tensor(const torch::Tensor& px) {
   check_image_tensor(px);
-  Image image;
-  const auto planes = px.dim() == 2 ? px.unsqueeze(0) : px;
-  image.px_ =
-      px.scalar_type() == torch::kUInt8
-          ? planes.detach().cpu().to(torch::kFloat32).div(255.0)
-          : planes.detach().cpu().to(torch::kFloat32, /*non_blocking=*/false, /*copy=*/true);
-  image.px_ = image.px_.contiguous();
-  return image;
+  return boundary([&] {
+    Image image;
+    const auto planes = px.dim() == 2 ? px.unsqueeze(0) : px;
+    image.px_ =
+        px.scalar_type() == torch::kUInt8
+            ? planes.detach().cpu().to(torch::kFloat32).div(255.0)
+            : planes.detach().cpu().to(torch::kFloat32, /*non_blocking=*/false, /*copy=*/true);
+    image.px_ = image.px_.contiguous();
+    return image;
+  });
 }
 
 Image Image::from_rgb(cv::Mat rgb8) {
@@ -113,13 +120,15 @@ Image Image::from_rgb(cv::Mat rgb8) {
 
 torch::Tensor Image::tensor() const {
   if (!rgb8_.empty()) return to_tensor(rgb8_);
-  return px_.defined() ? px_.clone() : torch::zeros({3, 0, 0});
+  return boundary([&] {
+    return px_.defined() ? px_.clone() : torch::zeros({3, 0, 0}, torch::kFloat32);
+  });
 }
 
-Size Image::size() const {
+Resolution Image::size() const {
   if (!rgb8_.empty()) return {rgb8_.rows, rgb8_.cols};
-  return px_.defined() ? Size{static_cast<int>(px_.size(1)), static_cast<int>(px_.size(2))}
-                       : Size{};
+  return px_.defined() ? Resolution{static_cast<int>(px_.size(1)), static_cast<int>(px_.size(2))}
+                       : Resolution{};
 }
 
 std::vector<std::int64_t> Image::shape() const {
@@ -135,44 +144,57 @@ std::string Image::str() const {
   return fmt::format("Image ({})", fmt::join(shape(), ", "));
 }
 
-void Image::save(const Path& file) const {
-  if (empty())
-    throw ImageError("image.cannot_encode",
-                     fmt::format("cannot save '{}': the picture is empty", file.string()));
-  const auto bytes = tensor().mul(255.0).nan_to_num(0.0).clamp(0.0, 255.0).to(torch::kUInt8);
+namespace {
+
+// Empty when OpenCV knows no such format, or not for so many channels.
+std::vector<std::uint8_t> encode(const Image& image, std::string extension) {
+  // As bytes: what is a capital does not depend on the locale.
+  for (auto& c : extension) c = c >= 'A' && c <= 'Z' ? static_cast<char>(c - 'A' + 'a') : c;
+  const auto bytes = image.tensor().mul(255.0).nan_to_num(0.0).clamp(0.0, 255.0).to(torch::kUInt8);
   cv::Mat mat = to_mat(bytes);
   std::vector<std::uint8_t> encoded;
-  bool done = false;
   try {
+    if (mat.channels() == 2) return {};
     if (mat.channels() == 3) cv::cvtColor(mat, mat, cv::COLOR_RGB2BGR);
     if (mat.channels() == 4) cv::cvtColor(mat, mat, cv::COLOR_RGBA2BGRA);
-    done = mat.channels() != 2 && cv::imencode(file.extension().string(), mat, encoded);
-  } catch (const cv::Exception&) {
+    if (!cv::imencode(extension, mat, encoded)) encoded.clear();
+  } catch (const cv::Exception& e) {
+    if (e.code == cv::Error::StsNoMem) throw;
+    encoded.clear();
   }
-  if (!done) {
-    throw ImageError("image.cannot_encode",
-                     fmt::format("cannot save {} as '{}': the extension must name a format such as "
-                                 ".png or .jpg, and the "
-                                 "picture must have 1, 3 or 4 channels",
-                                 str(), file.string()));
-  }
-  write_file(file, {reinterpret_cast<const char*>(encoded.data()), encoded.size()});
+  return encoded;
+}
+
+}  // namespace
+
+void Image::save(const Path& file) const {
+  boundary([&] {
+    if (empty()) {
+      throw ImageError("image.cannot_encode",
+                       fmt::format("cannot save '{}': the picture is empty", file.string()));
+    }
+    const auto encoded = encode(*this, file.extension().string());
+    if (encoded.empty()) {
+      throw ImageError("image.cannot_encode",
+                       fmt::format("cannot save {} as '{}': the extension must name a format such "
+                                   "as .png or .jpg, and the picture must have 1, 3 or 4 channels",
+                                   str(), file.string()));
+    }
+    write_file(file, {reinterpret_cast<const char*>(encoded.data()), encoded.size()});
+  });
 }
 
 Image open_image(const Path& file, const OpenImageOptions& options) {
-  const bool grey = options.convert_mode == "L";
-  if (!grey && options.convert_mode != "RGB") {
-    throw ValueError(
-        "value.convert_mode",
-        fmt::format("convert_mode must be 'RGB' or 'L', got '{}'", options.convert_mode));
-  }
-  cv::Mat pixels = decode_image(file);
-  if (options.after_open) pixels = options.after_open(std::move(pixels));
-  if (!grey && options.div && pixels.type() == CV_8UC3) return Image::from_rgb(std::move(pixels));
-  if (grey && pixels.channels() == 3) cv::cvtColor(pixels, pixels, cv::COLOR_RGB2GRAY);
-  auto planes = to_tensor(pixels);
-  if (!options.div) planes.mul_(255.0).round_();
-  return Image::from_tensor(planes);
+  return boundary([&] {
+    const bool grey = options.convert_mode == ConvertMode::kL;
+    cv::Mat pixels = decode_image(file);
+    if (options.after_open) pixels = options.after_open(std::move(pixels));
+    if (!grey && options.div && pixels.type() == CV_8UC3) return Image::from_rgb(std::move(pixels));
+    if (grey && pixels.channels() == 3) cv::cvtColor(pixels, pixels, cv::COLOR_RGB2GRAY);
+    auto planes = to_tensor(pixels);
+    if (!options.div) planes.mul_(255.0).round_();
+    return Image::from_tensor(planes);
+  });
 }
 
 }  // namespace fastcpp

@@ -4,39 +4,26 @@
 
 #include <algorithm>
 #include <array>
-#include <cctype>
 #include <cstdlib>
+
+#include "vision/image/bytes.hpp"
 
 namespace fastcpp::detail {
 namespace {
 
-// Bounds-checked reading; anything beyond the end is 0.
-class Bytes {
- public:
-  explicit Bytes(std::string_view bytes) : bytes_(bytes) {}
-  std::size_t size() const { return bytes_.size(); }
-  std::uint32_t u8(std::size_t at) const {
-    return at < bytes_.size() ? static_cast<unsigned char>(bytes_[at]) : 0;
-  }
-  std::uint32_t be16(std::size_t at) const { return u8(at) << 8 | u8(at + 1); }
-  std::uint32_t be32(std::size_t at) const { return be16(at) << 16 | be16(at + 2); }
-  std::uint32_t le16(std::size_t at) const { return u8(at + 1) << 8 | u8(at); }
-  std::uint32_t le24(std::size_t at) const { return u8(at + 2) << 16 | le16(at); }
-  std::uint32_t le32(std::size_t at) const { return le16(at + 2) << 16 | le16(at); }
-  bool has(std::size_t at, std::string_view text) const {
-    return at <= bytes_.size() && bytes_.substr(at, text.size()) == text;
-  }
-  // Where the byte stands next, or size().
-  std::size_t find(char byte, std::size_t from) const {
-    return std::min(bytes_.find(byte, from), bytes_.size());
-  }
-  std::string_view part(std::size_t at, std::size_t count) const {
-    return bytes_.substr(at, count);
-  }
-
- private:
-  std::string_view bytes_;
-};
+// Whatever the locale says.
+bool is_digit(std::uint32_t c) {
+  return c >= '0' && c <= '9';
+}
+bool is_upper(std::uint32_t c) {
+  return c >= 'A' && c <= 'Z';
+}
+bool is_lower(std::uint32_t c) {
+  return c >= 'a' && c <= 'z';
+}
+bool is_space(std::uint32_t c) {
+  return c == ' ' || (c >= '\t' && c <= '\r');
+}
 
 bool is_frame_header(std::uint32_t marker) {
   return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
@@ -111,39 +98,54 @@ std::uint32_t crc32(std::string_view bytes) {
   return ~c;
 }
 
-// Keeps only the chunks that make pixels: the others (colour profiles, texts, even transparency,
-// which is dropped anyway) can only produce complaints or, compressed, eat memory.
+bool is_chunk_name(std::string_view type) {
+  return std::all_of(type.begin(), type.end(), [](char c) {
+    return is_upper(static_cast<unsigned char>(c)) || is_lower(static_cast<unsigned char>(c));
+  });
+}
+
+// Keeps only the chunks that make pixels: the others (colour profiles, texts, even transparency, which is dropped
+// anyway) can only produce complaints or, compressed, eat memory.
+//
+// As for Pillow, only the checksums of what stands before the pixels count, and behind the pixels nothing is wrong but
+// a chunk that was cut off. Of a cut chunk of pixels the decoder finds whether it was needed.
 void inspect_png(const Bytes& in, FileHeader& header) {
+  constexpr std::size_t kNamed = 8, kWhole = 12;  // length and type, and the checksum as well
   header.cleaned = in.part(0, 8);
-  for (std::size_t at = 8; at + 12 <= in.size();) {
-    const std::size_t length = in.be32(at);
-    if (length > in.size() - at - 12) break;
+  bool pixels = false;
+  std::size_t at = 8;
+  for (; at + kNamed <= in.size(); at += in.be32(at) + kWhole) {
+    const std::size_t length = in.be32(at), rest = in.size() - at - kNamed;
     const auto type = in.part(at + 4, 4);
-    const bool header_chunk = type == "IHDR", end_chunk = type == "IEND";
-    if (header_chunk || end_chunk || type == "PLTE" || type == "IDAT") {
-      if (crc32(in.part(at + 4, length + 4)) != in.be32(at + 8 + length)) {
+    if (type == "IEND" || !is_chunk_name(type)) break;
+    if (length > rest && (type != "IDAT" || rest == 0)) {
+      header.fault = fmt::format("it is cut off within the chunk {}", type);
+      return;
+    }
+    const auto chunk = in.part(at, length + kWhole);
+    if (type == "IDAT") {
+      pixels = true;
+      header.cleaned += chunk;
+      if (length <= rest) header.cleaned.append(length + kWhole - chunk.size(), '\0');
+    } else if (type == "IHDR" || type == "PLTE") {
+      if (!pixels && crc32(in.part(at + 4, length + 4)) != in.be32(at + kNamed + length)) {
         header.fault = fmt::format("byte {}: the checksum of the chunk {} is wrong", at, type);
         return;
       }
-      header.cleaned += in.part(at, length + 12);
-    } else if (std::isupper(static_cast<int>(in.u8(at + 4)))) {
+      if (type == "IHDR") {
+        header.cols = in.be32(at + 8);
+        header.rows = in.be32(at + 12);
+      }
+      header.cleaned += chunk;
+    } else if (!pixels && is_upper(in.u8(at + 4))) {
       header.fault = fmt::format("byte {}: an unknown critical chunk", at);
       return;
-    } else if (!std::islower(static_cast<int>(in.u8(at + 4)))) {
-      header.fault = fmt::format("byte {}: not a PNG chunk", at);
-      return;
     }
-    if (header_chunk) {
-      header.cols = in.be32(at + 8);
-      header.rows = in.be32(at + 12);
-    }
-    if (end_chunk) {
-      if (header.rows == 0) header.fault = "it holds no picture";
-      return;
-    }
-    at += length + 12;
   }
-  header.fault = "it is cut off: the end chunk is missing";
+  if (pixels) return;
+  header.fault = at + kNamed > in.size()             ? "it is cut off: its pixels are missing"
+                 : is_chunk_name(in.part(at + 4, 4)) ? "it holds no picture"
+                                                     : fmt::format("byte {}: not a PNG chunk", at);
 }
 
 void inspect_bmp(const Bytes& in, FileHeader& header) {
@@ -191,6 +193,8 @@ void inspect_tiff(const Bytes& in, FileHeader& header) {
     const auto value = u16(at + 2) == 3 ? u16(at + 8) : u32(at + 8);
     if (u16(at) == 256) header.cols = value;
     if (u16(at) == 257) header.rows = value;
+    if (u16(at) == 258 && u32(at + 4) == 1) header.tiff_bits = static_cast<int>(value);
+    if (u16(at) == 339) header.tiff_float = value == 3;
   }
 }
 
@@ -198,14 +202,14 @@ void inspect_pnm(const Bytes& in, FileHeader& header) {
   std::size_t at = 2;
   std::int64_t values[2] = {0, 0};
   for (auto& value : values) {
-    while (at < in.size() && (std::isspace(static_cast<int>(in.u8(at))) || in.u8(at) == '#')) {
+    while (at < in.size() && (is_space(in.u8(at)) || in.u8(at) == '#')) {
       if (in.u8(at) == '#') {
         while (at < in.size() && in.u8(at) != '\n') ++at;
       } else {
         ++at;
       }
     }
-    for (; std::isdigit(static_cast<int>(in.u8(at))) && value < (std::int64_t{1} << 32); ++at) {
+    for (; is_digit(in.u8(at)) && value < (std::int64_t{1} << 32); ++at) {
       value = value * 10 + (in.u8(at) - '0');
     }
   }
@@ -237,8 +241,7 @@ FileHeader inspect(std::string_view bytes) {
   } else if (in.has(0, "BM") && in.size() > 26) {
     header.format = FileFormat::kBmp;
     inspect_bmp(in, header);
-  } else if (in.has(0, "P") && in.u8(1) >= '1' && in.u8(1) <= '6' &&
-             std::isspace(static_cast<int>(in.u8(2)))) {
+  } else if (in.has(0, "P") && in.u8(1) >= '1' && in.u8(1) <= '6' && is_space(in.u8(2))) {
     header.format = FileFormat::kPnm;
     inspect_pnm(in, header);
   }

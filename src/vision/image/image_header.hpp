@@ -13,6 +13,8 @@ enum class FileFormat { kUnknown, kJpeg, kPng, kGif, kBmp, kWebp, kTiff, kPnm };
 struct FileHeader {
   FileFormat format = FileFormat::kUnknown;
   std::int64_t rows = 0, cols = 0;  // 0: not found
+  int tiff_bits = 0;                // of a TIFF of one channel
+  bool tiff_float = false;          // its numbers are floating point
   std::string fault;                // why the file must be refused, empty when nothing was found
   std::string cleaned;  // when not empty: the same picture without what a decoder would complain of
 };

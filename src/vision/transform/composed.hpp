@@ -8,14 +8,14 @@ namespace fastcpp::detail {
 // What a plan comes to for one picture.
 struct Composed {
   Matrix points = kIdentity;  // output grid to source, both -1..1
-  Size flow;
+  Resolution flow;
   bool resamples = false;
   Light light;
-  IndexMaps maps{Size{}};
+  IndexMaps maps{Resolution{}};
 };
 
 // For plans of `fast_form`.
-Composed compose(const Plan& plan, Size picture);
+Composed compose(const Plan& plan, Resolution picture);
 
 // Point i of n between -1 and 1.
 inline double grid_point(int i, int n) {
@@ -23,7 +23,7 @@ inline double grid_point(int i, int n) {
 }
 
 // Result in pixels of the source instead of -1..1.
-Matrix in_pixels(const Matrix& m, Size source);
+Matrix in_pixels(const Matrix& m, Resolution source);
 
 // The source, or where the resampling would pass over pixels, its area averages in `smaller`.
 Source shrunk(const Composed& all, const Source& source, Planes& smaller);

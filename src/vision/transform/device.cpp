@@ -32,7 +32,7 @@ enum Field {
 constexpr float kBlack = 9;  // instead of a grid point: beyond the picture
 
 // Floats before the pixels: whole pixels of three bytes fit in between.
-Index header_size(Size out) {
+Index header_size(Resolution out) {
   return (kGrid + out.rows + out.cols + 2) / 3 * 3;
 }
 
@@ -56,8 +56,8 @@ struct Region {
   Index height() const { return rows.last - rows.first + 1; }
 };
 
-Region region_of(const Matrix& m, const float* row_points, const float* col_points, Size out,
-                 Size source) {
+Region region_of(const Matrix& m, const float* row_points, const float* col_points, Resolution out,
+                 Resolution source) {
   const auto range = [](const float* points, int n) {
     double low = HUGE_VAL, high = -HUGE_VAL;
     for (int i = 0; i < n; ++i) {
@@ -108,17 +108,17 @@ void copy_region(const Source& source, const Region& region, std::uint8_t* to) {
 
 }  // namespace
 
-std::int64_t packed_size(Size out) {
+std::int64_t packed_size(Resolution out) {
   return (header_size(out) + 3 * Index{out.rows} * out.cols + 2) / 3 * 3;
 }
 
-void pack_for_device(const Plan& plan, const Source& source, Size out, float* slot) {
+void pack_for_device(const Plan& plan, const Source& source, Resolution out, float* slot) {
   std::fill_n(slot, header_size(out), 0.0f);
   float* const pixels = slot + header_size(out);
   const auto finish_here = [&] {
     slot[kFinished] = 1;
     if (fast_form(plan, source)) {
-      execute_fast(plan, source, [&](Size size) {
+      execute_fast(plan, source, [&](Resolution size) {
         check_fits(size, out);
         return pixels;
       });
@@ -194,7 +194,7 @@ Taps2 neighbours(const torch::Tensor& at, const torch::Tensor& count, const torc
 
 }  // namespace
 
-torch::Tensor finish_on_device(const torch::Tensor& packed, Size out, PaddingMode padding) {
+torch::Tensor finish_on_device(const torch::Tensor& packed, Resolution out, PaddingMode padding) {
   const torch::NoGradGuard no_grad;
   const Index n = packed.size(0), header = header_size(out);
   const auto field = [&](int i) { return packed.select(1, i).view({n, 1, 1}); };

@@ -9,9 +9,9 @@
 
 namespace fastcpp::detail {
 
-Composed compose(const Plan& plan, Size picture) {
+Composed compose(const Plan& plan, Resolution picture) {
   Composed all;
-  const Size target = resize_target(plan, picture);
+  const Resolution target = resize_target(plan, picture);
   all.resamples = target.rows > 0;
   all.flow = all.resamples ? target : picture;
   all.maps = IndexMaps(all.flow);
@@ -54,7 +54,7 @@ struct Extent {
 
 // max - min over x and y of the whole flow, before any crop. A homography whose divisor keeps its
 // sign has its extremes at the corners; otherwise every point is looked at.
-double extent(const Matrix& m, Size flow) {
+double extent(const Matrix& m, Resolution flow) {
   const double right = grid_point(flow.cols - 1, flow.cols),
                bottom = grid_point(flow.rows - 1, flow.rows);
   Extent corners;
@@ -72,14 +72,14 @@ double extent(const Matrix& m, Size flow) {
 
 }  // namespace
 
-Matrix in_pixels(const Matrix& m, Size source) {
+Matrix in_pixels(const Matrix& m, Resolution source) {
   const double x = (source.cols - 1) / 2.0, y = (source.rows - 1) / 2.0;
   return product({x, 0, x, 0, y, y, 0, 0, 1}, m);
 }
 
 Source shrunk(const Composed& all, const Source& source, Planes& smaller) {
   if (!all.resamples) return source;
-  const Size small = shrink_size(source.size, all.flow, extent(all.points, all.flow));
+  const Resolution small = shrink_size(source.size, all.flow, extent(all.points, all.flow));
   if (small.rows == 0) return source;
   smaller = area_shrink(source, small);
   return {nullptr, smaller.v.data(), smaller.channels, smaller.size};
@@ -193,7 +193,7 @@ class Painter {
   const Composed& all_;
   const Source& source_;
   float* planes_;
-  Size size_;
+  Resolution size_;
   std::vector<double> column_[3];
   double row_factor_[3], row_shift_[3];
   Line line_{};

@@ -65,7 +65,7 @@ Matrix tilt_matrix(std::size_t direction, double m) {
   return warp(moved);
 }
 
-Matrix zoom_squish_matrix(const Step& step, Size flow) {
+Matrix zoom_squish_matrix(const Step& step, Resolution flow) {
   const double row = 2 * step.v[0] - 1, col = 2 * step.v[1] - 1;
   for (std::size_t i = 0; i + 2 < step.list.size(); i += 3) {
     const double s = 1 / std::sqrt(step.list[i]), r = std::sqrt(step.list[i + 1]);
@@ -163,7 +163,7 @@ Matrix affine_matrix(const Step& step) {
   return scaling(x, y, 0, 0);
 }
 
-Matrix on_flow(const Matrix& affine, Size flow) {
+Matrix on_flow(const Matrix& affine, Resolution flow) {
   Matrix m = affine;
   const double aspect = static_cast<double>(flow.rows) / flow.cols;
   m[1] *= aspect;
@@ -171,7 +171,7 @@ Matrix on_flow(const Matrix& affine, Size flow) {
   return m;
 }
 
-Matrix homography(const Step& step, Size flow) {
+Matrix homography(const Step& step, Resolution flow) {
   const auto& m = step.v;
   if (step.kind == Kind::kZoomSquish) return zoom_squish_matrix(step, flow);
   if (step.kind == Kind::kTilt) return tilt_matrix(static_cast<std::size_t>(m[0]), m[1]);
@@ -197,13 +197,13 @@ void Light::add(const Step& step) {
   }
 }
 
-IndexMaps::IndexMaps(Size size)
+IndexMaps::IndexMaps(Resolution size)
     : rows(static_cast<std::size_t>(size.rows)), cols(static_cast<std::size_t>(size.cols)) {
   std::iota(rows.begin(), rows.end(), 0);
   std::iota(cols.begin(), cols.end(), 0);
 }
 
-void IndexMaps::add(const Step& step, Size own) {
+void IndexMaps::add(const Step& step, Resolution own) {
   if (step.kind == Kind::kFlipLr) {
     std::reverse(cols.begin(), cols.end());
   } else if (step.kind == Kind::kDihedral) {
@@ -228,7 +228,7 @@ void IndexMaps::add(const Step& step, Size own) {
     cut(rows, window_start(size().rows, step.size.rows, step.v[0]), step.size.rows);
     cut(cols, window_start(size().cols, step.size.cols, step.v[1]), step.size.cols);
   } else {
-    const Size wanted = step.size.rows > 0 ? step.size : own;
+    const Resolution wanted = step.size.rows > 0 ? step.size : own;
     const auto fit = [&](std::vector<int>& map, int length, double pct) {
       const int deficit = length - static_cast<int>(map.size());
       if (deficit > 0) map = padded(map, (deficit + 1) / 2, (deficit + 1) / 2, step.padding);

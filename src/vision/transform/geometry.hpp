@@ -25,9 +25,9 @@ bool is_move(Kind kind);
 
 Matrix affine_matrix(const Step& step);
 // What an accumulated affine matrix does to the points of a flow: pictures are not square.
-Matrix on_flow(const Matrix& affine, Size flow);
+Matrix on_flow(const Matrix& affine, Resolution flow);
 // The homography of a warp or zoom_squish, from output to input points.
-Matrix homography(const Step& step, Size flow);
+Matrix homography(const Step& step, Resolution flow);
 
 // L' = scale * L + shift on logits.
 struct Light {
@@ -40,10 +40,10 @@ struct Light {
 struct IndexMaps {
   std::vector<int> rows, cols;
   bool transposed = false;
-  explicit IndexMaps(Size size);
-  Size size() const { return {static_cast<int>(rows.size()), static_cast<int>(cols.size())}; }
+  explicit IndexMaps(Resolution size);
+  Resolution size() const { return {static_cast<int>(rows.size()), static_cast<int>(cols.size())}; }
   // `own` is the size that crop_pad restores when none was asked for.
-  void add(const Step& step, Size own);
+  void add(const Step& step, Resolution own);
 };
 
 }  // namespace fastcpp::detail

@@ -11,7 +11,7 @@ namespace fastcpp {
 namespace detail {
 namespace {
 
-double draw(const ParamSpec& spec, Range range, Rng& rng) {
+double draw(const ParamSpec& spec, ParamRange range, Rng& rng) {
   if (range.fixed()) return range.low;
   if (spec.draw == Draw::kLogUniform) return rng.log_uniform(range.low, range.high);
   if (spec.draw == Draw::kInteger) {
@@ -31,8 +31,8 @@ void draw_candidates(const Transform& tfm, const TransformSpec& spec, Step& step
     if (const auto* list = std::get_if<std::vector<double>>(&value)) {
       columns[i] = *list;
     } else {
-      const auto range = std::get<Range>(value);
-      count = static_cast<std::size_t>(std::get<Range>(tfm.param("candidates")).low);
+      const auto range = std::get<ParamRange>(value);
+      count = static_cast<std::size_t>(std::get<ParamRange>(tfm.param("candidates")).low);
       for (std::size_t n = 0; n < count; ++n) {
         columns[i].push_back(i == 2 ? (rng.chance(range.low) ? 1.0 : 0.0)
                                     : draw(scale, range, rng));
@@ -63,7 +63,7 @@ Step draw_step(const Transform& tfm, Rng& rng) {
       std::copy(list->begin(), list->end(), step.v.begin());
     } else {
       for (std::size_t i = 0; i < std::max<std::size_t>(param.list, 1); ++i) {
-        step.v[next++] = draw(param, std::get<Range>(value), rng);
+        step.v[next++] = draw(param, std::get<ParamRange>(value), rng);
       }
     }
   }
@@ -73,7 +73,7 @@ Step draw_step(const Transform& tfm, Rng& rng) {
   return step;
 }
 
-Size wanted_size(const ApplyTfmsOptions& options) {
+Resolution wanted_size(const ApplyTfmsOptions& options) {
   if (!options.size) return {};
   auto [rows, cols] = options.size.value();
   const auto fits = [](int side) { return side >= 1 && side <= 1'000'000; };
@@ -144,7 +144,7 @@ Plan draw_plan(const TfmList& tfms, const ApplyTfmsOptions& options, Rng& rng) {
   return plan;
 }
 
-void check_fits(Size size, Size known) {
+void check_fits(Resolution size, Resolution known) {
   if (size == known) return;
   throw ValueError(
       "value.unknown_size",
@@ -152,9 +152,9 @@ void check_fits(Size size, Size known) {
                   size.cols, known.rows, known.cols));
 }
 
-Size resize_target(const Plan& plan, Size picture) {
+Resolution resize_target(const Plan& plan, Resolution picture) {
   if (plan.size.rows == 0 || plan.method == ResizeMethod::kNo) return {};
-  Size target = plan.size;
+  Resolution target = plan.size;
   if (plan.method != ResizeMethod::kSquish) {
     const double by_rows = static_cast<double>(picture.rows) / plan.size.rows;
     const double by_cols = static_cast<double>(picture.cols) / plan.size.cols;
@@ -171,7 +171,7 @@ Size resize_target(const Plan& plan, Size picture) {
     };
     target = {side(picture.rows), side(picture.cols)};
   }
-  return target == picture ? Size{} : target;
+  return target == picture ? Resolution{} : target;
 }
 
 }  // namespace detail
@@ -199,7 +199,7 @@ Image execute(const Image& img, const detail::Plan& plan) {
     source = {nullptr, px.data_ptr<float>(), static_cast<int>(px.size(0)), img.size()};
   }
   torch::Tensor result;
-  const auto place = [&](Size size) {
+  const auto place = [&](Resolution size) {
     result = torch::empty({source.channels, size.rows, size.cols}, torch::kFloat32);
     return result.data_ptr<float>();
   };
@@ -244,28 +244,29 @@ Image apply_tfm(const Image& img, const Transform& tfm, Rng& rng, ImageSize size
   return execute(img, plan);
 }
 
-std::optional<Size> output_size(const TfmList& tfms, const ApplyTfmsOptions& options) {
-  const Size wanted = detail::wanted_size(options);
+std::optional<Resolution> output_size(const TfmList& tfms, const ApplyTfmsOptions& options) {
+  const Resolution wanted = detail::wanted_size(options);
   const bool crop_pads = detail::crops(detail::method_of(options));
-  std::optional<Size> size;
+  std::optional<Resolution> size;
   if (wanted.rows > 0 && detail::method_of(options) == ResizeMethod::kSquish) size = wanted;
   for (const auto& tfm : detail::arranged(tfms, options)) {
     if (tfm.name() == "crop_pad" && crop_pads && wanted.rows > 0) {
       size = always(tfm) ? std::optional(wanted) : size == wanted ? size : std::nullopt;
     } else if (tfm.name() == "crop") {
       const auto& sides = std::get<std::vector<double>>(tfm.param("size"));
-      const Size cut{static_cast<int>(sides[0]), static_cast<int>(sides[1])};
+      const Resolution cut{static_cast<int>(sides[0]), static_cast<int>(sides[1])};
       size = always(tfm) ? std::optional(cut) : size == cut ? size : std::nullopt;
     } else if (tfm.name() == "pad" && size) {
-      const auto padding = std::get<Range>(tfm.param("padding"));
+      const auto padding = std::get<ParamRange>(tfm.param("padding"));
       const int lines = 2 * static_cast<int>(padding.low);
       size = always(tfm) && padding.fixed()
-                 ? std::optional(Size{size->rows + lines, size->cols + lines})
+                 ? std::optional(Resolution{size->rows + lines, size->cols + lines})
                  : std::nullopt;
     } else if (tfm.name() == "dihedral" && size && size->rows != size->cols) {
-      const auto k = std::get<Range>(tfm.param("k"));
+      const auto k = std::get<ParamRange>(tfm.param("k"));
       const bool turns = k.low >= 4 && always(tfm);
-      if (k.high >= 4) size = turns ? std::optional(Size{size->cols, size->rows}) : std::nullopt;
+      if (k.high >= 4)
+        size = turns ? std::optional(Resolution{size->cols, size->rows}) : std::nullopt;
     }
   }
   return size;
@@ -288,7 +289,7 @@ void apply_tfms_into(const cv::Mat& rgb8, const TfmList& tfms, const ApplyTfmsOp
   const auto plan = detail::draw_plan(tfms, options, rng);
   const Source source{&rgb8, nullptr, 3, {rgb8.rows, rgb8.cols}};
   if (detail::fast_form(plan, source)) {
-    detail::execute_fast(plan, source, [&](Size size) {
+    detail::execute_fast(plan, source, [&](Resolution size) {
       detail::check_fits(size, *known);
       return planes;
     });

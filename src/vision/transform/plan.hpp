@@ -66,7 +66,7 @@ struct Step {
   // follow the direction.
   std::array<double, 8> v{};
   std::vector<double> list = {};  // zoom_squish: scale, squish, invert of every candidate
-  Size size = {};                 // crop, crop_pad
+  Resolution size = {};           // crop, crop_pad
   PaddingMode padding = PaddingMode::kReflection;
   std::uint64_t seed = 0;  // for draws that depend on the picture's size
   // Tests put known numbers in the place of those draws.
@@ -76,7 +76,7 @@ struct Step {
 
 struct Plan {
   std::vector<Step> steps;
-  Size size;  // wanted size after rounding; rows 0: none
+  Resolution size;  // wanted size after rounding; rows 0: none
   ResizeMethod method = ResizeMethod::kCrop;
   PaddingMode padding = PaddingMode::kReflection;
   SampleMode mode = SampleMode::kBilinear;
@@ -86,23 +86,23 @@ struct Plan {
 Plan draw_plan(const TfmList& tfms, const ApplyTfmsOptions& options, Rng& rng);
 
 // What the picture is resized to; rows 0: not at all.
-Size resize_target(const Plan& plan, Size picture);
+Resolution resize_target(const Plan& plan, Resolution picture);
 
 // A wrong promise of output_size must not become a write beyond the caller's memory.
 // \throws ValueError `value.unknown_size`
-void check_fits(Size size, Size known);
+void check_fits(Resolution size, Resolution known);
 
 // Where pixels come from: 8-bit interleaved RGB or float planes.
 struct Source {
   const cv::Mat* rgb8 = nullptr;
   const float* planes = nullptr;
   int channels = 3;
-  Size size;
+  Resolution size;
 };
 
 struct Planes {
   int channels = 0;
-  Size size;
+  Resolution size;
   std::vector<float> v;
   std::size_t area() const {
     return static_cast<std::size_t>(size.rows) * static_cast<std::size_t>(size.cols);
@@ -114,11 +114,11 @@ struct Planes {
 Planes to_planes(const Source& source);
 
 // Shrinks by area averages (adaptive average pooling).
-Planes area_shrink(const Source& source, Size to);
+Planes area_shrink(const Source& source, Resolution to);
 
 // Size of the intermediate picture for a flow of `flow` points spanning `extent` (max - min over x
 // and y together); rows 0: none needed.
-Size shrink_size(Size picture, Size flow, double extent);
+Resolution shrink_size(Resolution picture, Resolution flow, double extent);
 
 // Step by step, each transform by itself; any list.
 Planes execute_slow(const Plan& plan, const Source& source);
@@ -127,7 +127,7 @@ Planes execute_slow(const Plan& plan, const Source& source);
 // can do.
 bool fast_form(const Plan& plan, const Source& source);
 // `place` is told the size of the result and returns where its planes go.
-using Place = std::function<float*(Size)>;
+using Place = std::function<float*(Resolution)>;
 void execute_fast(const Plan& plan, const Source& source, const Place& place);
 
 }  // namespace fastcpp::detail

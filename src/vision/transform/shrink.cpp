@@ -21,7 +21,7 @@ Window window(int i, int length, int n) {
 // well enough.
 template <typename T, typename Sum, std::size_t kStride>
 void shrink(const T* (*row_of)(const Source&, int plane, int y), const Source& source, int plane,
-            std::size_t values, double unit, Size to, float* const* out) {
+            std::size_t values, double unit, Resolution to, float* const* out) {
   // A window may hold more pixels than 32 bits can add up.
   using Wide = std::conditional_t<std::is_integral_v<Sum>, std::uint64_t, Sum>;
   std::vector<Sum> sums(values);
@@ -62,7 +62,7 @@ const float* float_row(const Source& source, int plane, int y) {
 
 }  // namespace
 
-Size shrink_size(Size picture, Size flow, double extent) {
+Resolution shrink_size(Resolution picture, Resolution flow, double extent) {
   const double z = 2 / extent;
   const double d = std::min(static_cast<double>(picture.rows) / flow.rows,
                             static_cast<double>(picture.cols) / flow.cols) /
@@ -76,7 +76,7 @@ Size shrink_size(Size picture, Size flow, double extent) {
   return {side(picture.rows), side(picture.cols)};
 }
 
-Planes area_shrink(const Source& source, Size to) {
+Planes area_shrink(const Source& source, Resolution to) {
   Planes out{source.channels, to, {}};
   out.v.resize(static_cast<std::size_t>(source.channels) * out.area());
   const auto cols = static_cast<std::size_t>(source.size.cols);

@@ -19,7 +19,7 @@ class Lazy {
   Lazy(const Plan& plan, const Source& source)
       : px_(to_planes(source)), padding_(plan.padding), mode_(plan.mode), own_(source.size) {}
 
-  void resize(Size target) { grid(target); }
+  void resize(Resolution target) { grid(target); }
   void run(const Step& step);
   Planes finish() {
     refresh();
@@ -27,7 +27,7 @@ class Lazy {
   }
 
  private:
-  void grid(Size size);
+  void grid(Resolution size);
   void read_flow();
   void refresh();
   void resample();
@@ -40,12 +40,12 @@ class Lazy {
   Planes px_;
   bool logit_ = false;
   std::vector<Point> flow_;
-  Size flow_size_;
+  Resolution flow_size_;
   Matrix matrix_ = kIdentity;
   bool has_matrix_ = false;
   PaddingMode padding_;
   SampleMode mode_;
-  Size own_;
+  Resolution own_;
 };
 
 void transform_points(std::vector<Point>& points, const Matrix& m) {
@@ -57,7 +57,7 @@ void transform_points(std::vector<Point>& points, const Matrix& m) {
   }
 }
 
-void Lazy::grid(Size size) {
+void Lazy::grid(Resolution size) {
   if (std::int64_t{size.rows} * size.cols > kMaxImagePixels) {
     throw ImageError("image.too_large",
                      "the resized picture would be too large for these transforms");
@@ -107,7 +107,7 @@ double locate(double v, int n, PaddingMode padding) {
   return std::clamp(v, 0.0, span);
 }
 
-float sample(const float* plane, Size size, double x, double y, SampleMode mode) {
+float sample(const float* plane, Resolution size, double x, double y, SampleMode mode) {
   const auto at = [&](int r, int c) {
     const bool inside = r >= 0 && r < size.rows && c >= 0 && c < size.cols;
     return inside ? static_cast<double>(plane[static_cast<std::ptrdiff_t>(r) * size.cols + c])
@@ -130,7 +130,7 @@ void Lazy::resample() {
       low = std::min({low, x, y});
       high = std::max({high, x, y});
     }
-    const Size small = shrink_size(px_.size, flow_size_, high - low);
+    const Resolution small = shrink_size(px_.size, flow_size_, high - low);
     if (small.rows > 0) px_ = area_shrink({nullptr, px_.v.data(), px_.channels, px_.size}, small);
   }
   Planes out{px_.channels, flow_size_, {}};
@@ -258,7 +258,7 @@ void Lazy::run(const Step& step) {
 
 Planes execute_slow(const Plan& plan, const Source& source) {
   Lazy picture(plan, source);
-  const Size target = resize_target(plan, source.size);
+  const Resolution target = resize_target(plan, source.size);
   if (target.rows > 0) picture.resize(target);
   for (const auto& step : plan.steps) picture.run(step);
   return picture.finish();

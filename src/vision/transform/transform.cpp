@@ -25,7 +25,7 @@ TransformValue parse_default(const ParamSpec& spec) {
   if (spec.draw == Draw::kText) return std::string(spec.fallback);
   const char* comma = std::strchr(spec.fallback, ',');
   const double low = std::atof(spec.fallback);
-  return comma ? Range(low, std::atof(comma + 1)) : Range(low);
+  return comma ? ParamRange(low, std::atof(comma + 1)) : ParamRange(low);
 }
 
 std::string show(double value) {
@@ -33,7 +33,7 @@ std::string show(double value) {
 }
 
 std::string show(const TransformValue& value) {
-  if (const auto* range = std::get_if<Range>(&value)) {
+  if (const auto* range = std::get_if<ParamRange>(&value)) {
     return range->fixed() ? show(range->low)
                           : fmt::format("({}, {})", show(range->low), show(range->high));
   }
@@ -71,7 +71,7 @@ void check_value(const std::string& owner, const ParamSpec& spec, const Transfor
              list->size());
     }
     for (const double item : *list) check_number(owner, spec, item);
-  } else if (const auto* range = std::get_if<Range>(&value)) {
+  } else if (const auto* range = std::get_if<ParamRange>(&value)) {
     if (spec.draw == Draw::kFixedList)
       refuse("value.transform_argument", "{}: {} must be a list", owner, spec.name);
     check_number(owner, spec, range->low);
@@ -100,7 +100,7 @@ std::vector<double> sides(ImageSize size, const char* owner) {
   return {static_cast<double>(rows), static_cast<double>(cols)};
 }
 
-TransformValue listed_or(const std::vector<double>& list, Range range) {
+TransformValue listed_or(const std::vector<double>& list, ParamRange range) {
   if (list.empty()) return range;
   return list;
 }
@@ -181,7 +181,7 @@ bool Transform::operator==(const Transform& other) const {
          options_.is_random == other.options_.is_random;
 }
 
-Transform rotate(Range degrees, TransformOptions options) {
+Transform rotate(ParamRange degrees, TransformOptions options) {
   return Transform("rotate", {{"degrees", degrees}}, options);
 }
 
@@ -199,11 +199,11 @@ Transform flip_affine(TransformOptions options) {
   return Transform("flip_affine", {}, options);
 }
 
-Transform dihedral_affine(Range k, TransformOptions options) {
+Transform dihedral_affine(ParamRange k, TransformOptions options) {
   return Transform("dihedral_affine", {{"k", k}}, options);
 }
 
-Transform rand_zoom(Range scale, double p) {
+Transform rand_zoom(ParamRange scale, double p) {
   return zoom({.scale = scale, .row_pct = {0, 1}, .col_pct = {0, 1}, .p = p});
 }
 
@@ -217,15 +217,15 @@ Transform perspective_warp(const WarpOptions& o) {
                    {o.p, o.is_random});
 }
 
-Transform tilt(Range direction, Range magnitude, TransformOptions options) {
+Transform tilt(ParamRange direction, ParamRange magnitude, TransformOptions options) {
   return Transform("tilt", {{"direction", direction}, {"magnitude", magnitude}}, options);
 }
 
-Transform skew(Range direction, Range magnitude, TransformOptions options) {
+Transform skew(ParamRange direction, ParamRange magnitude, TransformOptions options) {
   return Transform("skew", {{"direction", direction}, {"magnitude", magnitude}}, options);
 }
 
-Transform jitter(Range magnitude, TransformOptions options) {
+Transform jitter(ParamRange magnitude, TransformOptions options) {
   return Transform("jitter", {{"magnitude", magnitude}}, options);
 }
 
@@ -234,17 +234,17 @@ Transform zoom_squish(const ZoomSquishOptions& o) {
                    {{"scale", listed_or(o.scales, o.scale)},
                     {"squish", listed_or(o.squishes, o.squish)},
                     {"invert", listed_or(o.inverts, o.invert)},
-                    {"candidates", Range(o.candidates)},
+                    {"candidates", ParamRange(o.candidates)},
                     {"row_pct", o.row_pct},
                     {"col_pct", o.col_pct}},
                    {o.p, o.is_random});
 }
 
-Transform brightness(Range change, TransformOptions options) {
+Transform brightness(ParamRange change, TransformOptions options) {
   return Transform("brightness", {{"change", change}}, options);
 }
 
-Transform contrast(Range scale, TransformOptions options) {
+Transform contrast(ParamRange scale, TransformOptions options) {
   return Transform("contrast", {{"scale", scale}}, options);
 }
 
@@ -252,7 +252,7 @@ Transform flip_lr(TransformOptions options) {
   return Transform("flip_lr", {}, options);
 }
 
-Transform dihedral(Range k, TransformOptions options) {
+Transform dihedral(ParamRange k, TransformOptions options) {
   return Transform("dihedral", {{"k", k}}, options);
 }
 
@@ -267,12 +267,16 @@ Transform crop_pad(const CropOptions& o) {
                    {o.p, o.is_random});
 }
 
-Transform rand_crop(double p) {
-  return crop_pad({.row_pct = {0, 1}, .col_pct = {0, 1}, .p = p});
+Transform rand_crop(double p, PaddingMode padding_mode) {
+  const ParamRange anywhere(0, 1);
+  return Transform(
+      "crop_pad",
+      {{"row_pct", anywhere}, {"col_pct", anywhere}, {"padding_mode", to_string(padding_mode)}},
+      {.p = p});
 }
 
 Transform pad(int padding, PaddingMode mode, TransformOptions options) {
-  return Transform("pad", {{"padding", Range(padding)}, {"mode", to_string(mode)}}, options);
+  return Transform("pad", {{"padding", ParamRange(padding)}, {"mode", to_string(mode)}}, options);
 }
 
 Transform cutout(const CutoutOptions& o) {
@@ -283,16 +287,17 @@ Transform rgb_randomize(const RgbRandomizeOptions& o) {
   if (o.channel && *o.channel < 0) {
     refuse("value.transform_argument", "rgb_randomize: channel must be >= 0, got {}", *o.channel);
   }
-  return Transform("rgb_randomize",
-                   {{"channel", Range(o.channel.value_or(-1))}, {"thresh", Range(o.thresh)}},
-                   {o.p, o.is_random});
+  return Transform(
+      "rgb_randomize",
+      {{"channel", ParamRange(o.channel.value_or(-1))}, {"thresh", ParamRange(o.thresh)}},
+      {o.p, o.is_random});
 }
 
 TfmList rand_pad(int padding, ImageSize size, PaddingMode mode) {
   return {pad(padding, mode), crop(size, {.row_pct = {0, 1}, .col_pct = {0, 1}})};
 }
 
-TfmList zoom_crop(Range scale, const ZoomCropOptions& o) {
+TfmList zoom_crop(ParamRange scale, const ZoomCropOptions& o) {
   if (o.do_rand) return {rand_zoom(scale, o.p), rand_crop()};
   return {zoom({.scale = scale, .p = o.p}), crop_pad()};
 }

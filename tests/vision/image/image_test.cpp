@@ -146,7 +146,9 @@ TEST_CASE("decode: a file that was cut off is refused, wherever the cut is", "[i
       CHECK(code_of(whole.substr(0, whole.size() * static_cast<std::size_t>(part) / 40)) ==
             "image.cannot_decode");
     }
-    CHECK(code_of(whole.substr(0, whole.size() - 2)) == "image.cannot_decode");
+    // A PNG is whole without its end chunk, as for Pillow.
+    CHECK(code_of(whole.substr(0, whole.size() - 2)) ==
+          (extension == ".png" ? "" : "image.cannot_decode"));
     INFO("bytes after the end are ignored");
     CHECK(largest_gap(decode_image_bytes(whole + std::string(100, 'x')),
                       decode_image_bytes(whole)) == 0);
@@ -168,8 +170,9 @@ TEST_CASE("decode: JPEG with junk between segments and Exif orientation", "[imag
   // Orientation 6, a quarter turn, in big-endian Exif.
   const std::string exif =
       std::string("Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0", 32);
-  const std::string segment =
-      std::string("\xFF\xE1\0", 3) + static_cast<char>(exif.size() + 2) + exif;
+  std::string segment("\xFF\xE1\0", 3);
+  segment += static_cast<char>(exif.size() + 2);
+  segment += exif;
   CHECK(largest_gap(decode_image_bytes(first + segment + rest), want) == 0);
 }
 
@@ -296,11 +299,11 @@ TEST_CASE("to_tensor and to_mat own their memory", "[images]") {
 TEST_CASE("Image is a value", "[images]") {
   const Image none;
   CHECK(none.empty());
-  CHECK(none.size() == Size{0, 0});
+  CHECK(none.size() == Resolution{0, 0});
   auto px = torch::rand({3, 224, 200});
   const auto image = Image::from_tensor(px);
   CHECK(image.str() == "Image (3, 224, 200)");
-  CHECK(image.size() == Size{224, 200});
+  CHECK(image.size() == Resolution{224, 200});
   const auto copy = px.clone();
   px.zero_();
   CHECK(torch::equal(image.tensor(), copy));
@@ -335,12 +338,10 @@ TEST_CASE("open_image options", "[images]") {
   CHECK(torch::equal(plain, to_tensor(rgb)));
   const auto raw = open_image(dir / "a.png", {.div = false}).tensor();
   CHECK(torch::equal(raw, to_tensor(rgb).mul(255).round()));
-  const auto grey = open_image(dir / "a.png", {.convert_mode = "L"});
+  const auto grey = open_image(dir / "a.png", {.convert_mode = ConvertMode::kL});
   CHECK(grey.shape() == std::vector<std::int64_t>{1, 9, 11});
   const auto white = open_image(dir / "a.png", {.after_open = [](cv::Mat m) {
                                   return cv::Mat(m.size(), m.type(), cv::Scalar::all(255));
                                 }});
   CHECK(white.tensor().min().item<float>() == 1.0f);
-  CHECK(test::caught([&] { open_image(dir / "a.png", {.convert_mode = "CMYK"}); }).code ==
-        "value.convert_mode");
 }

@@ -253,7 +253,8 @@ std::vector<Row> rows() {
 }
 
 // A picture of the given planes through one transform; the draws of item i.
-detail::Planes run(const Transform& tfm, int item, Size size, const std::vector<float>& planes) {
+detail::Planes run(const Transform& tfm, int item, Resolution size,
+                   const std::vector<float>& planes) {
   const auto plan = plan_of({tfm}, item);
   const auto channels = static_cast<int>(planes.size()) / (size.rows * size.cols);
   return detail::execute_slow(plan, {nullptr, planes.data(), channels, size});
@@ -365,7 +366,7 @@ TEST_CASE("draws: jitter moves x and y of every point by themselves", "[draws]")
 
 TEST_CASE("draws: holes stand anywhere", "[draws]") {
   // A hole of two pixels starts one before its centre; at the border the part outside is missing.
-  constexpr Size kSize{6, 9};
+  constexpr Resolution kSize{6, 9};
   const std::vector<float> white(54, 1.0f);
   std::vector<Column> centres(2);
   for (int i = 0; i < kDraws; ++i) {

@@ -109,9 +109,9 @@ TEST_CASE("transforms: shrinking goes through area averages", "[transforms]") {
   check_pixels(apply(b, {}, {.size = {4, 6}})[0][0],
                {0.032552, 0.044010, 0.055469, 0.066927, 0.078385, 0.089844});
   // floor(100 * (1 / d)) in double: 27, not 28.
-  CHECK(fastcpp::detail::shrink_size({100, 100}, {14, 14}, 2) == Size{27, 27});
-  CHECK(fastcpp::detail::shrink_size({65, 65}, {28, 28}, 2) == Size{55, 55});
-  CHECK(fastcpp::detail::shrink_size({50, 50}, {28, 28}, 2) == Size{});
+  CHECK(fastcpp::detail::shrink_size({100, 100}, {14, 14}, 2) == Resolution{27, 27});
+  CHECK(fastcpp::detail::shrink_size({65, 65}, {28, 28}, 2) == Resolution{55, 55});
+  CHECK(fastcpp::detail::shrink_size({50, 50}, {28, 28}, 2) == Resolution{});
 }
 
 TEST_CASE("transforms: the whole training chain", "[transforms]") {
@@ -165,16 +165,16 @@ TEST_CASE("transforms: rotation by a right angle and homography", "[transforms]"
 }
 
 TEST_CASE("transforms: resize targets round halves to even", "[transforms]") {
-  const auto target = [](Size picture, int size, ResizeMethod method) {
+  const auto target = [](Resolution picture, int size, ResizeMethod method) {
     fastcpp::detail::Plan plan;
     plan.size = {size, size};
     plan.method = method;
     return fastcpp::detail::resize_target(plan, picture);
   };
   const struct {
-    Size picture;
+    Resolution picture;
     int size;
-    Size crop, pad;
+    Resolution crop, pad;
   } table[] = {{{375, 500}, 224, {224, 299}, {168, 224}},
                {{375, 500}, 299, {299, 399}, {224, 299}},
                {{333, 500}, 224, {224, 336}, {149, 224}},
@@ -184,8 +184,8 @@ TEST_CASE("transforms: resize targets round halves to even", "[transforms]") {
     CHECK(target(row.picture, row.size, ResizeMethod::kCrop) == row.crop);
     CHECK(target(row.picture, row.size, ResizeMethod::kPad) == row.pad);
   }
-  CHECK(output_size({}, {.size = 230, .mult = 32}) == Size{224, 224});
-  CHECK(output_size({}, {.size = 240, .mult = 32}) == Size{256, 256});
+  CHECK(output_size({}, {.size = 230, .mult = 32}) == Resolution{224, 224});
+  CHECK(output_size({}, {.size = 240, .mult = 32}) == Resolution{256, 256});
 }
 
 TEST_CASE("transforms: one pass and step by step agree", "[transforms]") {
@@ -225,12 +225,12 @@ TEST_CASE("transforms: one pass and step by step agree", "[transforms]") {
         slow = fastcpp::detail::execute_slow(plan, source);
       } catch (const ValueError& error) {
         CHECK(test::caught([&] {
-                fastcpp::detail::execute_fast(plan, source, [](Size) { return nullptr; });
+                fastcpp::detail::execute_fast(plan, source, [](Resolution) { return nullptr; });
               }).code == error.code());
         continue;
       }
       fastcpp::detail::Planes fast{3, {}, {}};
-      fastcpp::detail::execute_fast(plan, source, [&](Size size) {
+      fastcpp::detail::execute_fast(plan, source, [&](Resolution size) {
         fast.size = size;
         fast.v.assign(3 * fast.area(), -1.0f);
         return fast.v.data();
@@ -315,7 +315,7 @@ TEST_CASE("transforms: the same address gives the same picture", "[transforms]")
 TEST_CASE("transforms: straight into a batch", "[transforms]") {
   const cv::Mat rgb = noise_picture(60, 45, 9);
   const auto train = get_transforms().train;
-  REQUIRE(output_size(train, {.size = 32}) == Size{32, 32});
+  REQUIRE(output_size(train, {.size = 32}) == Resolution{32, 32});
   auto batch = torch::full({2, 3, 32, 32}, -1.0f);
   Rng first({7}), second({7});
   apply_tfms_into(rgb, train, {.size = 32}, first, batch[1].data_ptr<float>());
@@ -333,12 +333,12 @@ TEST_CASE("transforms: straight into a batch", "[transforms]") {
 TEST_CASE("transforms: known sizes of results", "[transforms]") {
   CHECK_FALSE(output_size({}, {}));
   CHECK_FALSE(output_size({rotate(3)}, {.size = 10, .resize_method = ResizeMethod::kNo}));
-  CHECK(output_size({}, {.size = {10, 20}}) == Size{10, 20});
+  CHECK(output_size({}, {.size = {10, 20}}) == Resolution{10, 20});
   CHECK_FALSE(output_size({dihedral()}, {.size = {10, 20}}));
-  CHECK(output_size({dihedral({4, 7})}, {.size = {10, 20}}) == Size{20, 10});
-  CHECK(output_size({dihedral()}, {.size = {20, 20}}) == Size{20, 20});
-  CHECK(output_size({pad(3)}, {.size = {10, 20}}) == Size{16, 26});
-  CHECK(output_size({crop(7)}, {}) == Size{7, 7});
+  CHECK(output_size({dihedral({4, 7})}, {.size = {10, 20}}) == Resolution{20, 10});
+  CHECK(output_size({dihedral()}, {.size = {20, 20}}) == Resolution{20, 20});
+  CHECK(output_size({pad(3)}, {.size = {10, 20}}) == Resolution{16, 26});
+  CHECK(output_size({crop(7)}, {}) == Resolution{7, 7});
   CHECK_FALSE(output_size({crop(7, {.p = 0.5})}, {}));
   CHECK_FALSE(output_size({rand_crop(0.5)}, {.size = 10}));
 }
@@ -348,7 +348,7 @@ TEST_CASE("transforms: p, is_random and copies", "[transforms]") {
   CHECK(torch::equal(apply(a, {flip_lr({.p = 0})}), a.tensor()));
   CHECK(torch::equal(apply(a, {flip_lr({.p = 0, .is_random = false})}), a.tensor().flip(2)));
   const auto turn = rotate({-5, 5}, {.p = 0.5});
-  CHECK(turn == Transform("rotate", {{"degrees", Range(-5, 5)}}, {.p = 0.5}));
+  CHECK(turn == Transform("rotate", {{"degrees", ParamRange(-5, 5)}}, {.p = 0.5}));
   CHECK_FALSE(turn == turn.with_p(1));
   CHECK(turn.str() == "rotate(degrees=(-5, 5), p=0.5)");
   CHECK(turn.order() == 5);
@@ -361,7 +361,7 @@ TEST_CASE("transforms: p, is_random and copies", "[transforms]") {
 TEST_CASE("transforms: one transform alone", "[transforms]") {
   const auto a = ramp(3, 5);
   Rng rng(0);
-  CHECK(apply_tfm(a, crop_pad(), rng, {4, 8}, PaddingMode::kZeros).size() == Size{4, 8});
+  CHECK(apply_tfm(a, crop_pad(), rng, {4, 8}, PaddingMode::kZeros).size() == Resolution{4, 8});
   CHECK(torch::equal(apply_tfm(a, flip_lr(), rng).tensor(), a.tensor().flip(2)));
   // Odd deficit: 3 rows to 4 puts the line below, 5 columns to 8 one left and two right.
   const auto padded = apply_tfm(a, crop_pad(), rng, {4, 8}, PaddingMode::kZeros).tensor()[0];
@@ -372,7 +372,7 @@ TEST_CASE("transforms: one transform alone", "[transforms]") {
 }
 
 TEST_CASE("transforms: pictures of one line or one pixel", "[transforms]") {
-  for (const Size size : {Size{1, 1}, Size{1, 40}, Size{40, 1}}) {
+  for (const Resolution size : {Resolution{1, 1}, Resolution{1, 40}, Resolution{40, 1}}) {
     const auto image = Image::from_rgb(noise_picture(size.rows, size.cols, 3));
     for (std::uint64_t i = 0; i < 20; ++i) {
       Rng rng({i});
@@ -389,7 +389,7 @@ TEST_CASE("transforms: impossible arguments", "[transforms]") {
   const std::string argument = "value.transform_argument";
   CHECK(code([] { Transform("spin"); }) == "value.transform");
   CHECK(code([] { Transform("rotate"); }) == argument);
-  CHECK(code([] { Transform("rotate", {{"angle", Range(3)}}); }) == argument);
+  CHECK(code([] { Transform("rotate", {{"angle", ParamRange(3)}}); }) == argument);
   CHECK(code([] { Transform("rotate", {{"degrees", std::string("ten")}}); }) == argument);
   CHECK(code([] {
           Transform("symmetric_warp", {{"magnitude", std::vector<double>{1, 2}}});

@@ -18,19 +18,19 @@
 namespace fastcpp {
 
 /// A number, or an interval from which every item draws anew.
-struct Range {
+struct ParamRange {
   double low = 0;
   double high = 0;
-  constexpr Range() = default;
+  constexpr ParamRange() = default;
   /// Always this value.
-  constexpr Range(double value) : low(value), high(value) {}  // NOLINT: numbers are ranges
-  constexpr Range(double from, double to) : low(from), high(to) {}
+  constexpr ParamRange(double value) : low(value), high(value) {}  // NOLINT: numbers are ranges
+  constexpr ParamRange(double from, double to) : low(from), high(to) {}
   constexpr bool fixed() const { return low == high; }
-  bool operator==(const Range&) const = default;
+  bool operator==(const ParamRange&) const = default;
 };
 
 /// What a transform's argument may hold: a number or range, a list of fixed numbers, a word.
-using TransformValue = std::variant<Range, std::vector<double>, std::string>;
+using TransformValue = std::variant<ParamRange, std::vector<double>, std::string>;
 
 /// One named argument.
 struct TransformParam {
@@ -115,12 +115,12 @@ class ImageSize {
   constexpr ImageSize(int side)
       : rows_(side), cols_(side), given_(true) {}  // NOLINT: reads like a value
   constexpr ImageSize(int rows, int cols) : rows_(rows), cols_(cols), given_(true), pair_(true) {}
-  constexpr ImageSize(Size size) : ImageSize(size.rows, size.cols) {}  // NOLINT: reads like a value
+  constexpr ImageSize(Resolution size) : ImageSize(size.rows, size.cols) {}  // NOLINT: reads like a value
   constexpr bool has_value() const { return given_; }
   constexpr explicit operator bool() const { return given_; }
   /// True when rows and columns were given apart: the default method is then kSquish.
   constexpr bool is_pair() const { return pair_; }
-  constexpr Size value() const { return {rows_, cols_}; }
+  constexpr Resolution value() const { return {rows_, cols_}; }
   bool operator==(const ImageSize&) const = default;
 
  private:
@@ -133,14 +133,14 @@ class ImageSize {
 ///@{
 /// Arguments of zoom and squish.
 struct ZoomOptions {
-  Range scale = 1.0;    ///< > 0
-  Range row_pct = 0.5;  ///< 0..1, fixed point of the zoom: 0 top, 1 bottom
-  Range col_pct = 0.5;  ///< 0..1, 0 left, 1 right
+  ParamRange scale = 1.0;    ///< > 0
+  ParamRange row_pct = 0.5;  ///< 0..1, fixed point of the zoom: 0 top, 1 bottom
+  ParamRange col_pct = 0.5;  ///< 0..1, 0 left, 1 right
   double p = 1.0;
   bool is_random = true;
 };
 /// Turns by `degrees`, counter-clockwise.
-FASTCPP_API Transform rotate(Range degrees, TransformOptions options = {});
+FASTCPP_API Transform rotate(ParamRange degrees, TransformOptions options = {});
 /// Enlarges by `scale`.
 FASTCPP_API Transform zoom(const ZoomOptions& options = {});
 /// Stretches one direction: horizontally for scale <= 1, vertically otherwise.
@@ -148,16 +148,16 @@ FASTCPP_API Transform squish(const ZoomOptions& options = {});
 /// Mirrors left and right within the resampling.
 FASTCPP_API Transform flip_affine(TransformOptions options = {});
 /// One of the eight symmetries. \param k integer 0..7; bit 0 x, bit 1 y, bit 2 swaps axes
-FASTCPP_API Transform dihedral_affine(Range k = {0, 7}, TransformOptions options = {});
+FASTCPP_API Transform dihedral_affine(ParamRange k = {0, 7}, TransformOptions options = {});
 /// zoom about a random point.
-FASTCPP_API Transform rand_zoom(Range scale = 1.0, double p = 1.0);
+FASTCPP_API Transform rand_zoom(ParamRange scale = 1.0, double p = 1.0);
 ///@}
 
 /// \name Coordinate transforms
 ///@{
 /// Arguments of symmetric_warp and perspective_warp.
 struct WarpOptions {
-  Range magnitude = 0.0;  ///< every value is drawn by itself
+  ParamRange magnitude = 0.0;  ///< every value is drawn by itself
   std::vector<double> magnitudes =
       {};  ///< when given: the 4 (symmetric) or 8 (perspective) values, fixed
   double p = 1.0;
@@ -168,22 +168,22 @@ FASTCPP_API Transform symmetric_warp(const WarpOptions& options = {});
 /// Moves the four corners: x and y of top left, bottom left, top right, bottom right.
 FASTCPP_API Transform perspective_warp(const WarpOptions& options = {});
 /// Tilts. \param direction integer: 0 right, 1 left, 2 bottom, 3 top edge grows
-FASTCPP_API Transform tilt(Range direction, Range magnitude = 0.0, TransformOptions options = {});
+FASTCPP_API Transform tilt(ParamRange direction, ParamRange magnitude = 0.0, TransformOptions options = {});
 /// Moves one coordinate of one corner. \param direction integer 0..7
-FASTCPP_API Transform skew(Range direction, Range magnitude = 0.0, TransformOptions options = {});
+FASTCPP_API Transform skew(ParamRange direction, ParamRange magnitude = 0.0, TransformOptions options = {});
 /// Moves every coordinate by itself. \param magnitude in units of half a picture
-FASTCPP_API Transform jitter(Range magnitude, TransformOptions options = {});
+FASTCPP_API Transform jitter(ParamRange magnitude, TransformOptions options = {});
 /// Arguments of zoom_squish.
 struct ZoomSquishOptions {
-  Range scale = 1.0;                  ///< area factor, >= 1 to fit
-  Range squish = 1.0;                 ///< aspect ratio, > 0
+  ParamRange scale = 1.0;                  ///< area factor, >= 1 to fit
+  ParamRange squish = 1.0;                 ///< aspect ratio, > 0
   double invert = 0.5;                ///< probability of swapping width and height
   int candidates = 8;                 ///< how many are drawn; the first that fits is used
   std::vector<double> scales = {};    ///< when given: the candidates themselves, three lists of
   std::vector<double> squishes = {};  ///< one length
   std::vector<double> inverts = {};   ///< 0 or 1
-  Range row_pct = 0.5;
-  Range col_pct = 0.5;
+  ParamRange row_pct = 0.5;
+  ParamRange col_pct = 0.5;
   double p = 1.0;
   bool is_random = true;
 };
@@ -194,9 +194,9 @@ FASTCPP_API Transform zoom_squish(const ZoomSquishOptions& options = {});
 /// \name Lighting
 ///@{
 /// Adds logit(change). \param change in (0, 1); 0.5 leaves the picture alone
-FASTCPP_API Transform brightness(Range change, TransformOptions options = {});
+FASTCPP_API Transform brightness(ParamRange change, TransformOptions options = {});
 /// Multiplies logits; drawn log-uniformly. \param scale > 0; 1 leaves the picture alone
-FASTCPP_API Transform contrast(Range scale, TransformOptions options = {});
+FASTCPP_API Transform contrast(ParamRange scale, TransformOptions options = {});
 ///@}
 
 /// \name Pixel transforms
@@ -205,11 +205,11 @@ FASTCPP_API Transform contrast(Range scale, TransformOptions options = {});
 FASTCPP_API Transform flip_lr(TransformOptions options = {});
 /// One of the eight symmetries. \param k integer 0..7; bit 0 reverses rows, bit 1 columns, bit 2
 /// transposes
-FASTCPP_API Transform dihedral(Range k = {0, 7}, TransformOptions options = {});
+FASTCPP_API Transform dihedral(ParamRange k = {0, 7}, TransformOptions options = {});
 /// Arguments of crop and crop_pad.
 struct CropOptions {
-  Range row_pct = 0.5;  ///< 0..1, position of the window
-  Range col_pct = 0.5;
+  ParamRange row_pct = 0.5;  ///< 0..1, position of the window
+  ParamRange col_pct = 0.5;
   double p = 1.0;
   bool is_random = true;
 };
@@ -218,14 +218,16 @@ FASTCPP_API Transform crop(ImageSize size, const CropOptions& options = {});
 /// Cuts or pads to the size that apply_tfms is given; runs only with kCrop and kPad.
 FASTCPP_API Transform crop_pad(const CropOptions& options = {});
 /// crop_pad at a random position.
-FASTCPP_API Transform rand_crop(double p = 1.0);
+/// \param padding_mode for apply_tfm; a list's crop_pad pads as apply_tfms is told
+FASTCPP_API Transform rand_crop(double p = 1.0,
+                                PaddingMode padding_mode = PaddingMode::kReflection);
 /// Adds lines on all four sides before everything else. \param padding pixels >= 0
 FASTCPP_API Transform pad(int padding, PaddingMode mode = PaddingMode::kReflection,
                           TransformOptions options = {});
 /// Arguments of cutout.
 struct CutoutOptions {
-  Range n_holes = 1;  ///< integer >= 0
-  Range length = 40;  ///< integer >= 0, side in pixels
+  ParamRange n_holes = 1;  ///< integer >= 0
+  ParamRange length = 40;  ///< integer >= 0, side in pixels
   double p = 1.0;
   bool is_random = true;
 };
@@ -254,11 +256,11 @@ struct ZoomCropOptions {
   double p = 1.0;        ///< of the zoom
 };
 /// zoom, then crop_pad.
-FASTCPP_API TfmList zoom_crop(Range scale, const ZoomCropOptions& options = {});
+FASTCPP_API TfmList zoom_crop(ParamRange scale, const ZoomCropOptions& options = {});
 /// Arguments of rand_resize_crop.
 struct RandResizeCropOptions {
   double max_scale = 2.0;       ///< >= 1
-  Range ratios = {0.75, 1.33};  ///< aspect ratios
+  ParamRange ratios = {0.75, 1.33};  ///< aspect ratios
 };
 /// zoom_squish with eight candidates, then a centre crop.
 FASTCPP_API TfmList rand_resize_crop(ImageSize size, const RandResizeCropOptions& options = {});
@@ -314,7 +316,7 @@ FASTCPP_API Image apply_tfm(const Image& img, const Transform& tfm, Rng& rng, Im
 
 /// The size of every result, when list and options fix it for all pictures.
 /// \throws ValueError `value.size`
-FASTCPP_API std::optional<Size> output_size(const TfmList& tfms, const ApplyTfmsOptions& options);
+FASTCPP_API std::optional<Resolution> output_size(const TfmList& tfms, const ApplyTfmsOptions& options);
 
 /// apply_tfms for loaders: from 8-bit RGB straight into a batch.
 /// \param rgb8    H x W x 3, as decode_image gives it
