@@ -5,7 +5,6 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/core/path.hpp"
-#include "fastcpp/core/print.hpp"
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/core/rng.hpp"
 #include "fastcpp/core/learning_rate.hpp"

@@ -26,9 +26,12 @@ std::vector<double> spread(std::optional<double> first, double last, std::size_t
   }
   const double start = checked(*first);
   if (groups == 1) return {stop};
-  if (start == 0) {
-    throw ValueError("value.learning_rate",
-                     "slice(start, stop) spaces rates geometrically: start must be > 0");
+  if (start == 0 || stop == 0) {
+    throw ValueError(
+        "value.learning_rate",
+        fmt::format("slice(start, stop) spaces rates geometrically: both must be > 0, found {} "
+                    "and {}",
+                    start, stop));
   }
   // Powers of one step, not pow per group: the same rounding as the reference's even multiples.
   const double step = std::pow(stop / start, 1.0 / static_cast<double>(groups - 1));
@@ -50,6 +53,9 @@ LearningRate slice(double start, double stop) {
 }
 
 std::vector<double> LearningRate::per_group(std::size_t groups) const {
+  if (groups == 0) {
+    throw ValueError("value.learning_rate", "learning rates were asked for no layer group at all");
+  }
   if (const auto* number = std::get_if<double>(&rate_))
     return std::vector<double>(groups, checked(*number));
   if (const auto* range = std::get_if<Range>(&rate_))

@@ -1,10 +1,15 @@
 #include "fastcpp/core/rng.hpp"
 
+#include <fmt/format.h>
+
 #include <atomic>
 #include <cmath>
 #include <numbers>
 #include <numeric>
 #include <random>
+
+#include "fastcpp/core/boundary.hpp"
+#include "fastcpp/core/error.hpp"
 
 namespace fastcpp {
 namespace {
@@ -18,6 +23,18 @@ std::uint64_t mix(std::uint64_t z) noexcept {
 }
 
 std::atomic<std::uint64_t> g_seed{0};
+
+std::vector<std::int64_t> ascending(std::int64_t n) {
+  if (n < 0) {
+    throw ValueError("value.permutation",
+                     fmt::format("a permutation needs a length of at least 0, found {}", n));
+  }
+  return boundary([&] {
+    std::vector<std::int64_t> order(static_cast<std::size_t>(n));
+    std::iota(order.begin(), order.end(), 0);
+    return order;
+  });
+}
 
 }  // namespace
 
@@ -42,8 +59,10 @@ double Rng::log_uniform(double low, double high) noexcept {
 }
 
 std::int64_t Rng::integer(std::int64_t low, std::int64_t high) noexcept {
-  const auto span = static_cast<double>(high - low) + 1.0;
-  return low + static_cast<std::int64_t>(uniform() * span);
+  // Without signs, so that no distance is too long.
+  const auto first = static_cast<std::uint64_t>(low);
+  const auto span = static_cast<double>(static_cast<std::uint64_t>(high) - first) + 1.0;
+  return static_cast<std::int64_t>(first + static_cast<std::uint64_t>(uniform() * span));
 }
 
 bool Rng::chance(double p) noexcept {
@@ -56,8 +75,7 @@ double Rng::normal() noexcept {
 }
 
 std::vector<std::int64_t> Rng::permutation(std::int64_t n) {
-  std::vector<std::int64_t> order(static_cast<std::size_t>(n));
-  std::iota(order.begin(), order.end(), 0);
+  auto order = ascending(n);
   for (std::int64_t i = n - 1; i > 0; --i) {
     std::swap(order[static_cast<std::size_t>(i)], order[static_cast<std::size_t>(integer(0, i))]);
   }
@@ -66,8 +84,7 @@ std::vector<std::int64_t> Rng::permutation(std::int64_t n) {
 
 std::vector<std::int64_t> numpy_permutation(std::uint32_t seed, std::int64_t n) {
   std::mt19937 twister(seed);
-  std::vector<std::int64_t> order(static_cast<std::size_t>(n));
-  std::iota(order.begin(), order.end(), 0);
+  auto order = ascending(n);
   for (std::int64_t i = n - 1; i > 0; --i) {
     auto mask = static_cast<std::uint64_t>(i);
     for (int shift = 1; shift < 64; shift *= 2) mask |= mask >> shift;

@@ -1,6 +1,6 @@
+#include "fastcpp/core/learning_rate.hpp"
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/core/rng.hpp"
-#include "fastcpp/core/learning_rate.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
 

@@ -6,7 +6,6 @@
 #include <regex>
 #include <sstream>
 
-#include "fastcpp/core/print.hpp"
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/train/callbacks/callbacks.hpp"
 #include "fastcpp/train/summary.hpp"

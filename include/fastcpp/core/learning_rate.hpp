@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <optional>
 #include <type_traits>
+#include <utility>
 #include <variant>
 #include <vector>
 
@@ -14,19 +15,22 @@
 namespace fastcpp {
 
 /// A learning rate: one number for every layer group, a range over the groups (`slice`), or one number per group.
-/// A value; numbers and vectors convert to it.
+///
+/// Numbers and vectors convert to it: `fit(1, 1e-3)`, `fit(1, 1)`, `{.max_lr = slice(1e-6, 1e-4)}`,
+/// `{.max_lr = std::vector{1e-4, 1e-3}}`. Ranges are checked where the rate is used. A value: copies share nothing.
 class FASTCPP_API LearningRate {
  public:
   /// The same rate for every group: `1e-3`, `1`.
   template <typename Number>
-    requires std::is_arithmetic_v<Number>
-  LearningRate(Number rate) : rate_(static_cast<double>(rate)) {}  // NOLINT: a number is a rate
+  requires(std::is_arithmetic_v<Number> && !std::same_as<Number, bool>) LearningRate(Number rate)
+      : rate_(static_cast<double>(rate)) {}  // NOLINT: a number is a rate
   /// One rate per group, the first group first.
   LearningRate(std::vector<double> rates) : rate_(std::move(rates)) {}  // NOLINT: a list is a rate
 
   /// One rate per layer group (fastai: `Learner.lr_range`).
   /// \param groups number of layer groups, >= 1
-  /// \throws ValueError `value.learning_rate` on a list of another length, or on a negative or non-finite rate
+  /// \return the rates, the first group first
+  /// \throws ValueError `value.learning_rate` on a list of another length, on a negative or non-finite rate, without groups
   std::vector<double> per_group(std::size_t groups) const;
 
  private:

@@ -7,6 +7,8 @@
 #include <string_view>
 #include <vector>
 
+#include "fastcpp/export.hpp"
+
 namespace fastcpp {
 
 // 'text', or "text" where it holds a single quote and no double one.

@@ -8,6 +8,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -99,6 +100,7 @@ class FASTCPP_API DataBunch {
   /// fastai's printed form: size, first items and labels of each set. Loads five pictures a set.
   /// \throws whatever loading them throws
   std::string str() const;
+  friend std::ostream& operator<<(std::ostream& to, const DataBunch& x) { return to << x.str(); }
   const Path& path() const;
   torch::Device device() const;
   LabelKind label_kind() const;

@@ -3,6 +3,8 @@
 
 #include <cstdint>
 
+#include "fastcpp/export.hpp"
+
 namespace fastcpp {
 
 template <typename T>

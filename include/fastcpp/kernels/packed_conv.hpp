@@ -6,6 +6,8 @@
 #include <cstdint>
 #include <memory>
 
+#include "fastcpp/export.hpp"
+
 namespace fastcpp::models {
 
 // A convolution whose weights were put into the order in which the processor reads them, once.

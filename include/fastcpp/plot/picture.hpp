@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <vector>
 
+#include "fastcpp/export.hpp"
+
 namespace fastcpp {
 
 /// An RGB picture of 8 bits a channel.

@@ -6,6 +6,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <ostream>
 #include <stop_token>
 #include <string>
 #include <utility>
@@ -227,6 +228,7 @@ class FASTCPP_API Learner {
   std::string summary() const;
   /// All that the learner is made of (fastai: printing a `Learner`). Loads the first items.
   std::string str() const;
+  friend std::ostream& operator<<(std::ostream& to, const Learner& x) { return to << x.str(); }
 
   DataBunch& data() const;
   /// Gives the learner other data (fastai: `learn.data = ...`).

@@ -10,6 +10,8 @@
 #include <memory>
 #include <utility>
 
+#include "fastcpp/export.hpp"
+
 namespace fastcpp {
 
 /// A module and how to run it. A cheap handle: copies share the module.

@@ -8,6 +8,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <ostream>
 #include <string>
 #include <vector>
 
@@ -53,6 +54,7 @@ class FASTCPP_API UpdateRule {
   virtual void read_group(const Value& group, HyperParams& hyper) const = 0;
   /// For people: name and arguments, for example `Adam(betas=(0.9, 0.99))`.
   virtual std::string str() const { return "UpdateRule()"; }
+  friend std::ostream& operator<<(std::ostream& to, const UpdateRule& x) { return to << x.str(); }
 };
 
 /// Makes the rule of an optimizer (fastai: `opt_func`).

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <functional>
 #include <opencv2/core/mat.hpp>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -99,6 +100,7 @@ class FASTCPP_API Image {
 
   /// `Image (3, 224, 224)`.
   std::string str() const;
+  friend std::ostream& operator<<(std::ostream& to, const Image& x) { return to << x.str(); }
 
   /// Writes uint8(255 * x), truncated, values outside 0..1 clamped.
   /// \param file its extension names the format, in upper or lower case: `.png`, `.jpg`, `.webp`, `.bmp`, `.tiff`

@@ -3,6 +3,8 @@
 
 #include <torch/nn/module.h>
 
+#include "fastcpp/export.hpp"
+
 namespace fastcpp::models {
 
 // Multiplies every batch norm that directly follows a convolution into it, in all of the module's

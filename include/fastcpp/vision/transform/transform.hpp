@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <ostream>
 #include <string>
 #include <string_view>
 #include <variant>
@@ -94,6 +95,7 @@ class FASTCPP_API Transform {
   Transform with_p(double p) const;
   /// For people: `rotate(degrees=(-10, 10), p=0.75)`.
   std::string str() const;
+  friend std::ostream& operator<<(std::ostream& to, const Transform& x) { return to << x.str(); }
   bool operator==(const Transform& other) const;
 
  private:
