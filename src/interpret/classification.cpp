@@ -6,8 +6,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "fastcpp/core/python_text.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/core/python_text.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
 
 namespace fastcpp {

@@ -3,8 +3,8 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
-#include "train/fit_loop.hpp"
 
 namespace fastcpp {
 
@@ -16,7 +16,7 @@ GradCam grad_cam(const Model& model, const torch::Tensor& x, std::int64_t cls) {
   auto* parts = model->as<torch::nn::SequentialImpl>();
   if (!parts || parts->size() != 2) refuse();
   GradCam found;
-  guarded(1, [&] {
+  boundary([&] {
     model->eval();
     const auto body = parts->begin(), head = body + 1;
     // Only the path from the body's output to the class needs a graph.

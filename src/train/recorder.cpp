@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
-#include <numeric>
 
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
@@ -18,20 +17,6 @@ namespace {
 
 double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
-}
-
-// [skip_start, size - skip_end), as the reference trims its curves.
-std::vector<double> trimmed(const std::vector<double>& values, int skip_start, int skip_end) {
-  const auto n = static_cast<std::ptrdiff_t>(values.size());
-  const auto first = std::clamp<std::ptrdiff_t>(skip_start, 0, n);
-  const auto last = std::clamp<std::ptrdiff_t>(n - std::max(0, skip_end), first, n);
-  return {values.begin() + first, values.begin() + last};
-}
-
-std::vector<double> numbers_from(std::size_t n, int start = 0) {
-  std::vector<double> x(n);
-  std::iota(x.begin(), x.end(), static_cast<double>(start));
-  return x;
 }
 
 // Central differences, one-sided at the ends.
@@ -53,6 +38,15 @@ std::size_t argmin(const std::vector<double>& values) {
 }
 
 }  // namespace
+
+// [skip_start, size - skip_end), as the reference trims its curves.
+std::vector<double> Recorder::trimmed(const std::vector<double>& values, int skip_start,
+                                      int skip_end) {
+  const auto n = static_cast<std::ptrdiff_t>(values.size());
+  const auto first = std::clamp<std::ptrdiff_t>(skip_start, 0, n);
+  const auto last = std::clamp<std::ptrdiff_t>(n - std::max(0, skip_end), first, n);
+  return {values.begin() + first, values.begin() + last};
+}
 
 Recorder::Recorder(std::vector<std::string> metric_names, bool add_time, bool silent)
     : metric_names_(std::move(metric_names)), add_time_(add_time), silent_(silent) {}
@@ -146,78 +140,6 @@ std::optional<LrSuggestion> Recorder::suggest(const RecorderPlotOptions& options
   log_info(fmt::format("Min numerical gradient: {:.2E}", result.min_grad_lr));
   log_info(fmt::format("Min loss divided by 10: {:.2E}", result.min_loss_lr_10));
   return result;
-}
-
-Figure Recorder::plot(const RecorderPlotOptions& options) {
-  need_losses();
-  const auto rates = trimmed(lrs, options.skip_start, options.skip_end);
-  const auto curve = trimmed(losses, options.skip_start, options.skip_end);
-  Figure figure({.width = 6, .height = 4});
-  auto axes = figure.add_axes();
-  axes.plot(rates, curve)
-      .xscale("log")
-      .xlabel("Learning Rate")
-      .ylabel("Loss")
-      .xtick_format("{:.0e}");
-  if (options.suggestion) {
-    if (const auto found = suggest(options)) {
-      axes.scatter({found->min_grad_lr}, {curve[found->index]}, {.color = colors::red, .size = 10});
-    }
-  }
-  return figure;
-}
-
-Figure Recorder::plot_lr(const RecorderPlotLrOptions& options) const {
-  need_losses();
-  const auto rates = trimmed(lrs, options.skip_start, options.skip_end);
-  const auto x = numbers_from(rates.size(), options.skip_start);
-  Figure figure({.width = options.show_moms ? 12.0 : 6.0, .height = 4});
-  auto panels = figure.subplots(1, options.show_moms ? 2 : 1);
-  panels[0].plot(x, rates).xlabel("Iterations").ylabel("Learning Rate");
-  if (options.show_moms) {
-    const auto momenta = trimmed(moms, options.skip_start, options.skip_end);
-    panels[1].plot(x, momenta).xlabel("Iterations").ylabel("Momentum");
-  }
-  return figure;
-}
-
-Figure Recorder::plot_losses(const RecorderRangeOptions& options) const {
-  need_losses();
-  const auto curve = trimmed(losses, options.skip_start, options.skip_end);
-  Figure figure({.width = 6, .height = 4});
-  auto axes = figure.add_axes();
-  axes.plot(numbers_from(curve.size(), options.skip_start), curve, {.label = "Train"});
-  std::vector<double> x, y;
-  double batches = 0;
-  for (std::size_t i = 0; i < val_losses.size(); ++i) {
-    batches += static_cast<double>(nb_batches[i]);
-    if (batches < options.skip_start) continue;
-    x.push_back(batches);
-    y.push_back(val_losses[i]);
-  }
-  axes.plot(x, y, {.label = "Validation"});
-  axes.xlabel("Batches processed").ylabel("Loss").legend();
-  return figure;
-}
-
-Figure Recorder::plot_metrics(const RecorderRangeOptions& options) const {
-  if (metrics.empty() || metrics.front().empty()) {
-    throw TrainError("train.no_metrics", "There are no metrics to plot: give the learner some");
-  }
-  const auto count = metrics.front().size();
-  Figure figure({.width = 6, .height = 4.0 * static_cast<double>(count)});
-  auto panels = figure.subplots(static_cast<int>(count), 1);
-  std::vector<double> all;
-  double batches = 0;
-  for (auto n : nb_batches) all.push_back(batches += static_cast<double>(n));
-  const auto x = trimmed(all, options.skip_start, options.skip_end);
-  for (std::size_t m = 0; m < count; ++m) {
-    std::vector<double> values;
-    for (const auto& row : metrics) values.push_back(row[m]);
-    panels[m].plot(x, trimmed(values, options.skip_start, options.skip_end));
-    panels[m].xlabel("Batches processed").ylabel(metric_names_[m]);
-  }
-  return figure;
 }
 
 }  // namespace fastcpp

@@ -288,18 +288,3 @@ TEST_CASE("metrics") {
   state->update(out.slice(0, 3, 4), target.slice(0, 3, 4));
   CHECK(state->value() == Approx(0.75));
 }
-
-TEST_CASE("plots of the recorder") {
-  TempDir dir;
-  CapturedLog log;
-  auto learn = learner(dir);
-  learn.lr_find({.num_it = 40, .stop_div = false});
-  CHECK(learn.recorder().plot({.suggestion = true}).svg().find("<svg") != std::string::npos);
-  REQUIRE(learn.recorder().min_grad_lr);
-  CHECK(log.info.back().starts_with("Min loss divided by 10: "));
-  learn.fit_one_cycle(2);
-  for (const auto& figure : {learn.recorder().plot_lr({.show_moms = true}),
-                             learn.recorder().plot_losses(), learn.recorder().plot_metrics()}) {
-    CHECK(figure.png().starts_with("\x89PNG"));
-  }
-}

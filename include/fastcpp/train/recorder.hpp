@@ -9,10 +9,11 @@
 #include <vector>
 
 #include "fastcpp/export.hpp"
-#include "fastcpp/plot/figure.hpp"
 #include "fastcpp/train/callback.hpp"
 
 namespace fastcpp {
+
+class Figure;
 
 /// One row of the training table.
 struct HistoryRow {
@@ -76,6 +77,9 @@ class FASTCPP_API Recorder : public Callback {
   std::vector<HistoryRow> history;           ///< the rows of the table
   std::optional<double> min_grad_lr;         ///< set by `suggest` and by `plot` with a suggestion
 
+  // The four plots are defined in the room `interpret`, as fastai adds methods to a class from a module above it:
+  // training needs no figures. To use them, include <fastcpp/vision.hpp> or <fastcpp/plot/figure.hpp>.
+
   /// Loss against learning rate on a logarithmic axis (fastai: `recorder.plot`).
   /// \throws TrainError `train.nothing_recorded` before the first fit
   Figure plot(const RecorderPlotOptions& options = {});
@@ -96,6 +100,9 @@ class FASTCPP_API Recorder : public Callback {
  private:
   std::vector<std::string> cells(const HistoryRow& row) const;
   void need_losses() const;
+  // [skip_start, size - skip_end), as the reference trims its curves.
+  static std::vector<double> trimmed(const std::vector<double>& values, int skip_start,
+                                     int skip_end);
 
   std::vector<std::string> metric_names_;
   bool add_time_, silent_;

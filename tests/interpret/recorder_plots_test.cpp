@@ -1,0 +1,92 @@
+#include <torch/torch.h>
+
+#include <limits>
+
+#include "fastcpp/plot/figure.hpp"
+#include "fastcpp/train/callbacks/tracker.hpp"
+#include "fastcpp/train/learner.hpp"
+#include "plot/layout.hpp"
+#include "plot/model.hpp"
+#include "support/catch.hpp"
+#include "support/support.hpp"
+
+using namespace fastcpp;
+using namespace fastcpp::test;
+namespace nn = torch::nn;
+
+namespace {
+
+std::shared_ptr<TensorDataset> points(std::int64_t n, std::uint64_t seed) {
+  torch::manual_seed(seed);
+  const auto x = torch::randn({n, 2});
+  return std::make_shared<TensorDataset>(x, x.select(1, 0).gt(0).to(torch::kLong));
+}
+
+Learner learner(const TempDir& dir) {
+  const auto data = DataBunch::create(
+      {points(160, 1), points(50, 2), nullptr, nullptr}, dir.path(),
+      {.bs = 16, .num_workers = 0, .device = torch::kCPU, .seed = 7, .classes = {"left", "right"}});
+  torch::manual_seed(3);
+  const nn::Sequential network(nn::Linear(2, 8), nn::ReLU(), nn::Linear(8, 2));
+  return Learner(data, Model(network), {.metrics = {accuracy, error_rate}, .silent = true});
+}
+
+// Makes the loss of epoch 2 no number.
+class Poison : public Callback {
+ public:
+  int order() const override { return -20; }
+  void on_backward_begin(TrainState& state) override {
+    if (state.epoch == 1 && state.num_batch == 4) {
+      state.last_loss = state.last_loss * std::numeric_limits<double>::quiet_NaN();
+    }
+  }
+};
+
+const plot_detail::Line& line(const Figure& figure, std::size_t panel, std::size_t item) {
+  const auto layout = plot_detail::layout_of(figure);
+  return std::get<plot_detail::Line>(layout.axes.at(panel).model->items.at(item));
+}
+
+}  // namespace
+
+TEST_CASE("plots of the recorder") {
+  TempDir dir;
+  CapturedLog log;
+  auto learn = learner(dir);
+  learn.lr_find({.num_it = 40, .stop_div = false});
+  CHECK(learn.recorder().plot({.suggestion = true}).svg().find("<svg") != std::string::npos);
+  REQUIRE(learn.recorder().min_grad_lr);
+  CHECK(log.info.back().starts_with("Min loss divided by 10: "));
+  learn.fit_one_cycle(2);
+  for (const auto& figure : {learn.recorder().plot_lr({.show_moms = true}),
+                             learn.recorder().plot_losses(), learn.recorder().plot_metrics()}) {
+    CHECK(figure.png().starts_with("\x89PNG"));
+  }
+}
+
+TEST_CASE("after a training that ended early, plots show what was validated") {
+  TempDir dir;
+  auto learn = learner(dir);
+  learn.fit(
+      4, kDefaultLr,
+      {.callbacks = {std::make_shared<Poison>(), std::make_shared<TerminateOnNaNCallback>()}});
+  auto& recorder = learn.recorder();
+  REQUIRE(recorder.metrics.size() == 1);
+  for (std::size_t panel : {0u, 1u}) {
+    const auto figure = recorder.plot_metrics();
+    CHECK(line(figure, panel, 0).x == std::vector<double>{10});
+    CHECK(line(figure, panel, 0).y == std::vector<double>{recorder.metrics[0][panel]});
+    CHECK(figure.png().starts_with("\x89PNG"));
+  }
+  const auto figure = recorder.plot_losses();
+  CHECK(line(figure, 0, 1).x == std::vector<double>{10});
+
+  // An epoch without validation before one with it: the point stands where its epoch ended.
+  recorder.history = {{.epoch = 0, .train_loss = 1},
+                      {.epoch = 1, .train_loss = 1, .valid_loss = 0.5, .metrics = {0.25, 0.75}}};
+  recorder.nb_batches = {10, 10};
+  recorder.val_losses = {0.5};
+  recorder.metrics = {{0.25, 0.75}};
+  CHECK(line(recorder.plot_metrics(), 1, 0).x == std::vector<double>{20});
+  CHECK(line(recorder.plot_losses(), 0, 1).x == std::vector<double>{20});
+}
