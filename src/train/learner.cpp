@@ -127,8 +127,9 @@ OptimWrapper& Learner::opt() const {
   auto& impl = *impl_;
   if (!impl.opt) {
     impl.opt =
-        std::make_unique<OptimWrapper>(impl.options.opt_func(), impl.layer_groups, *impl.model,
-                                       impl.options.true_wd, impl.options.bn_wd);
+        std::make_unique<OptimWrapper>(impl.options.opt_func, impl.layer_groups, *impl.model,
+                                       OptimWrapperOptions{.true_wd = impl.options.true_wd,
+                                                           .bn_wd = impl.options.bn_wd});
     impl.opt->set_lr(lr_range(kDefaultLr));
   }
   return *impl.opt;

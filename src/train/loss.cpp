@@ -1,29 +1,78 @@
 #include "fastcpp/train/loss.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/torch.h>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
 namespace fastcpp {
 namespace F = torch::nn::functional;
 
+namespace {
+
+std::string described(const torch::Tensor& tensor) {
+  if (!tensor.defined()) return "nothing";
+  return fmt::format("{} [{}]", c10::toString(tensor.scalar_type()),
+                     fmt::join(tensor.sizes().vec(), ", "));
+}
+
+// `expected` continues "expected ".
+void expect(bool fits, const char* loss, const char* expected, const torch::Tensor& output,
+            const torch::Tensor& target) {
+  if (fits) return;
+  throw ValueError(
+      "value.loss_input",
+      fmt::format(
+          "{}: expected {}, found outputs {} and targets {}; use a loss that fits the labels", loss,
+          expected, described(output), described(target)));
+}
+
+void expect_defined(const std::string& loss, const torch::Tensor& output,
+                    const torch::Tensor& target) {
+  expect(output.defined() && target.defined(), loss.c_str(), "outputs and targets", output, target);
+}
+
+// Whole numbers of any width as LibTorch's losses want them. Floating-point targets are refused, not cut.
+torch::Tensor class_indices(const char* loss, const torch::Tensor& output,
+                            const torch::Tensor& target) {
+  expect(!target.is_floating_point() && !target.is_complex(), loss,
+         "class indices (whole numbers) as targets", output, target);
+  return target.to(torch::kLong);
+}
+
+}  // namespace
+
 Loss::Loss(std::string name, Unreduced unreduced, Activation activation, Reduced mean)
     : name_(std::move(name)),
       unreduced_(std::move(unreduced)),
       activation_(std::move(activation)),
-      mean_(std::move(mean)) {}
+      mean_(std::move(mean)) {
+  if (!unreduced_) {
+    throw ValueError(
+        "value.loss",
+        fmt::format(
+            "the loss {} has an empty function: give one (outputs, targets) -> one value per item",
+            name_));
+  }
+}
 
 torch::Tensor Loss::operator()(const torch::Tensor& output, const torch::Tensor& target) const {
-  return mean_ ? mean_(output, target) : unreduced_(output, target).mean();
+  if (!mean_) return boundary([&] { return unreduced(output, target).mean(); });
+  expect_defined(name_, output, target);
+  return boundary([&] { return mean_(output, target); });
 }
 
 torch::Tensor Loss::unreduced(const torch::Tensor& output, const torch::Tensor& target) const {
-  return unreduced_(output, target);
+  if (!unreduced_) throw ValueError("value.loss", "an empty Loss{} computes nothing: make one");
+  expect_defined(name_, output, target);
+  return boundary([&] { return unreduced_(output, target); });
 }
 
 torch::Tensor Loss::activate(const torch::Tensor& output) const {
-  return activation_ ? activation_(output) : output;
+  if (!activation_) return output;
+  return boundary([&] { return activation_(output); });
 }
 
 namespace {
@@ -40,11 +89,33 @@ torch::Tensor per_item(const torch::Tensor& values) {
 }  // namespace
 
 Loss cross_entropy(const CrossEntropyOptions& options) {
+  const auto& weights = options.weight;
+  if (weights.defined() && (weights.dim() != 1 || !weights.is_floating_point())) {
+    throw ValueError(
+        "value.loss",
+        fmt::format(
+            "weight of cross_entropy: expected a vector of floating-point numbers, one a class, "
+            "found {}",
+            described(weights)));
+  }
   const auto raw = [options](const torch::Tensor& output, const torch::Tensor& target,
                              const F::CrossEntropyFuncOptions::reduction_t& reduction) {
     const auto& weight = options.weight;
+    constexpr const char* kName = "cross-entropy";
+    const bool has_axis = options.axis >= -output.dim() && options.axis < output.dim();
+    expect(has_axis && output.numel() == target.numel() * output.size(options.axis) &&
+               target.dim() > 0,
+           kName, "one class index for every place of the outputs", output, target);
+    const auto classes = output.size(options.axis);
+    if (weight.defined() && weight.size(0) != classes) {
+      throw ValueError(
+          "value.loss",
+          fmt::format("weight of cross_entropy: expected {} numbers, one a class of the "
+                      "outputs, found {}",
+                      classes, weight.size(0)));
+    }
     const auto rows = output.movedim(options.axis, -1).reshape({-1, output.size(options.axis)});
-    return F::cross_entropy(rows, target.reshape({-1}),
+    return F::cross_entropy(rows, class_indices(kName, output, target).reshape({-1}),
                             F::CrossEntropyFuncOptions()
                                 .weight(weight.defined() ? weight.to(rows.options()) : weight)
                                 .reduction(reduction));
@@ -67,9 +138,12 @@ Loss label_smoothing_cross_entropy(double eps) {
   }
   return {"LabelSmoothingCrossEntropy",
           [eps](const torch::Tensor& output, const torch::Tensor& target) {
+            constexpr const char* kName = "label smoothing";
+            expect(output.dim() == 2 && target.dim() == 1 && target.size(0) == output.size(0),
+                   kName, "outputs n x classes and n class indices", output, target);
             const auto log_p = output.log_softmax(-1);
-            const auto nll =
-                F::nll_loss(log_p, target, F::NLLLossFuncOptions().reduction(torch::kNone));
+            const auto nll = F::nll_loss(log_p, class_indices(kName, output, target),
+                                         F::NLLLossFuncOptions().reduction(torch::kNone));
             const auto classes = static_cast<double>(output.size(-1));
             return -log_p.sum(-1) * (eps / classes) + (1 - eps) * nll;
           },
@@ -79,8 +153,10 @@ Loss label_smoothing_cross_entropy(double eps) {
 Loss bce_with_logits() {
   return {"FlattenedLoss of BCEWithLogitsLoss()",
           [](const torch::Tensor& output, const torch::Tensor& target) {
+            expect(output.numel() == target.numel() && output.dim() > 0, "binary cross-entropy",
+                   "a 0/1 target for every output", output, target);
             return per_item(F::binary_cross_entropy_with_logits(
-                output, target.to(output.dtype()),
+                output, target.reshape(output.sizes()).to(output.dtype()),
                 F::BinaryCrossEntropyWithLogitsFuncOptions().reduction(torch::kNone)));
           },
           [](const torch::Tensor& output) { return output.sigmoid(); }};
@@ -89,6 +165,8 @@ Loss bce_with_logits() {
 Loss mse_loss() {
   return {"FlattenedLoss of MSELoss()",
           [](const torch::Tensor& output, const torch::Tensor& target) {
+            expect(output.numel() == target.numel() && target.dim() > 0, "mean squared error",
+                   "a number as target for every output", output, target);
             return per_item((output.reshape(target.sizes()) - target.to(output.dtype())).square());
           }};
 }

@@ -12,29 +12,35 @@
 
 namespace fastcpp {
 
-/// A loss on raw model outputs (fastai: the "flattened" losses). A value; cheap to copy.
+/// A loss on raw model outputs (fastai: the "flattened" losses). A value; copies share the functions, which may be called
+/// from several threads when they may themselves. An empty one (`Loss{}`) stands for "what the labels ask for".
 class FASTCPP_API Loss {
  public:
   /// (outputs, targets) -> one loss per item, shape [items].
   using Unreduced = std::function<torch::Tensor(const torch::Tensor&, const torch::Tensor&)>;
   /// Raw outputs -> probabilities, or the outputs themselves.
   using Activation = std::function<torch::Tensor(const torch::Tensor&)>;
-
-  Loss() = default;
   /// (outputs, targets) -> a scalar.
   using Reduced = std::function<torch::Tensor(const torch::Tensor&, const torch::Tensor&)>;
 
+  Loss() = default;
   /// \param name       for printing
-  /// \param unreduced  see Unreduced
+  /// \param unreduced  see Unreduced; not empty
   /// \param activation applied by get_preds and predict; empty: none
   /// \param mean       the loss of a batch; empty: the mean of `unreduced`
+  /// \throws ValueError `value.loss` when `unreduced` is empty
   Loss(std::string name, Unreduced unreduced, Activation activation = {}, Reduced mean = {});
 
   /// The mean over the items; a scalar tensor with a graph.
+  /// \param output n x ..., raw model outputs
+  /// \param target as the loss asks for
+  /// \throws ValueError `value.loss_input` when both do not fit each other, `value.loss` when this is empty; TrainError
+  /// `train.failed` when LibTorch refuses, for example a class index outside the classes
   torch::Tensor operator()(const torch::Tensor& output, const torch::Tensor& target) const;
-  /// One value per item.
+  /// One value per item; throws likewise.
   torch::Tensor unreduced(const torch::Tensor& output, const torch::Tensor& target) const;
   /// The activation that goes with this loss.
+  /// \throws TrainError `train.failed` when LibTorch refuses
   torch::Tensor activate(const torch::Tensor& output) const;
   const std::string& name() const { return name_; }
   explicit operator bool() const { return static_cast<bool>(unreduced_); }
@@ -52,17 +58,20 @@ struct CrossEntropyOptions {
   std::int64_t axis = -1;     ///< of the classes; 1 for images N x C x H x W
 };
 
-/// Cross-entropy over class indices (fastai: `CrossEntropyFlat`); activation softmax. An item with
-/// several targets (pixels, tokens) gets their mean. With weights the loss of a batch is the sum of
-/// the weighted losses over the sum of the weights of the targets.
+/// Cross-entropy over class indices (fastai: `CrossEntropyFlat`); activation softmax. An item with several targets
+/// (pixels, tokens) gets their mean. With weights the loss of a batch is the sum of the weighted losses over the sum of
+/// the weights of the targets. Targets are whole numbers of any type, one for every place of the outputs.
+/// \throws ValueError `value.loss` on weights that are no vector of floating-point numbers
 FASTCPP_API Loss cross_entropy(const CrossEntropyOptions& options = {});
-/// Cross-entropy with smoothed labels (fastai: `LabelSmoothingCrossEntropy`): eps/c of the weight
-/// on every class. \param eps 0 <= eps < 1, else `value.eps`
+/// Cross-entropy with smoothed labels (fastai: `LabelSmoothingCrossEntropy`): eps/c of the weight on every class. Outputs
+/// n x c, targets n whole numbers.
+/// \param eps 0 <= eps < 1
+/// \throws ValueError `value.eps`
 FASTCPP_API Loss label_smoothing_cross_entropy(double eps = 0.1);
-/// Binary cross-entropy with logits over 0/1 vectors (fastai: `BCEWithLogitsFlat`); activation
-/// sigmoid.
+/// Binary cross-entropy with logits over 0/1 vectors (fastai: `BCEWithLogitsFlat`); activation sigmoid. Outputs and
+/// targets have the same number of elements.
 FASTCPP_API Loss bce_with_logits();
-/// Mean squared error (fastai: `MSELossFlat`); no activation.
+/// Mean squared error (fastai: `MSELossFlat`); no activation. Outputs and targets have the same number of elements.
 FASTCPP_API Loss mse_loss();
 
 }  // namespace fastcpp

@@ -4,11 +4,14 @@
 #include <fmt/ranges.h>
 #include <torch/nn/utils/clip_grad.h>
 
+#include <algorithm>
 #include <cmath>
 #include <fstream>
 
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
+#include "train/callbacks/expect.hpp"
+#include "train/callbacks/factory.hpp"
 
 namespace fastcpp {
 namespace {
@@ -21,17 +24,25 @@ std::vector<double> divided(std::vector<double> values, double by) {
 }  // namespace
 
 OneCycleScheduler::OneCycleScheduler(const OneCycleOptions& options) : options_(options) {
-  if (!(options.div_factor > 0) || !(options.final_div.value_or(1) > 0) ||
-      !(options.pct_start >= 0 && options.pct_start <= 1)) {
-    throw ValueError(
-        "value.one_cycle",
-        fmt::format("one-cycle needs div_factor > 0, final_div > 0 and 0 <= pct_start <= "
-                    "1, found {}, {} and {}",
-                    options.div_factor, options.final_div.value_or(1), options.pct_start));
-  }
+  constexpr const char* kCode = "value.one_cycle";
+  expect(below_one(options.moms.first), kCode, "moms.first", "0 <= momentum < 1",
+         options.moms.first);
+  expect(below_one(options.moms.second), kCode, "moms.second", "0 <= momentum < 1",
+         options.moms.second);
+  expect(positive(options.div_factor), kCode, "div_factor", "a finite number > 0",
+         options.div_factor);
+  expect(options.pct_start >= 0 && options.pct_start <= 1, kCode, "pct_start",
+         "0 <= pct_start <= 1", options.pct_start);
+  const double final_div = options.final_div.value_or(1);
+  expect(positive(final_div), kCode, "final_div", "a finite number > 0", final_div);
+  const int tot_epochs = options.tot_epochs.value_or(1);
+  expect(tot_epochs >= 1, kCode, "tot_epochs", "a number of epochs >= 1", tot_epochs);
+  expect(options.start_epoch >= 0, "value.start_epoch", "start_epoch", "an epoch >= 0",
+         options.start_epoch);
 }
 
 void OneCycleScheduler::on_train_begin(TrainState& state) {
+  expect_start_epoch(options_.start_epoch, state.n_epochs);
   auto learner = learn();
   tot_epochs_ = options_.tot_epochs.value_or(state.n_epochs);
   const auto n = learner.data().train_dl().size() * tot_epochs_;
@@ -116,8 +127,12 @@ void LRFinder::on_train_end(TrainState& state) {
   log_info("LR Finder is complete, type {learner_name}.recorder.plot() to see the graph.");
 }
 
+GradientClipping::GradientClipping(double clip) : clip_(clip) {
+  expect(not_negative(clip), "value.clip", "clip", "a finite number >= 0", clip);
+}
+
 void GradientClipping::on_backward_end(TrainState&) {
-  if (clip_ <= 0) return;
+  if (clip_ == 0) return;
   torch::nn::utils::clip_grad_norm_(learn().model()->parameters(), clip_);
 }
 
@@ -129,6 +144,10 @@ void BnFreeze::on_epoch_begin(TrainState&) {
   }
 }
 
+StopAfterNBatches::StopAfterNBatches(int n_batches) : n_batches_(n_batches) {
+  expect(n_batches >= 1, "value.n_batches", "n_batches", "a number of batches >= 1", n_batches);
+}
+
 void StopAfterNBatches::on_train_begin(TrainState& state) {
   state.skip_validate = true;
 }
@@ -137,29 +156,76 @@ void StopAfterNBatches::on_batch_end(TrainState& state) {
   if (state.iteration + 1 >= n_batches_) state.stop_epoch = state.stop_training = true;
 }
 
+CSVLogger::CSVLogger(const CSVLoggerOptions& options) : options_(options) {
+  expect_name("filename of CSVLogger", options.filename);
+}
+
 void CSVLogger::on_train_begin(TrainState&) {
   const auto learner = learn();
-  file_ = learner.path() / (filename_ + ".csv");
+  file_ = learner.path() / (options_.filename + ".csv");
   make_folder(file_.parent_path());
-  std::ofstream out(file_, append_ ? std::ios::app : std::ios::trunc);
-  out << fmt::format("{}\n", fmt::join(learner.recorder().names, ","));
-  if (!out.flush()) {
-    throw IoError(
-        "io.cannot_create",
-        fmt::format("'{}' cannot be written: choose another path for the learner", file_.string()));
+  const auto header = fmt::format("{}\n", fmt::join(learner.recorder().names, ","));
+  std::error_code ec;
+  std::string text;
+  if (options_.append && std::filesystem::exists(file_, ec)) text = read_file(file_);
+  if (text.empty()) {
+    if (!(std::ofstream(file_, std::ios::trunc) << header).flush()) {
+      throw IoError("io.cannot_create",
+                    fmt::format("'{}' cannot be written: choose another path for the learner",
+                                file_.string()));
+    }
+    return;
   }
+  const auto found = text.substr(0, text.find('\n')) + "\n";
+  if (found != header) {
+    throw ValueError(
+        "value.csv_columns",
+        fmt::format("rows cannot be added to '{}': expected its columns to be {}, found {}; take "
+                    "another filename, or append = false to write it anew",
+                    file_.string(), header.substr(0, header.size() - 1),
+                    found.substr(0, found.size() - 1)));
+  }
+  // What a killed training left half.
+  if (text.back() != '\n') add("\n");
 }
 
 void CSVLogger::on_epoch_end(TrainState&) {
-  const auto text = learn().recorder().csv();
-  const auto last_line = text.rfind('\n', text.size() - 2) + 1;
-  std::ofstream out(file_, std::ios::app);
-  out << text.substr(last_line);
-  if (!out.flush()) {
-    throw IoError("io.cannot_write",
-                  fmt::format("a row could not be added to '{}': look for free space and rights",
-                              file_.string()));
-  }
+  const auto learner = learn();
+  if (learner.recorder().history.empty()) return;
+  const auto text = learner.recorder().csv();
+  add(text.substr(text.rfind('\n', text.size() - 2) + 1));
+}
+
+void CSVLogger::add(const std::string& text) const {
+  std::error_code ec;
+  const auto size = std::filesystem::file_size(file_, ec);
+  if ((std::ofstream(file_, std::ios::app) << text).flush()) return;
+  // No part of a row stays behind.
+  std::error_code ignored;
+  if (!ec) std::filesystem::resize_file(file_, size, ignored);
+  throw IoError("io.cannot_write",
+                fmt::format("a row could not be added to '{}': look for free space and rights",
+                            file_.string()));
+}
+
+CallbackFn one_cycle(const OneCycleOptions& options) {
+  return factory_of<OneCycleScheduler>(options);
+}
+
+CallbackFn gradient_clipping(double clip) {
+  return factory_of<GradientClipping>(clip);
+}
+
+CallbackFn bn_freeze() {
+  return [](Learner&) { return std::make_shared<BnFreeze>(); };
+}
+
+CallbackFn stop_after_n_batches(int n_batches) {
+  return factory_of<StopAfterNBatches>(n_batches);
+}
+
+CallbackFn csv_logger(const CSVLoggerOptions& options) {
+  return factory_of<CSVLogger>(options);
 }
 
 }  // namespace fastcpp

@@ -3,41 +3,61 @@
 #include <fmt/format.h>
 
 #include "fastcpp/core/error.hpp"
+#include "train/callbacks/expect.hpp"
+#include "train/callbacks/factory.hpp"
 
 namespace fastcpp {
 namespace {
 
 using Setter = void (OptimWrapper::*)(const std::vector<double>&);
 
-Setter setter(const std::string& name) {
-  if (name == "lr") return &OptimWrapper::set_lr;
-  if (name == "mom") return &OptimWrapper::set_mom;
-  if (name == "beta") return &OptimWrapper::set_beta;
-  if (name == "wd") return &OptimWrapper::set_wd;
+Setter setter(Hyper name) {
+  switch (name) {
+    case Hyper::kLr:
+      return &OptimWrapper::set_lr;
+    case Hyper::kMom:
+      return &OptimWrapper::set_mom;
+    case Hyper::kBeta:
+      return &OptimWrapper::set_beta;
+    case Hyper::kWd:
+      return &OptimWrapper::set_wd;
+  }
   throw ValueError("value.hyper_name",
-                   fmt::format("'{}' is no hyper-parameter: use lr, mom, beta or wd", name));
+                   fmt::format("name: expected one of Hyper's kLr, kMom, kBeta and kWd, found {}",
+                               static_cast<int>(name)));
 }
 
 }  // namespace
 
-TrainingPhase& TrainingPhase::schedule_hp(const std::string& name, const LearningRate& start,
+TrainingPhase::TrainingPhase(std::int64_t length) : length_(length) {
+  expect(length >= 0, "value.phase", "length of TrainingPhase", "a number of batches >= 0", length);
+}
+
+TrainingPhase& TrainingPhase::schedule_hp(Hyper name, const LearningRate& start,
                                           const LearningRate& end, Anneal anneal) {
   setter(name);  // refuses an unknown name here, not in the middle of a training
+  if (!anneal) {
+    throw ValueError("value.phase",
+                     "anneal: expected a function such as annealing_linear, found an empty one");
+  }
   schedules_.insert_or_assign(name, Schedule{start, end, std::move(anneal)});
   return *this;
 }
 
-TrainingPhase& TrainingPhase::schedule_hp(const std::string& name, const LearningRate& value) {
+TrainingPhase& TrainingPhase::schedule_hp(Hyper name, const LearningRate& value) {
   return schedule_hp(name, value, value, annealing_no);
 }
 
-GeneralScheduler::GeneralScheduler(std::vector<TrainingPhase> phases, int start_epoch)
-    : phases_(std::move(phases)), start_epoch_(start_epoch) {}
+GeneralScheduler::GeneralScheduler(const GeneralSchedulerOptions& options) : options_(options) {
+  expect(options.start_epoch >= 0, "value.start_epoch", "start_epoch", "an epoch >= 0",
+         options.start_epoch);
+}
 
 void GeneralScheduler::on_train_begin(TrainState& state) {
+  expect_start_epoch(options_.start_epoch, state.n_epochs);
   auto learner = learn();
   schedulers_.clear();
-  for (const auto& phase : phases_) {
+  for (const auto& phase : options_.phases) {
     auto& schedulers = schedulers_.emplace_back();
     for (const auto& [name, schedule] : phase.schedules()) {
       schedulers.emplace(name,
@@ -50,7 +70,7 @@ void GeneralScheduler::on_train_begin(TrainState& state) {
     for (const auto& [name, scheduler] : schedulers_.front())
       (learner.opt().*setter(name))(scheduler.value());
   }
-  if (start_epoch_ != 0) state.epoch = start_epoch_;
+  if (options_.start_epoch != 0) state.epoch = options_.start_epoch;
 }
 
 void GeneralScheduler::advance(TrainState& state) {
@@ -78,11 +98,14 @@ void GeneralScheduler::on_batch_end(TrainState& state) {
 }
 
 FlatCosAnnealScheduler::FlatCosAnnealScheduler(const FitFcOptions& options)
-    : GeneralScheduler({}), options_(options) {
-  if (!(options.start_pct >= 0 && options.start_pct <= 1)) {
-    throw ValueError("value.flat_cos",
-                     fmt::format("fit_fc needs 0 <= start_pct <= 1, found {}", options.start_pct));
-  }
+    : GeneralScheduler(GeneralSchedulerOptions{}), options_(options) {
+  constexpr const char* kCode = "value.flat_cos";
+  expect(below_one(options.moms.first), kCode, "moms.first", "0 <= momentum < 1",
+         options.moms.first);
+  expect(below_one(options.moms.second), kCode, "moms.second", "0 <= momentum < 1",
+         options.moms.second);
+  expect(options.start_pct >= 0 && options.start_pct <= 1, kCode, "start_pct",
+         "0 <= start_pct <= 1", options.start_pct);
 }
 
 void FlatCosAnnealScheduler::on_train_begin(TrainState& state) {
@@ -91,11 +114,21 @@ void FlatCosAnnealScheduler::on_train_begin(TrainState& state) {
   const auto flat = static_cast<std::int64_t>(static_cast<double>(n) * options_.start_pct);
   const auto rates = learner.lr_range(options_.lr);
   const std::vector<double> zero(rates.size(), 0.0);
-  set_phases({TrainingPhase(flat).schedule_hp("lr", rates).schedule_hp("mom", options_.moms.first),
+  set_phases({TrainingPhase(flat)
+                  .schedule_hp(Hyper::kLr, rates)
+                  .schedule_hp(Hyper::kMom, options_.moms.first),
               TrainingPhase(n - flat)
-                  .schedule_hp("lr", rates, zero, annealing_cos)
-                  .schedule_hp("mom", options_.moms.second)});
+                  .schedule_hp(Hyper::kLr, rates, zero, annealing_cos)
+                  .schedule_hp(Hyper::kMom, options_.moms.second)});
   GeneralScheduler::on_train_begin(state);
+}
+
+CallbackFn general_scheduler(const GeneralSchedulerOptions& options) {
+  return factory_of<GeneralScheduler>(options);
+}
+
+CallbackFn flat_cos_anneal(const FitFcOptions& options) {
+  return factory_of<FlatCosAnnealScheduler>(options);
 }
 
 }  // namespace fastcpp

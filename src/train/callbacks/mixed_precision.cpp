@@ -5,19 +5,20 @@
 
 #include <cmath>
 
-#include "fastcpp/core/error.hpp"
 #include "fastcpp/train/learner.hpp"
+#include "train/callbacks/expect.hpp"
+#include "train/callbacks/factory.hpp"
 
 namespace fastcpp {
 
 MixedPrecision::MixedPrecision(const MixedPrecisionOptions& options) : options_(options) {
-  const double scale = options.loss_scale.value_or(1);
-  if (!(scale > 0) || !(options.max_scale > 0) || options.max_noskip < 1) {
-    throw ValueError("value.precision",
-                     fmt::format("loss_scale, max_scale and max_noskip must be > 0, found {}, {} "
-                                 "and {}",
-                                 scale, options.max_scale, options.max_noskip));
-  }
+  constexpr const char* kCode = "value.precision";
+  const double scale = options.loss_scale.value_or(1), clip = options.clip.value_or(1);
+  expect(positive(scale), kCode, "loss_scale", "a finite number > 0", scale);
+  expect(options.max_noskip >= 1, kCode, "max_noskip", "a number of steps >= 1",
+         options.max_noskip);
+  expect(positive(clip), kCode, "clip", "a finite number > 0", clip);
+  expect(positive(options.max_scale), kCode, "max_scale", "a finite number > 0", options.max_scale);
 }
 
 namespace {
@@ -84,6 +85,10 @@ void MixedPrecision::on_backward_end(TrainState& state) {
     scale_ *= 2;
     noskip_ = 0;
   }
+}
+
+CallbackFn mixed_precision(const MixedPrecisionOptions& options) {
+  return factory_of<MixedPrecision>(options);
 }
 
 }  // namespace fastcpp

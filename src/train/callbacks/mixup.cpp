@@ -7,7 +7,7 @@
 
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/rng.hpp"
-#include "fastcpp/train/learner.hpp"
+#include "train/callbacks/expect.hpp"
 
 namespace fastcpp {
 namespace {
@@ -44,28 +44,91 @@ torch::Tensor mixed(const torch::Tensor& values, const MixUpDraw& draw) {
   return values * lambda + values.index_select(0, draw.perm) * (1 - lambda);
 }
 
+constexpr const char* kMixedLoss = "MixUpLoss";
+
+void expect_draw(const MixUpDraw& draw, std::int64_t n) {
+  const bool fits = draw.lambda.defined() && draw.perm.defined() && draw.lambda.dim() == 1 &&
+                    draw.lambda.size(0) == n && draw.lambda.is_floating_point() &&
+                    draw.perm.dim() == 1 && draw.perm.size(0) == n &&
+                    draw.perm.scalar_type() == torch::kLong;
+  if (fits && draw.perm.ge(0).logical_and(draw.perm.lt(n)).all().item<bool>()) return;
+  throw ValueError(
+      "value.mixup",
+      fmt::format("draw: expected lambda of {0} numbers and perm of {0} int64 in 0..{1}, "
+                  "one per item of the batch",
+                  n, n - 1));
+}
+
 }  // namespace
 
+struct MixUpCallback::Batch {
+  torch::Tensor shown;  // what `last_target` is while this batch is on its way
+  MixedTargets targets;
+};
+
+torch::Tensor mixup_loss(const Loss& loss, const torch::Tensor& output,
+                         const MixedTargets& targets) {
+  const auto of = [&](const torch::Tensor& target) {
+    const auto values = loss.unreduced(output, target);
+    if (values.dim() == 1 && values.sizes() == targets.lambda.sizes()) return values;
+    throw ValueError(
+        "value.mixup",
+        fmt::format(
+            "the loss {} cannot be mixed: expected one value for each of {} items, found a "
+            "tensor of {} dimensions and {} values; use stack_y = false, which mixes the targets",
+            loss.name(), targets.lambda.size(0), values.dim(), values.numel()));
+  };
+  return of(targets.first) * targets.lambda + of(targets.second) * (1 - targets.lambda);
+}
+
 MixUpCallback::MixUpCallback(const MixUpOptions& options) : options_(options) {
-  if (!(options.alpha > 0)) {
-    throw ValueError("value.mixup", fmt::format("mixup needs alpha > 0, found {}", options.alpha));
-  }
+  expect(positive(options.alpha), "value.mixup", "alpha", "a finite number > 0", options.alpha);
 }
 
 void MixUpCallback::on_train_begin(TrainState&) {
+  old_loss_ = {};
   auto learner = learn();
+  const Loss loss = learner.loss_func();
+  if (options_.stack_y && loss.name() == kMixedLoss) {
+    throw ValueError(
+        "value.mixup",
+        "two MixUpCallbacks take part in this fit: call mixup() once, or take one of them out of "
+        "callbacks()");
+  }
   // Another fit draws other mixtures.
   seed_ = Rng{learner.data().seed(), 0x6d69787570, batches_}.next();
-  old_loss_ = learner.loss_func();
-  if (options_.stack_y) learner.set_loss_func(mixup_loss(old_loss_));
+  if (!options_.stack_y) return;
+  batch_ = std::make_shared<Batch>();
+  const auto is_mixed = [batch = batch_](const torch::Tensor& target) {
+    return batch->shown.defined() && batch->shown.is_same(target);
+  };
+  const auto unreduced = [loss, is_mixed, batch = batch_](const torch::Tensor& output,
+                                                          const torch::Tensor& target) {
+    return is_mixed(target) ? mixup_loss(loss, output, batch->targets)
+                            : loss.unreduced(output, target);
+  };
+  learner.set_loss_func(Loss(
+      kMixedLoss, unreduced, [loss](const torch::Tensor& output) { return loss.activate(output); },
+      [loss, is_mixed, unreduced](const torch::Tensor& output, const torch::Tensor& target) {
+        // The validation loss is the loss's own, also where that is no plain mean.
+        return is_mixed(target) ? unreduced(output, target).mean() : loss(output, target);
+      }));
+  old_loss_ = loss;
 }
 
 void MixUpCallback::on_train_end(TrainState&) {
-  if (old_loss_) learn().set_loss_func(old_loss_);
+  batch_.reset();
+  if (!old_loss_) return;
+  learn().set_loss_func(old_loss_);
+  old_loss_ = {};
 }
 
 MixUpDraw MixUpCallback::draw(std::int64_t n) {
-  if (options_.draw) return options_.draw(n);
+  if (options_.draw) {
+    auto draw = options_.draw(n);
+    expect_draw(draw, n);
+    return draw;
+  }
   Rng rng{seed_, batches_++};
   MixUpDraw result{torch::empty({n}, torch::kFloat64), torch::empty({n}, torch::kLong)};
   const auto order = rng.permutation(n);
@@ -80,27 +143,37 @@ void MixUpCallback::on_batch_begin(TrainState& state) {
   if (!state.train) return;
   auto& x = state.last_input;
   auto& y = state.last_target;
+  if (!x.is_floating_point() || y.dim() == 0 || y.size(0) != x.size(0)) {
+    throw ValueError("value.mixup",
+                     "mix-up takes inputs of floating-point numbers and one target per item: whole "
+                     "numbers such as "
+                     "token ids cannot be mixed");
+  }
   auto mix = draw(x.size(0));
   mix.lambda = torch::max(mix.lambda, 1 - mix.lambda).to(x.options());
   mix.perm = mix.perm.to(x.device());
   const auto dtype = x.scalar_type();
-  y = options_.stack_y
-          ? torch::stack({y.to(dtype), y.index_select(0, mix.perm).to(dtype), mix.lambda}, 1)
-          : mixed(y.to(dtype), mix);
+  if (options_.stack_y) {
+    MixedTargets targets{y, y.index_select(0, mix.perm), mix.lambda};
+    // A tensor of its own in every case: the loss knows it by that.
+    y = y.dim() == 1
+            ? torch::stack({targets.first.to(dtype), targets.second.to(dtype), mix.lambda}, 1)
+            : y.clone();
+    *batch_ = {y, std::move(targets)};
+  } else {
+    y = mixed(y.to(dtype), mix);
+  }
   x = mixed(x, mix);
 }
 
-Loss mixup_loss(const Loss& loss) {
-  return {"MixUpLoss",
-          [loss](const torch::Tensor& output, const torch::Tensor& target) {
-            if (target.dim() != 2 || target.size(1) != 3) return loss.unreduced(output, target);
-            const auto lambda = target.select(1, 2);
-            const auto of = [&](int column) {
-              return loss.unreduced(output, target.select(1, column).to(torch::kLong));
-            };
-            return of(0) * lambda + of(1) * (1 - lambda);
-          },
-          [loss](const torch::Tensor& output) { return loss.activate(output); }};
+CallbackFn mixup(const MixUpOptions& options) {
+  static_cast<void>(MixUpCallback(options));
+  // Otherwise the callbacks of all fits would begin with the same mixtures.
+  return [options, fits = std::make_shared<std::uint64_t>(0)](Learner&) {
+    auto callback = std::make_shared<MixUpCallback>(options);
+    callback->batches_ = (*fits)++ << 32;
+    return callback;
+  };
 }
 
 }  // namespace fastcpp

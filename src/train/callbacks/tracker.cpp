@@ -3,13 +3,15 @@
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 
+#include <charconv>
 #include <cmath>
-#include <fstream>
 #include <limits>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
-#include "fastcpp/train/learner.hpp"
+#include "train/callbacks/expect.hpp"
+#include "train/callbacks/factory.hpp"
 
 namespace fastcpp {
 namespace {
@@ -27,10 +29,24 @@ bool lower_is_better(const TrackerOptions& options) {
   return name.find("loss") != std::string::npos || name.find("error") != std::string::npos;
 }
 
+void expect_patience(int patience) {
+  expect(patience >= 0, "value.tracker", "patience", "a number of epochs >= 0", patience);
+}
+
+void expect_min_delta(double min_delta) {
+  expect(not_negative(min_delta), "value.tracker", "min_delta", "a finite number >= 0", min_delta);
+}
+
 }  // namespace
 
 TrackerCallback::TrackerCallback(const TrackerOptions& options)
-    : options_(options), lower_is_better_(lower_is_better(options)) {}
+    : options_(options), lower_is_better_(lower_is_better(options)) {
+  if (options.monitor.empty()) {
+    throw ValueError(
+        "value.tracker",
+        "monitor: expected train_loss, valid_loss or a metric's name, found an empty text");
+  }
+}
 
 void TrackerCallback::on_train_begin(TrainState&) {
   constexpr double kInfinity = std::numeric_limits<double>::infinity();
@@ -71,9 +87,10 @@ bool TrackerCallback::improved(double value, double min_delta) {
 }
 
 EarlyStoppingCallback::EarlyStoppingCallback(const EarlyStoppingOptions& options)
-    : TrackerCallback({.monitor = options.monitor, .mode = options.mode}),
-      min_delta_(options.min_delta),
-      patience_(options.patience) {}
+    : TrackerCallback({.monitor = options.monitor, .mode = options.mode}), options_(options) {
+  expect_patience(options.patience);
+  expect_min_delta(options.min_delta);
+}
 
 void EarlyStoppingCallback::on_train_begin(TrainState& state) {
   TrackerCallback::on_train_begin(state);
@@ -83,24 +100,43 @@ void EarlyStoppingCallback::on_train_begin(TrainState& state) {
 void EarlyStoppingCallback::on_epoch_end(TrainState& state) {
   const auto value = get_monitor_value();
   if (!value) return;
-  wait_ = improved(*value, min_delta_) ? 0 : wait_ + 1;
-  if (wait_ > patience_) {
+  wait_ = improved(*value, options_.min_delta) ? 0 : wait_ + 1;
+  if (wait_ > options_.patience) {
     log_info(fmt::format("Epoch {}: early stopping", state.epoch));
     state.stop_training = true;
   }
 }
 
 SaveModelCallback::SaveModelCallback(const SaveModelOptions& options)
-    : TrackerCallback({.monitor = options.monitor, .mode = options.mode}),
-      every_(options.every),
-      name_(options.name) {}
+    : TrackerCallback({.monitor = options.monitor, .mode = options.mode}), options_(options) {
+  expect_name("name of SaveModelCallback", options.name);
+}
+
+void SaveModelCallback::on_train_begin(TrainState& state) {
+  TrackerCallback::on_train_begin(state);
+  saved_ = watched_ = false;
+}
 
 void SaveModelCallback::jump_to_epoch(int epoch) {
   auto learner = learn();
-  const auto name = fmt::format("{}_{}", name_, epoch - 1);
-  if (!std::filesystem::exists(learner.model_dir() / (name + ".pth"))) {
-    log_warning(fmt::format("Model {} not found.", name));
+  const auto name = fmt::format("{}_{}", options_.name, epoch - 1);
+  if (options_.every == SaveEvery::kImprovement) {
+    log_warning(fmt::format(
+        "Model {} not found: the best model alone is kept, so that epoch {} starts from the "
+        "weights that the learner has; to go on after a break, keep every epoch (.every = "
+        "SaveEvery::kEpoch)",
+        name, epoch));
     return;
+  }
+  const auto file = learner.model_dir() / (name + ".pth");
+  std::error_code ec;
+  if (!std::filesystem::exists(file, ec)) {
+    throw IoError(
+        "io.cannot_read",
+        fmt::format(
+            "the training is to go on with epoch {}, but the model of the epoch before is not "
+            "there: '{}'; put it back, or start again with epoch 0",
+            epoch, file.string()));
   }
   learner.load(name);
   log_info(fmt::format("Loaded {}", name));
@@ -108,27 +144,40 @@ void SaveModelCallback::jump_to_epoch(int epoch) {
 
 void SaveModelCallback::on_epoch_end(TrainState& state) {
   auto learner = learn();
-  if (every_ == SaveEvery::kEpoch) {
-    learner.save(fmt::format("{}_{}", name_, state.epoch));
+  if (options_.every == SaveEvery::kEpoch) {
+    learner.save(fmt::format("{}_{}", options_.name, state.epoch));
     return;
   }
   const auto value = get_monitor_value();
+  watched_ = watched_ || value;
   if (!value || !improved(*value)) return;
   log_info(fmt::format("Better model found at epoch {} with {} value: {}.", state.epoch, monitor(),
                        python_number(*value)));
-  learner.save(name_);
+  learner.save(options_.name);
+  saved_ = true;
 }
 
 void SaveModelCallback::on_train_end(TrainState&) {
-  auto learner = learn();
-  if (every_ == SaveEvery::kImprovement &&
-      std::filesystem::exists(learner.model_dir() / (name_ + ".pth"))) {
-    learner.load(name_);
+  if (saved_) {
+    saved_ = false;
+    learn().load(options_.name);
+  } else if (watched_) {
+    log_warning(fmt::format(
+        "no epoch improved {}: no model was saved as '{}', the weights are those of the last epoch",
+        monitor(), options_.name));
   }
+  watched_ = false;
 }
 
 ReduceLROnPlateauCallback::ReduceLROnPlateauCallback(const ReduceLrOnPlateauOptions& options)
-    : TrackerCallback({.monitor = options.monitor, .mode = options.mode}), options_(options) {}
+    : TrackerCallback({.monitor = options.monitor, .mode = options.mode}), options_(options) {
+  expect_patience(options.patience);
+  expect(options.factor > 0 && options.factor < 1, "value.tracker", "factor", "0 < factor < 1",
+         options.factor);
+  expect_min_delta(options.min_delta);
+  expect(not_negative(options.min_lr), "value.tracker", "min_lr", "a finite number >= 0",
+         options.min_lr);
+}
 
 void ReduceLROnPlateauCallback::on_train_begin(TrainState& state) {
   TrackerCallback::on_train_begin(state);
@@ -139,7 +188,8 @@ void ReduceLROnPlateauCallback::on_epoch_end(TrainState& state) {
   const auto value = get_monitor_value();
   if (!value) return;
   wait_ = improved(*value, options_.min_delta) ? 0 : wait_ + 1;
-  auto& opt = learn().opt();
+  auto learner = learn();
+  auto& opt = learner.opt();
   if (wait_ <= options_.patience || opt.lr().back() <= options_.min_lr) return;
   const double lr = opt.lr().back() * options_.factor;
   opt.set_lr({lr});
@@ -154,39 +204,93 @@ void TerminateOnNaNCallback::on_batch_end(TrainState& state) {
   state.stop_epoch = state.stop_training = state.skip_validate = true;
 }
 
-TrackEpochCallback::TrackEpochCallback(std::string name, std::optional<int> epoch_offset)
-    : name_(std::move(name)), epoch_offset_(epoch_offset) {}
+TrackEpochCallback::TrackEpochCallback(const TrackEpochOptions& options) : options_(options) {
+  expect_name("name of TrackEpochCallback", options.name);
+  const int offset = options.epoch_offset.value_or(0);
+  expect(offset >= 0, "value.start_epoch", "epoch_offset", "an epoch >= 0", offset);
+}
 
 Path TrackEpochCallback::file() const {
-  return learn().model_dir() / name_;
+  return file_.empty() ? learn().model_dir() / options_.name : file_;
 }
 
 std::optional<int> TrackEpochCallback::get_completed() const {
-  std::ifstream in(file());
+  const auto path = file();
+  std::error_code ec;
+  if (!std::filesystem::exists(path, ec) && !ec) return std::nullopt;
+  const auto text = read_file(path);
   int epoch = 0;
-  if (in >> epoch) return epoch;
-  return std::nullopt;
+  const auto* last = text.data() + text.size();
+  const auto [end, error] = std::from_chars(text.data(), last, epoch);
+  // An editor may have put an end of line behind it.
+  const bool rest =
+      std::string_view(end, last).find_first_not_of(" \r\n") != std::string_view::npos;
+  if (error == std::errc() && epoch >= 0 && !rest) return epoch;
+  throw FormatError(
+      "train.epoch_file",
+      fmt::format(
+          "'{}' should hold the number of the last finished epoch, found '{}'; write the number "
+          "into it, or remove the file to start again with epoch 0",
+          path.string(), text.substr(0, 40)));
 }
 
 void TrackEpochCallback::on_train_begin(TrainState& state) {
+  finished_.reset();
+  file_ = learn().model_dir() / options_.name;
   const auto completed = get_completed();
-  state.epoch = epoch_offset_.value_or(completed ? *completed + 1 : 0);
-}
-
-void TrackEpochCallback::on_epoch_end(TrainState& state) {
-  make_folder(file().parent_path());
-  std::ofstream out(file(), std::ios::trunc);
-  out << state.epoch;
-  out.close();
-  if (!out) {
-    throw IoError("io.cannot_write", fmt::format("the finished epoch could not be written to '{}': "
-                                                 "look for free space and rights",
-                                                 file().string()));
+  state.epoch = options_.epoch_offset.value_or(completed ? *completed + 1 : 0);
+  if (state.epoch != 0 && state.epoch >= state.n_epochs) {
+    log_warning(
+        fmt::format("'{}' says that {} epochs are finished: of the {} epochs asked for none is "
+                    "left to train; ask for "
+                    "more, or remove the file to start again",
+                    file_.string(), state.epoch, state.n_epochs));
   }
 }
 
+// Everybody has done with the epoch only when the next one begins, or the fit ends without an exception.
+void TrackEpochCallback::on_epoch_begin(TrainState&) {
+  write_down();
+}
+
+void TrackEpochCallback::on_epoch_end(TrainState& state) {
+  if (!state.stop_epoch && !state.cancelled) finished_ = state.epoch;
+}
+
+void TrackEpochCallback::on_train_end(TrainState& state) {
+  if (!state.exception) write_down();
+  finished_.reset();
+}
+
+void TrackEpochCallback::write_down() {
+  if (!finished_) return;
+  make_folder(file_.parent_path());
+  write_file(file_, fmt::format("{}", *finished_));
+  finished_.reset();
+}
+
 void TrackEpochCallback::restart() const {
-  std::filesystem::remove(file());
+  boundary([&] { std::filesystem::remove(file()); });
+}
+
+CallbackFn early_stopping(const EarlyStoppingOptions& options) {
+  return factory_of<EarlyStoppingCallback>(options);
+}
+
+CallbackFn save_model(const SaveModelOptions& options) {
+  return factory_of<SaveModelCallback>(options);
+}
+
+CallbackFn reduce_lr_on_plateau(const ReduceLrOnPlateauOptions& options) {
+  return factory_of<ReduceLROnPlateauCallback>(options);
+}
+
+CallbackFn terminate_on_nan() {
+  return [](Learner&) { return std::make_shared<TerminateOnNaNCallback>(); };
+}
+
+CallbackFn track_epoch(const TrackEpochOptions& options) {
+  return factory_of<TrackEpochCallback>(options);
 }
 
 }  // namespace fastcpp

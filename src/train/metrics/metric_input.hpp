@@ -21,4 +21,9 @@ void expect_labels(const std::string& metric, const torch::Tensor& output,
 void expect_same_count(const std::string& metric, const torch::Tensor& output,
                        const torch::Tensor& target);
 
+// Arguments that several metrics have; value.thresh, value.beta, value.metric_eps.
+void expect_thresh(double thresh);
+void expect_beta(double beta);
+void expect_eps(double eps);
+
 }  // namespace fastcpp

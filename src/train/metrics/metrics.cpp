@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "fastcpp/core/error.hpp"
 #include "train/metrics/metric_input.hpp"
@@ -14,27 +15,62 @@ using torch::Tensor;
 
 namespace {
 
+std::string shape(const Tensor& tensor) {
+  if (!tensor.defined()) return "none";
+  return fmt::format("[{}]", fmt::join(tensor.sizes().vec(), ", "));
+}
+
+[[noreturn]] void empty_metric(const std::string& name, const char* what) {
+  throw ValueError("value.metric", fmt::format("the metric {} has {}", name, what));
+}
+
 class Average : public MetricState {
  public:
-  explicit Average(Metric::Function function) : function_(std::move(function)) {}
+  Average(std::string name, Metric::Function function)
+      : name_(std::move(name)), function_(std::move(function)) {}
 
   void update(const Tensor& output, const Tensor& target) override {
+    if (!target.defined() || target.dim() == 0) {
+      metric_shape_error(name_, "targets of one batch, N or N x ...", output, target);
+    }
     const auto n = static_cast<double>(target.size(0));
-    sum_ += function_(output, target).item<double>() * n;
+    const auto figure = function_(output, target);
+    if (!figure.defined() || figure.numel() != 1) {
+      throw ValueError(
+          "value.metric",
+          fmt::format("the function of the metric {} must give one number for a batch, found {}",
+                      name_, shape(figure)));
+    }
+    sum_ += figure.item<double>() * n;
     count_ += n;
   }
 
   double value() const override { return sum_ / count_; }
 
  private:
+  std::string name_;
   Metric::Function function_;
   double sum_ = 0, count_ = 0;
 };
 
-std::string shape(const Tensor& tensor) {
-  if (!tensor.defined()) return "none";
-  return fmt::format("[{}]", fmt::join(tensor.sizes().vec(), ", "));
-}
+// Lets out nothing but an Error, whatever a state of the user's own throws.
+class Guarded : public MetricState {
+ public:
+  explicit Guarded(std::unique_ptr<MetricState> state) : state_(std::move(state)) {}
+
+  void update(const Tensor& output, const Tensor& target) override {
+    boundary([&] { state_->update(output, target); });
+  }
+  double value() const override {
+    return boundary([&] { return state_->value(); });
+  }
+  Tensor result() const override {
+    return boundary([&] { return state_->result(); });
+  }
+
+ private:
+  std::unique_ptr<MetricState> state_;
+};
 
 // Which labels count as predicted.
 Tensor above(const Tensor& output, double thresh, bool sigmoid) {
@@ -84,16 +120,57 @@ Tensor MetricState::result() const {
 }
 
 Metric::Metric(std::string name, Function function)
-    : Metric(std::move(name), Factory([function] { return std::make_unique<Average>(function); })) {
+    : Metric(name,
+             Factory([name, function] { return std::make_unique<Average>(name, function); })) {
+  if (!function) empty_metric(name_, "an empty function: give one (outputs, targets) -> a number");
 }
 
 Metric::Metric(std::string name, Factory factory)
-    : name_(std::move(name)), factory_(std::move(factory)) {}
+    : name_(std::move(name)), factory_(std::move(factory)) {
+  if (!factory_) empty_metric(name_, "an empty factory: give one that makes a MetricState");
+}
+
+std::unique_ptr<MetricState> Metric::start() const {
+  auto state = boundary([&] { return factory_(); });
+  if (!state) empty_metric(name_, "a factory that made no MetricState");
+  return std::make_unique<Guarded>(std::move(state));
+}
 
 double Metric::operator()(const Tensor& output, const Tensor& target) const {
   auto state = start();
   state->update(output, target);
   return state->value();
+}
+
+void expect_thresh(double thresh) {
+  if (std::isfinite(thresh)) return;
+  throw ValueError("value.thresh",
+                   fmt::format("thresh: expected a finite number, found {}", thresh));
+}
+
+void expect_beta(double beta) {
+  if (std::isfinite(beta) && beta > 0) return;
+  throw ValueError("value.beta", fmt::format("beta: expected a finite number > 0, found {}", beta));
+}
+
+void expect_eps(double eps) {
+  if (std::isfinite(eps) && eps >= 0) return;
+  throw ValueError("value.metric_eps",
+                   fmt::format("eps: expected a finite number >= 0, found {}", eps));
+}
+
+void detail::check(const AccuracyThreshOptions& options) {
+  expect_thresh(options.thresh);
+}
+
+void detail::check(const FbetaOptions& options) {
+  expect_thresh(options.thresh);
+  expect_beta(options.beta);
+  expect_eps(options.eps);
+}
+
+void detail::check(const DiceOptions& options) {
+  expect_eps(options.eps);
 }
 
 Tensor detail::accuracy(const Tensor& output, const Tensor& target) {

@@ -7,11 +7,11 @@
 #include <mutex>
 #include <utility>
 
-#include "train/metrics/collect_state.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/train/loss.hpp"
 #include "fastcpp/train/metrics/metrics.hpp"
+#include "train/metrics/collect_state.hpp"
 #include "train/metrics/metric_input.hpp"
 
 namespace fastcpp {
@@ -82,38 +82,43 @@ Tensor without_nan(const Tensor& values) {
   return values.masked_fill(values.isnan(), 0);
 }
 
-enum class Average { kBinary, kMicro, kMacro, kWeighted, kNone };
-
-Average average_named(const std::string& name, const char* metric, bool binary) {
-  if (name == "binary" && binary) return Average::kBinary;
-  if (name == "micro") return Average::kMicro;
-  if (name == "macro") return Average::kMacro;
-  if (name == "weighted") return Average::kWeighted;
-  if (name == "none") return Average::kNone;
-  throw ValueError("value.average",
-                   fmt::format("average of {}: expected {}micro, macro, weighted or none, found "
-                               "\"{}\"",
-                               metric, binary ? "binary, " : "", name));
+// A number that is none of the enumerators can be cast to one.
+void expect_average(const char* metric, MetricAverage average, bool binary) {
+  const auto number = static_cast<int>(average);
+  if (number >= static_cast<int>(MetricAverage::kBinary) &&
+      number <= static_cast<int>(MetricAverage::kNone) &&
+      (binary || average != MetricAverage::kBinary)) {
+    return;
+  }
+  throw ValueError(
+      "value.average",
+      fmt::format("average of {}: expected {}kMicro, kMacro, kWeighted or kNone, found {}", metric,
+                  binary ? "kBinary, " : "",
+                  average == MetricAverage::kBinary ? "kBinary" : std::to_string(number)));
 }
 
 // How the values of the classes become one.
 class Averaging {
  public:
-  Averaging(const char* metric, const std::string& average, int pos_label)
-      : metric_(metric), kind_(average_named(average, metric, true)), pos_label_(pos_label) {
+  template <typename Options>
+  Averaging(const char* metric, const Options& options)
+      : metric_(metric), kind_(options.average), pos_label_(options.pos_label) {
+    expect_average(metric, kind_, true);
+    expect_eps(options.eps);
+    const int pos_label = pos_label_;
     if (pos_label != 0 && pos_label != 1) {
       throw ValueError("value.pos_label",
                        fmt::format("pos_label of {}: expected one of the two classes, 0 or 1, "
-                                   "found {}; use average \"none\" for other classes",
+                                   "found {}; use MetricMetricAverage::kNone for other classes",
                                    metric, pos_label));
     }
   }
 
-  Average kind() const { return kind_; }
+  MetricAverage kind() const { return kind_; }
 
   // \param micro what `micro` weighs by: the predicted or the true counts of the classes
   Tensor operator()(const Tensor& values, const Tensor& counts, const Tensor& micro) const {
-    if (kind_ == Average::kNone) return values;
+    if (kind_ == MetricAverage::kNone) return values;
     return (values * weights(counts, micro)).sum();
   }
 
@@ -121,17 +126,17 @@ class Averaging {
   Tensor weights(const Tensor& counts, const Tensor& micro) const {
     const auto classes = counts.size(0);
     switch (kind_) {
-      case Average::kMicro:
+      case MetricAverage::kMicro:
         return micro / micro.sum();
-      case Average::kWeighted:
+      case MetricAverage::kWeighted:
         return counts.sum(1) / counts.sum();
-      case Average::kBinary:
+      case MetricAverage::kBinary:
         // A sum with weights 0 and 1 and no choice of one value: NaN of the other class shall show.
         if (classes == 2) return torch::arange(2).eq(pos_label_).to(torch::kFloat64);
         warn(classes);
         break;
-      case Average::kMacro:
-      case Average::kNone:
+      case MetricAverage::kMacro:
+      case MetricAverage::kNone:
         break;
     }
     return torch::full({classes}, 1.0 / static_cast<double>(classes), torch::kFloat64);
@@ -140,14 +145,13 @@ class Averaging {
   void warn(std::int64_t classes) const {
     std::call_once(*warned_, [&] {
       log_warning(
-          fmt::format("{}: average \"binary\" needs 2 classes, found {}; taking \"macro\" "
-                      "instead",
+          fmt::format("{}: average kBinary needs 2 classes, found {}; taking kMacro instead",
                       metric_, classes));
     });
   }
 
   const char* metric_;
-  Average kind_;
+  MetricAverage kind_;
   int pos_label_;
   // Shared by the copies of a metric: once, not once an epoch.
   std::shared_ptr<std::once_flag> warned_ = std::make_shared<std::once_flag>();
@@ -169,25 +173,26 @@ Metric ConfusionMatrix() {
 }
 
 Metric Precision(const CMScoresOptions& options) {
-  const Averaging averaged("Precision", options.average, options.pos_label);
+  const Averaging averaged("Precision", options);
   return from_matrix("precision", [averaged](const Tensor& counts) {
     return averaged(precision_of(counts), counts, counts.sum(0));
   });
 }
 
 Metric Recall(const CMScoresOptions& options) {
-  const Averaging averaged("Recall", options.average, options.pos_label);
+  const Averaging averaged("Recall", options);
   return from_matrix("recall", [averaged](const Tensor& counts) {
     return averaged(recall_of(counts), counts, counts.sum(1));
   });
 }
 
 Metric FBeta(const FBetaOptions& options) {
-  const Averaging averaged("FBeta", options.average, options.pos_label);
+  const Averaging averaged("FBeta", options);
+  expect_beta(options.beta);
   const double b2 = squared(options.beta), eps = options.eps;
   return from_matrix("f_beta", [=](const Tensor& counts) {
     auto precision = precision_of(counts), recall = recall_of(counts);
-    if (averaged.kind() == Average::kMicro) {
+    if (averaged.kind() == MetricAverage::kMicro) {
       // Averages first: one class without a value empties the figure, as in the reference.
       precision = averaged(precision, counts, counts.sum(0));
       recall = averaged(recall, counts, counts.sum(1));
@@ -198,19 +203,20 @@ Metric FBeta(const FBetaOptions& options) {
 }
 
 Metric KappaScore(const KappaScoreOptions& options) {
-  const auto& kind = options.weights;
-  if (kind != "none" && kind != "linear" && kind != "quadratic") {
-    throw ValueError("value.weights",
-                     fmt::format("weights of KappaScore: expected none, linear or quadratic, found "
-                                 "\"{}\"",
-                                 kind));
+  const auto kind = options.weights;
+  if (kind != KappaWeights::kNone && kind != KappaWeights::kLinear &&
+      kind != KappaWeights::kQuadratic) {
+    throw ValueError(
+        "value.weights",
+        fmt::format("weights of KappaScore: expected kNone, kLinear or kQuadratic, found {}",
+                    static_cast<int>(kind)));
   }
   return from_matrix("kappa_score", [kind](const Tensor& counts) {
     const auto index = torch::arange(counts.size(0), torch::kFloat64);
     const auto distance = (index.unsqueeze(1) - index.unsqueeze(0)).abs();
-    const auto weights = kind == "none"     ? distance.ne(0).to(torch::kFloat64)
-                         : kind == "linear" ? distance
-                                            : distance.square();
+    const auto weights = kind == KappaWeights::kNone     ? distance.ne(0).to(torch::kFloat64)
+                         : kind == KappaWeights::kLinear ? distance
+                                                         : distance.square();
     const auto chance = torch::outer(counts.sum(1), counts.sum(0)) / counts.sum();
     return 1 - (weights * counts).sum() / (weights * chance).sum();
   });
@@ -254,7 +260,7 @@ class AurocState : public CollectState {
 
 class MultiLabelFbetaState : public TensorState {
  public:
-  MultiLabelFbetaState(const MultiLabelFbetaOptions& options, Average average)
+  MultiLabelFbetaState(const MultiLabelFbetaOptions& options, MetricAverage average)
       : options_(options), average_(average) {}
 
   void update(const Tensor& output, const Tensor& target) override {
@@ -273,12 +279,12 @@ class MultiLabelFbetaState : public TensorState {
     const auto score = [this](const Tensor& precision, const Tensor& recall) {
       return f_beta(precision, recall, squared(options_.beta), options_.eps);
     };
-    if (average_ == Average::kMicro) {
+    if (average_ == MetricAverage::kMicro) {
       return score(hits_.sum() / predicted.sum(), hits_.sum() / truth.sum());
     }
     const auto scores = score(hits_ / predicted, hits_ / truth);
-    if (average_ == Average::kMacro) return scores.mean();
-    if (average_ == Average::kWeighted) return (scores * truth).sum() / truth.sum();
+    if (average_ == MetricAverage::kMacro) return scores.mean();
+    if (average_ == MetricAverage::kWeighted) return (scores * truth).sum() / truth.sum();
     return scores;
   }
 
@@ -289,7 +295,7 @@ class MultiLabelFbetaState : public TensorState {
   }
 
   MultiLabelFbetaOptions options_;
-  Average average_;
+  MetricAverage average_;
   Tensor hits_, predicted_, true_;
 };
 
@@ -304,27 +310,33 @@ Metric AUROC() {
 }
 
 Metric MultiLabelFbeta(const MultiLabelFbetaOptions& options) {
-  const auto average = average_named(options.average, "MultiLabelFbeta", false);
+  const auto average = options.average;
+  expect_average("MultiLabelFbeta", average, false);
+  expect_beta(options.beta);
+  expect_eps(options.eps);
+  expect_thresh(options.thresh);
   return {"multi_label_fbeta", Metric::Factory([options, average] {
             return std::make_unique<MultiLabelFbetaState>(options, average);
           })};
 }
 
 RocCurve roc_curve(const Tensor& scores, const Tensor& target) {
-  expect_same_count("roc_curve", scores, target);
-  const auto flat = scores.detach().reshape(-1).cpu();
-  const auto order = flat.argsort(-1, /*descending=*/true);
-  const auto sorted = flat.index_select(0, order);
-  const auto positive =
-      target.detach().reshape(-1).cpu().eq(1).to(torch::kFloat64).index_select(0, order);
-  // Equal scores cannot be told apart by a threshold: only the last of them is a point.
-  const auto last =
-      torch::cat({sorted.slice(0, 1).ne(sorted.slice(0, 0, -1)), torch::ones({1}, torch::kBool)});
-  const auto share = [&](const Tensor& flags) {
-    const auto counts = flags.cumsum(0).masked_select(last);
-    return torch::cat({torch::zeros({1}, torch::kFloat64), counts}) / flags.sum();
-  };
-  return {share(1 - positive), share(positive)};
+  return boundary([&]() -> RocCurve {
+    expect_same_count("roc_curve", scores, target);
+    const auto flat = scores.detach().reshape(-1).cpu();
+    const auto order = flat.argsort(-1, /*descending=*/true);
+    const auto sorted = flat.index_select(0, order);
+    const auto positive =
+        target.detach().reshape(-1).cpu().eq(1).to(torch::kFloat64).index_select(0, order);
+    // Equal scores cannot be told apart by a threshold: only the last of them is a point.
+    const auto last =
+        torch::cat({sorted.slice(0, 1).ne(sorted.slice(0, 0, -1)), torch::ones({1}, torch::kBool)});
+    const auto share = [&](const Tensor& flags) {
+      const auto counts = flags.cumsum(0).masked_select(last);
+      return torch::cat({torch::zeros({1}, torch::kFloat64), counts}) / flags.sum();
+    };
+    return {share(1 - positive), share(positive)};
+  });
 }
 
 Tensor detail::auc_roc_score(const Tensor& scores, const Tensor& target) {

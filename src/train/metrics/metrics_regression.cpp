@@ -4,8 +4,8 @@
 #include <utility>
 #include <vector>
 
-#include "train/metrics/collect_state.hpp"
 #include "fastcpp/train/metrics/metrics.hpp"
+#include "train/metrics/collect_state.hpp"
 #include "train/metrics/metric_input.hpp"
 
 namespace fastcpp {

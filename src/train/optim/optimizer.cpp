@@ -3,9 +3,11 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
+#include <cmath>
 #include <set>
 #include <unordered_map>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
 namespace fastcpp {
@@ -14,11 +16,13 @@ namespace {
 // The state of PyTorch's own optimizers: `step` as a scalar tensor and the buffers by name.
 Value to_value(const ParamState& state) {
   auto value = Value::dict();
-  if (state.step > 0) value.set("step", torch::tensor(static_cast<float>(state.step)));
+  if (state.step > 0)
+    value.set("step", torch::tensor(static_cast<float>(state.step), torch::kFloat32));
   for (const auto& [name, tensor] : state.buffers) value.set(name, tensor.detach().cpu());
   return value;
 }
 
+// False when the state is that of a parameter of another shape.
 bool read_state(const Value& value, const torch::Tensor& parameter, ParamState& state) {
   for (const auto& [key, item] : value.entries()) {
     if (key.as_string() == "step") {
@@ -45,10 +49,21 @@ void UpdateRule::update_all(std::vector<torch::Tensor>& parameters,
   }
 }
 
+namespace {
+
+std::shared_ptr<const UpdateRule> not_null(std::shared_ptr<const UpdateRule> rule) {
+  if (rule) return rule;
+  throw ValueError("value.opt_func",
+                   "opt_func: expected a function that makes an UpdateRule, such as adam(), found "
+                   "one that makes none");
+}
+
+}  // namespace
+
 OptimWrapper::OptimWrapper(std::shared_ptr<const UpdateRule> rule,
                            const std::vector<LayerGroup>& layer_groups,
-                           const torch::nn::Module& model, bool true_wd, bool bn_wd)
-    : rule_(std::move(rule)), true_wd_(true_wd), bn_wd_(bn_wd) {
+                           const torch::nn::Module& model, const OptimWrapperOptions& options)
+    : rule_(not_null(std::move(rule))), options_(options) {
   std::unordered_map<const void*, std::string> names;
   for (const auto& item : model.named_parameters()) {
     names.emplace(item.value().unsafeGetTensorImpl(), item.key());
@@ -96,24 +111,61 @@ OptimWrapper::OptimWrapper(std::shared_ptr<const UpdateRule> rule,
   wd_.assign(n, 0.0);
 }
 
-void OptimWrapper::set(std::vector<double>& target, const std::vector<double>& values,
-                       const char* name) {
-  if (values.size() == 1) {
-    target.assign(target.size(), values.front());
-  } else if (values.size() == target.size()) {
-    target = values;
-  } else {
+namespace {
+
+void set_hyper(std::vector<double>& target, const std::vector<double>& values, const char* name,
+               bool below_one) {
+  if (values.size() != 1 && values.size() != target.size()) {
     throw ValueError("value.hyper_length",
                      fmt::format("{} needs one value or {} (one per layer group), found {}", name,
                                  target.size(), values.size()));
   }
+  for (const double value : values) {
+    if (std::isfinite(value) && value >= 0 && !(below_one && value >= 1)) continue;
+    throw ValueError("value.hyper_range",
+                     fmt::format("{}: expected {}, found {}", name,
+                                 below_one ? "0 <= value < 1" : "a finite number >= 0", value));
+  }
+  if (values.size() == 1) {
+    target.assign(target.size(), values.front());
+  } else {
+    target = values;
+  }
+}
+
+std::shared_ptr<const UpdateRule> rule_of(const OptFunc& opt_func) {
+  if (!opt_func) {
+    throw ValueError("value.opt_func",
+                     "opt_func: expected a function that makes an UpdateRule, such as adam(), "
+                     "found an empty one");
+  }
+  return boundary([&] { return opt_func(); });
+}
+
+}  // namespace
+
+OptimWrapper::OptimWrapper(const OptFunc& opt_func, const std::vector<LayerGroup>& layer_groups,
+                           const torch::nn::Module& model, const OptimWrapperOptions& options)
+    : OptimWrapper(rule_of(opt_func), layer_groups, model, options) {}
+
+void OptimWrapper::set_lr(const std::vector<double>& values) {
+  set_hyper(lr_, values, "lr", false);
+}
+void OptimWrapper::set_mom(const std::vector<double>& values) {
+  set_hyper(mom_, values, "mom", true);
+}
+void OptimWrapper::set_beta(const std::vector<double>& values) {
+  set_hyper(beta_, values, "beta", true);
+}
+void OptimWrapper::set_wd(const std::vector<double>& values) {
+  set_hyper(wd_, values, "wd", false);
 }
 
 HyperParams OptimWrapper::hyper(const Group& group) const {
   const auto g = group.layer_group;
   HyperParams h{.lr = lr_[g], .mom = mom_[g], .beta = beta_[g]};
-  const double wd = group.normalisation && !bn_wd_ ? 0 : wd_[g];
-  if (true_wd_) {
+  const double wd = group.normalisation && !options_.bn_wd ? 0 : wd_[g];
+  if (options_.true_wd) {
     h.decay = 1 - wd * h.lr;
   } else {
     h.l2 = wd;
@@ -122,19 +174,21 @@ HyperParams OptimWrapper::hyper(const Group& group) const {
 }
 
 void OptimWrapper::step() {
-  torch::NoGradGuard no_grad;
-  for (auto& group : groups_) {
-    std::vector<torch::Tensor> parameters, gradients;
-    std::vector<ParamState*> states;
-    for (std::size_t i = 0; i < group.params.size(); ++i) {
-      const auto& gradient = group.params[i].grad();
-      if (!gradient.defined()) continue;
-      parameters.push_back(group.params[i]);
-      gradients.push_back(gradient);
-      states.push_back(&group.states[i]);
+  boundary([&] {
+    torch::NoGradGuard no_grad;
+    for (auto& group : groups_) {
+      std::vector<torch::Tensor> parameters, gradients;
+      std::vector<ParamState*> states;
+      for (std::size_t i = 0; i < group.params.size(); ++i) {
+        const auto& gradient = group.params[i].grad();
+        if (!gradient.defined()) continue;
+        parameters.push_back(group.params[i]);
+        gradients.push_back(gradient);
+        states.push_back(&group.states[i]);
+      }
+      rule_->update_all(parameters, gradients, states, hyper(group));
     }
-    rule_->update_all(parameters, gradients, states, hyper(group));
-  }
+  });
 }
 
 void OptimWrapper::zero_grad() {
@@ -148,55 +202,90 @@ void OptimWrapper::clear() {
 }
 
 Value OptimWrapper::state_dict() const {
-  auto state = Value::dict();
-  auto list = Value::list();
-  for (const auto& group : groups_) {
-    for (std::size_t i = 0; i < group.params.size(); ++i) {
-      const auto& s = group.states[i];
-      if (s.step > 0 || !s.buffers.empty()) state.set(group.indices[i], to_value(s));
+  return boundary([&] {
+    auto state = Value::dict();
+    auto list = Value::list();
+    for (const auto& group : groups_) {
+      for (std::size_t i = 0; i < group.params.size(); ++i) {
+        const auto& s = group.states[i];
+        if (s.step > 0 || !s.buffers.empty()) state.set(group.indices[i], to_value(s));
+      }
+      auto entry = rule_->group_value(hyper(group));
+      auto params = Value::list();
+      for (auto index : group.all_indices) params.append(index);
+      entry.set("params", params);
+      list.append(entry);
     }
-    auto entry = rule_->group_value(hyper(group));
-    auto params = Value::list();
-    for (auto index : group.all_indices) params.append(index);
-    entry.set("params", params);
-    list.append(entry);
-  }
-  return Value::dict({{"state", state}, {"param_groups", list}});
+    return Value::dict({{"state", state}, {"param_groups", list}});
+  });
 }
 
-bool OptimWrapper::load_state_dict(const Value& saved) {
-  if (!saved.is_dict() || !saved.contains("state") || !saved.contains("param_groups")) return false;
-  const auto& list = saved.at("param_groups");
-  const auto& state = saved.at("state");
-  if (!list.is_list() || !state.is_dict() || list.size() != groups_.size()) return false;
+OptimLoadReport OptimWrapper::load_state_dict(const Value& saved) {
+  OptimLoadReport report;
+  for (const auto& group : groups_) report.expected += group.params.size();
   // Everything is read into a copy first: a mismatch must leave no half-loaded optimizer.
   auto groups = groups_;
   auto mom = mom_, beta = beta_;
   try {
-    for (std::size_t g = 0; g < groups.size(); ++g) {
-      const auto& entry = list.items()[g];
-      const auto& params = entry.at("params").items();
-      auto& group = groups[g];
-      if (params.size() != group.all_indices.size()) return false;
-      HyperParams h{.mom = mom[group.layer_group], .beta = beta[group.layer_group]};
-      rule_->read_group(entry, h);
-      mom[group.layer_group] = h.mom;
-      beta[group.layer_group] = h.beta;
-      for (std::size_t i = 0, at = 0; i < params.size(); ++i) {
-        if (at >= group.indices.size() || group.all_indices[i] != group.indices[at]) continue;
-        group.states[at] = {};
-        const auto* found = state.find(params[i]);
-        if (found && !read_state(*found, group.params[at], group.states[at])) return false;
-        ++at;
-      }
-    }
-  } catch (const Error&) {
-    return false;
+    boundary([&] { report.why = read(saved, groups, mom, beta, report.taken); });
+  } catch (const MemoryError&) {
+    throw;
+  } catch (const Error& e) {
+    report.why = fmt::format("it is no state of {}: {}", rule_->str(), e.what());
+  }
+  if (!report) {
+    report.taken = 0;
+    return report;
   }
   groups_ = std::move(groups);
   mom_ = std::move(mom);
   beta_ = std::move(beta);
-  return true;
+  return report;
+}
+
+std::string OptimWrapper::read(const Value& saved, std::vector<Group>& groups,
+                               std::vector<double>& mom, std::vector<double>& beta,
+                               std::size_t& taken) const {
+  if (!saved.is_dict() || !saved.contains("state") || !saved.contains("param_groups") ||
+      !saved.at("param_groups").is_list() || !saved.at("state").is_dict()) {
+    return "it is no optimizer's state: expected a dictionary of state and param_groups";
+  }
+  const auto& list = saved.at("param_groups");
+  const auto& state = saved.at("state");
+  if (list.size() != groups.size()) {
+    return fmt::format("it has {} parameter groups, the optimizer {} (two a layer group)",
+                       list.size(), groups.size());
+  }
+  for (std::size_t g = 0; g < groups.size(); ++g) {
+    const auto& entry = list.items()[g];
+    const auto& params = entry.at("params").items();
+    auto& group = groups[g];
+    if (params.size() != group.all_indices.size()) {
+      return fmt::format(
+          "parameter group {} has {} parameters, the optimizer's {}: other layers were frozen when "
+          "it "
+          "was saved",
+          g, params.size(), group.all_indices.size());
+    }
+    HyperParams h{.mom = mom[group.layer_group], .beta = beta[group.layer_group]};
+    rule_->read_group(entry, h);
+    if (!(h.mom >= 0 && h.mom < 1 && h.beta >= 0 && h.beta < 1)) {
+      return fmt::format("its momenta are outside 0..1: {} and {}", h.mom, h.beta);
+    }
+    mom[group.layer_group] = h.mom;
+    beta[group.layer_group] = h.beta;
+    for (std::size_t i = 0, at = 0; i < params.size(); ++i) {
+      if (at >= group.indices.size() || group.all_indices[i] != group.indices[at]) continue;
+      group.states[at] = {};
+      const auto* found = state.find(params[i]);
+      if (found && !read_state(*found, group.params[at], group.states[at])) {
+        return fmt::format("the state of '{}' has another shape", group.names[at]);
+      }
+      taken += found != nullptr;
+      ++at;
+    }
+  }
+  return {};
 }
 
 }  // namespace fastcpp

@@ -7,8 +7,9 @@
 #include <algorithm>
 #include <cmath>
 
-#include "fastcpp/train/optim/optimizer.hpp"
+#include "fastcpp/core/error.hpp"
 #include "fastcpp/kernels/adam.hpp"
+#include "fastcpp/train/optim/optimizer.hpp"
 #include "train/optim/adam_many.hpp"
 
 namespace fastcpp {
@@ -220,15 +221,37 @@ class RmsProp : public UpdateRule {
 
 }  // namespace
 
+namespace {
+
+void expect_below_one(const char* argument, double value) {
+  if (value >= 0 && value < 1) return;
+  throw ValueError("value.optimizer",
+                   fmt::format("{0}: expected 0 <= {0} < 1, found {1}", argument, value));
+}
+
+void expect_eps(double eps) {
+  if (std::isfinite(eps) && eps >= 0) return;
+  throw ValueError("value.optimizer",
+                   fmt::format("eps: expected a finite number >= 0, found {}", eps));
+}
+
+}  // namespace
+
 OptFunc adam(const AdamOptions& options) {
+  expect_below_one("beta1", options.beta1);
+  expect_below_one("beta2", options.beta2);
+  expect_eps(options.eps);
   return [options] { return std::make_shared<const Adam>(options); };
 }
 
 OptFunc sgd(const SgdOptions& options) {
+  expect_below_one("momentum", options.momentum);
   return [options] { return std::make_shared<const Sgd>(options); };
 }
 
 OptFunc rmsprop(const RmsPropOptions& options) {
+  expect_below_one("alpha", options.alpha);
+  expect_eps(options.eps);
   return [options] { return std::make_shared<const RmsProp>(options); };
 }
 

@@ -1,5 +1,8 @@
 /// \file
 /// The callbacks behind `fit_one_cycle`, `lr_find` and `clip_grad`, and small ones of general use.
+///
+/// A callback belongs to one learner at a time and is called from the thread that trains. Factories (`csv_logger`, …)
+/// make a new one for every fit; they are what `LearnerOptions::callback_fns` takes.
 #pragma once
 
 #include <optional>
@@ -15,12 +18,14 @@
 
 namespace fastcpp {
 
-/// The 1cycle policy (fastai: `OneCycleScheduler`): rate up and momentum down along half a cosine,
-/// then back.
+/// The 1cycle policy (fastai: `OneCycleScheduler`): rate up and momentum down along half a cosine, then back. Of the
+/// options it takes no notice of wd, callbacks and stop, which are `fit_one_cycle`'s.
 class FASTCPP_API OneCycleScheduler : public Callback {
  public:
-  /// \throws ValueError `value.one_cycle` on factors that are not > 0 or a pct_start outside 0..1
+  /// \throws ValueError `value.one_cycle` on factors that are not > 0, a pct_start outside 0..1, a momentum outside
+  /// 0..1 (1 left out) or tot_epochs < 1; `value.start_epoch` on a negative start_epoch
   explicit OneCycleScheduler(const OneCycleOptions& options);
+  /// \throws ValueError `value.start_epoch` when no epoch of the fit is left
   void on_train_begin(TrainState&) override;
   void on_batch_end(TrainState&) override;
   void on_epoch_end(TrainState&) override;
@@ -54,16 +59,17 @@ class FASTCPP_API LRFinder : public Callback {
 /// Limits the 2-norm of all gradients together (fastai: `GradientClipping`).
 class FASTCPP_API GradientClipping : public Callback {
  public:
-  /// \param clip largest norm; 0: no limit
-  explicit GradientClipping(double clip = 0) : clip_(clip) {}
+  /// \param clip largest norm, >= 0; 0: no limit
+  /// \throws ValueError `value.clip` on any other number
+  explicit GradientClipping(double clip = 0);
   void on_backward_end(TrainState&) override;
 
  private:
   double clip_;
 };
 
-/// Keeps batch-norm layers whose parameters are frozen in evaluation mode (fastai: `BnFreeze`); for
-/// learners with `train_bn = false`.
+/// Keeps batch-norm layers whose parameters are frozen in evaluation mode (fastai: `BnFreeze`); for learners with
+/// `train_bn = false`.
 class FASTCPP_API BnFreeze : public Callback {
  public:
   void on_epoch_begin(TrainState&) override;
@@ -72,7 +78,9 @@ class FASTCPP_API BnFreeze : public Callback {
 /// Ends the fit, without validation, after some batches (fastai: `StopAfterNBatches`).
 class FASTCPP_API StopAfterNBatches : public Callback {
  public:
-  explicit StopAfterNBatches(int n_batches = 2) : n_batches_(n_batches) {}
+  /// \param n_batches training batches, >= 1
+  /// \throws ValueError `value.n_batches`
+  explicit StopAfterNBatches(int n_batches = 2);
   void on_train_begin(TrainState&) override;
   void on_batch_end(TrainState&) override;
 
@@ -80,21 +88,42 @@ class FASTCPP_API StopAfterNBatches : public Callback {
   int n_batches_;
 };
 
-/// Writes the table into `<path>/<filename>.csv`, row by row (fastai: `CSVLogger`).
+/// Options of CSVLogger.
+struct CSVLoggerOptions {
+  std::string filename = "history";  ///< below the learner's path, without `.csv`; not empty
+  bool append = false;               ///< keep what the file holds and add rows
+};
+
+/// Writes the table into `<path>/<filename>.csv`, row by row (fastai: `CSVLogger`). A file that is appended to keeps its
+/// one header.
+///
+/// A row that cannot be written ends the training with `io.cannot_write`, and the file keeps its rows without a part of
+/// the new one.
 class FASTCPP_API CSVLogger : public Callback {
  public:
-  /// \param append keep what the file holds
-  explicit CSVLogger(std::string filename = "history", bool append = false)
-      : filename_(std::move(filename)), append_(append) {}
-  /// \throws IoError `io.cannot_create`
+  /// \throws ValueError `value.callback_file` without a filename
+  explicit CSVLogger(const CSVLoggerOptions& options = {});
+  /// \throws IoError `io.cannot_create`, `io.cannot_read`, `io.cannot_write`; ValueError `value.csv_columns` when the
+  /// file to append to has other columns
   void on_train_begin(TrainState&) override;
   /// \throws IoError `io.cannot_write`
   void on_epoch_end(TrainState&) override;
 
  private:
-  std::string filename_;
-  bool append_;
+  void add(const std::string& text) const;
+
+  CSVLoggerOptions options_;
   Path file_;
 };
+
+/// \name For `callback_fns`: each makes the callback of its name for every fit.
+/// \throws ValueError as the callback's constructor, at once
+/// @{
+FASTCPP_API CallbackFn one_cycle(const OneCycleOptions& options = {});
+FASTCPP_API CallbackFn gradient_clipping(double clip = 0);
+FASTCPP_API CallbackFn bn_freeze();
+FASTCPP_API CallbackFn stop_after_n_batches(int n_batches = 2);
+FASTCPP_API CallbackFn csv_logger(const CSVLoggerOptions& options = {});
+/// @}
 
 }  // namespace fastcpp

@@ -7,28 +7,30 @@
 
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/callback.hpp"
+#include "fastcpp/train/learner.hpp"
 
 namespace fastcpp {
 
 /// Options of `to_fp16`, in fastai's order.
 struct MixedPrecisionOptions {
-  /// What the loss is multiplied by; absent: 2^16 when dynamic, else 512.
+  /// What the loss is multiplied by, > 0; absent: 2^16 when dynamic, else 512.
   std::optional<double> loss_scale = {};
-  int max_noskip = 1000;            ///< steps without overflow before the scale doubles, >= 1
-  bool dynamic = true;              ///< halve the scale and skip the step on overflow
-  std::optional<double> clip = {};  ///< largest 2-norm of all gradients together, after unscaling
+  int max_noskip = 1000;  ///< steps without overflow before the scale doubles, >= 1
+  bool dynamic = true;    ///< halve the scale and skip the step on overflow
+  std::optional<double> clip =
+      {};  ///< largest 2-norm of all gradients together after unscaling, > 0
   /// Without effect: the parameters are single-precision masters themselves.
   bool flat_master = false;
-  double max_scale = 16777216;  ///< 2^24, the scale does not grow beyond it
+  double max_scale = 16777216;  ///< 2^24, the scale does not grow beyond it; > 0
   bool loss_fp32 = true;        ///< outputs are single precision before the loss
 };
 
-/// Multiplies the loss so that small gradients survive half precision, and divides the gradients
-/// before the step (fastai: `MixedPrecision`; Micikevicius et al. 2017, arXiv:1710.03740).
-/// `Learner::to_fp16` adds it.
+/// Multiplies the loss so that small gradients survive half precision, and divides the gradients before the step
+/// (fastai: `MixedPrecision`; Micikevicius et al. 2017, arXiv:1710.03740). `Learner::to_fp16` adds it. Belongs to one
+/// learner at a time; called from the thread that trains.
 class FASTCPP_API MixedPrecision : public Callback {
  public:
-  /// \throws ValueError `value.precision` on a scale or number of steps that is not > 0
+  /// \throws ValueError `value.precision` on a scale, norm or number of steps that is not > 0
   explicit MixedPrecision(const MixedPrecisionOptions& options = {});
   /// Before all others: they see gradients as they are without a scale.
   int order() const override { return -30; }
@@ -48,5 +50,10 @@ class FASTCPP_API MixedPrecision : public Callback {
   int noskip_ = 0;
   std::int64_t skipped_ = 0;
 };
+
+/// For `callback_fns`: makes a MixedPrecision for every fit. It scales the loss only; `Learner::to_fp16` also makes the
+/// model compute in half precision.
+/// \throws ValueError `value.precision`, at once
+FASTCPP_API CallbackFn mixed_precision(const MixedPrecisionOptions& options = {});
 
 }  // namespace fastcpp

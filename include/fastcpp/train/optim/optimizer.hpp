@@ -34,7 +34,7 @@ struct ParamState {
       buffers;  ///< PyTorch's names: exp_avg, exp_avg_sq, momentum_buffer, square_avg
 };
 
-/// How one parameter moves.
+/// How one parameter moves. Constant once made, so that one rule may serve several optimizers and threads.
 class FASTCPP_API UpdateRule {
  public:
   virtual ~UpdateRule() = default;
@@ -57,50 +57,71 @@ class FASTCPP_API UpdateRule {
   friend std::ostream& operator<<(std::ostream& to, const UpdateRule& x) { return to << x.str(); }
 };
 
-/// Makes the rule of an optimizer (fastai: `opt_func`).
+/// Makes the rule of an optimizer (fastai: `opt_func`). Not empty, and never null.
 using OptFunc = std::function<std::shared_ptr<const UpdateRule>()>;
 
 /// Options of Adam.
 struct AdamOptions {
-  double beta1 = 0.9;
-  double beta2 = 0.99;  ///< fastai's default, not PyTorch's 0.999
-  double eps = 1e-8;
+  double beta1 = 0.9;   ///< 0 <= beta1 < 1
+  double beta2 = 0.99;  ///< 0 <= beta2 < 1; fastai's default, not PyTorch's 0.999
+  double eps = 1e-8;    ///< >= 0
 };
-/// Adam (Kingma and Ba 2014, arXiv:1412.6980) with fastai's betas. The bias correction uses the
-/// current beta1.
+/// Adam (Kingma and Ba 2014, arXiv:1412.6980) with fastai's betas. The bias correction uses the current beta1.
+/// \throws ValueError `value.optimizer` on an option out of range
 FASTCPP_API OptFunc adam(const AdamOptions& options = {});
 
 /// Options of stochastic gradient descent.
 struct SgdOptions {
-  double momentum = 0;
+  double momentum = 0;  ///< 0 <= momentum < 1
 };
 /// Stochastic gradient descent with momentum, without dampening.
+/// \throws ValueError `value.optimizer` on an option out of range
 FASTCPP_API OptFunc sgd(const SgdOptions& options = {});
 
 /// Options of RMSprop.
 struct RmsPropOptions {
-  double alpha = 0.99;
-  double eps = 1e-8;
+  double alpha = 0.99;  ///< 0 <= alpha < 1
+  double eps = 1e-8;    ///< >= 0
 };
 /// RMSprop (Hinton 2012, lecture 6) without momentum.
+/// \throws ValueError `value.optimizer` on an option out of range
 FASTCPP_API OptFunc rmsprop(const RmsPropOptions& options = {});
+
+/// What `OptimWrapper::load_state_dict` did: true when the state was taken over.
+struct OptimLoadReport {
+  std::size_t taken = 0;     ///< parameters that the optimizer took over
+  std::size_t expected = 0;  ///< parameters that the optimizer moves
+  std::string why = {};      ///< why nothing was taken over, with counts; empty when it was
+  explicit operator bool() const { return why.empty(); }
+};
+
+/// How an OptimWrapper decays weights.
+struct OptimWrapperOptions {
+  bool true_wd = true;  ///< decay the weights, not the gradients
+  bool bn_wd = true;    ///< decay the second parameter groups too
+};
 
 /// An optimizer over layer groups (fastai: `OptimWrapper`).
 ///
-/// Every layer group has two parameter groups: first all other parameters, then normalisation
-/// layers and the biases of linear and convolution layers. Only parameters that require gradients
-/// when it is made take part.
+/// Every layer group has two parameter groups: first all other parameters, then normalisation layers and the biases of
+/// linear and convolution layers. Only parameters that require gradients when it is made take part.
+///
+/// A copy shares the parameters (the model's) and the tensors of the state. Used from one thread at a time.
 class FASTCPP_API OptimWrapper {
  public:
-  /// \param rule         how a parameter moves
+  /// \param rule         how a parameter moves, not null
   /// \param layer_groups leaf layers by group
   /// \param model        gives the parameters their names
-  /// \param true_wd      decay the weights, not the gradients
-  /// \param bn_wd        decay the second parameter groups too
+  /// \throws ValueError `value.opt_func` when there is no rule
   OptimWrapper(std::shared_ptr<const UpdateRule> rule, const std::vector<LayerGroup>& layer_groups,
-               const torch::nn::Module& model, bool true_wd, bool bn_wd);
+               const torch::nn::Module& model, const OptimWrapperOptions& options = {});
+  /// With the rule that `opt_func` makes.
+  /// \throws ValueError `value.opt_func` when it is empty or makes none
+  OptimWrapper(const OptFunc& opt_func, const std::vector<LayerGroup>& layer_groups,
+               const torch::nn::Module& model, const OptimWrapperOptions& options = {});
 
   /// One step on every parameter that has a gradient.
+  /// \throws TrainError `train.failed` when LibTorch refuses; MemoryError `train.out_of_memory`
   void step();
   /// Drops all gradients.
   void zero_grad();
@@ -108,17 +129,18 @@ class FASTCPP_API OptimWrapper {
   void clear();
 
   /// \name One value per layer group. Setting one value broadcasts.
-  /// \throws ValueError `value.hyper_length` on any other number of values
-  /// \{
+  /// Rates and weight decays are finite and >= 0, momenta and betas 0 <= value < 1.
+  /// \throws ValueError `value.hyper_length` on any other number of values, `value.hyper_range` on a value out of range
+  /// @{
   const std::vector<double>& lr() const { return lr_; }
   const std::vector<double>& mom() const { return mom_; }
   const std::vector<double>& beta() const { return beta_; }
   const std::vector<double>& wd() const { return wd_; }
-  void set_lr(const std::vector<double>& values) { set(lr_, values, "lr"); }
-  void set_mom(const std::vector<double>& values) { set(mom_, values, "mom"); }
-  void set_beta(const std::vector<double>& values) { set(beta_, values, "beta"); }
-  void set_wd(const std::vector<double>& values) { set(wd_, values, "wd"); }
-  /// \}
+  void set_lr(const std::vector<double>& values);
+  void set_mom(const std::vector<double>& values);
+  void set_beta(const std::vector<double>& values);
+  void set_wd(const std::vector<double>& values);
+  /// @}
 
   /// One parameter group.
   struct Group {
@@ -135,17 +157,20 @@ class FASTCPP_API OptimWrapper {
   const std::vector<Group>& groups() const { return groups_; }
 
   /// PyTorch's layout: {state: {index: {...}}, param_groups: [...]}.
+  /// \throws TrainError `train.failed` when LibTorch refuses; MemoryError `train.out_of_memory`
   Value state_dict() const;
-  /// Takes state and momenta over; the rates come with the next fit.
-  /// \returns false, and changes nothing, when the state belongs to other parameters
-  bool load_state_dict(const Value& state);
+  /// Takes state and momenta over; the rates come with the next fit. A state of other parameters, or of another kind of
+  /// optimizer, changes nothing: the report says why.
+  OptimLoadReport load_state_dict(const Value& state);
 
  private:
-  void set(std::vector<double>& target, const std::vector<double>& values, const char* name);
   HyperParams hyper(const Group& group) const;
+  // Reads a saved state into copies of the members; why it does not fit, or an empty text.
+  std::string read(const Value& saved, std::vector<Group>& groups, std::vector<double>& mom,
+                   std::vector<double>& beta, std::size_t& taken) const;
 
   std::shared_ptr<const UpdateRule> rule_;
-  bool true_wd_, bn_wd_;
+  OptimWrapperOptions options_;
   std::vector<Group> groups_;
   std::vector<double> lr_, mom_, beta_, wd_;
 };
