@@ -1,5 +1,6 @@
 # Everything fastcpp links. What a static build needs again is repeated in fastcppConfig.cmake.in.
-# A project that adds this one as a folder must see the same targets (CMake 3.24 or later).
+# A project that takes this one in links fastcpp in its own folders, so what fastcpp links must be known there too (CMake
+# 3.24 or later). The variable itself ends with this folder.
 set(CMAKE_FIND_PACKAGE_TARGETS_GLOBAL ON)
 find_package(PkgConfig REQUIRED)
 find_package(Threads REQUIRED)

@@ -13,7 +13,7 @@ install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDI
 install(EXPORT fastcppTargets NAMESPACE fastcpp:: DESTINATION "${_fastcpp_package_dir}")
 
 set(FASTCPP_IS_STATIC ON)
-if(BUILD_SHARED_LIBS)
+if(FASTCPP_BUILD_SHARED)
   set(FASTCPP_IS_STATIC OFF)
 endif()
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/fastcppConfig.cmake.in"
