@@ -14,8 +14,8 @@
 namespace fastcpp {
 namespace {
 
-// Writing where nobody reads any more sends a signal that ends the process. For this thread and this write it becomes an
-// error like any other; what the program does with the signal elsewhere stays as it is.
+// Writing where nobody reads any more sends a signal that ends the process. For this thread and this write it becomes
+// an error like any other; what the program does with the signal elsewhere stays as it is.
 class WithoutSigpipe {
  public:
   WithoutSigpipe() {

@@ -1,5 +1,5 @@
-// The public names beside those of the standard library, LibTorch and OpenCV, all without qualification: this file tests that
-// it compiles. `Error` alone is ambiguous, LibTorch has a class and OpenCV a namespace of that name.
+// The public names beside those of the standard library, LibTorch and OpenCV, all without qualification: this file
+// tests that it compiles. `Error` alone is ambiguous, LibTorch has a class and OpenCV a namespace of that name.
 #include <fastcpp/vision.hpp>
 
 #include <torch/torch.h>

@@ -13,8 +13,8 @@ namespace fastcpp {
 
 /// A file under construction: a reader, a crash or a power failure meets the old content or the new, never a half.
 ///
-/// Bytes go to a temporary sibling; `commit` flushes it to the disk and gives it its name. Without `commit` nothing is left.
-/// Where the name is a symbolic link, the link stays and the file that it names is written. A device or a pipe is
+/// Bytes go to a temporary sibling; `commit` flushes it to the disk and gives it its name. Without `commit` nothing is
+/// left. Where the name is a symbolic link, the link stays and the file that it names is written. A device or a pipe is
 /// written in place. One owner, one thread.
 class FASTCPP_API AtomicWriter {
  public:

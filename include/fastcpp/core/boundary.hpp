@@ -10,7 +10,8 @@
 
 namespace fastcpp {
 
-/// What an exception says to a person, in one line: without the stack dump of LibTorch and the source position of OpenCV.
+/// What an exception says to a person, in one line: without the stack dump of LibTorch and the source position of
+/// OpenCV.
 FASTCPP_API std::string plain_message(const std::exception& e);
 
 /// Throws the exception being handled again: an Error as it is, any other as an Error that names the cause in plain

@@ -30,7 +30,8 @@ class FASTCPP_API LearningRate {
   /// One rate per layer group (fastai: `Learner.lr_range`).
   /// \param groups number of layer groups, >= 1
   /// \return the rates, the first group first
-  /// \throws ValueError `value.learning_rate` on a list of another length, on a negative or non-finite rate, without groups
+  /// \throws ValueError `value.learning_rate` on a list of another length, on a negative or non-finite rate, without
+  /// groups
   std::vector<double> per_group(std::size_t groups) const;
 
  private:
@@ -47,8 +48,8 @@ class FASTCPP_API LearningRate {
 
 /// The last group gets `stop`, all others `stop / 10` (fastai: Python's `slice(stop)`).
 FASTCPP_API LearningRate slice(double stop);
-/// Rates from `start` for the first group to `stop` for the last, evenly spaced on a logarithmic scale (fastai: Python's
-/// `slice(start, stop)`). Both > 0.
+/// Rates from `start` for the first group to `stop` for the last, evenly spaced on a logarithmic scale (fastai:
+/// Python's `slice(start, stop)`). Both > 0.
 FASTCPP_API LearningRate slice(double start, double stop);
 
 /// `rate.per_group(groups)` (fastai: `Learner.lr_range`).

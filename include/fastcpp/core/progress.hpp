@@ -36,10 +36,10 @@ class SinkQueue;
 
 /// Receives progress of a fit, a validation or a download.
 ///
-/// The library calls one sink from one thread at a time and holds no lock meanwhile. When several threads share a sink, a
-/// call that comes while it is busy is made by the thread that is in there, and an `update` may be left out. What a sink
-/// throws is swallowed with one warning, and the work goes on. It may call the library; the calls that this causes to
-/// itself are made afterwards, those that these cause in turn are left out.
+/// The library calls one sink from one thread at a time and holds no lock meanwhile. When several threads share a sink,
+/// a call that comes while it is busy is made by the thread that is in there, and an `update` may be left out. What a
+/// sink throws is swallowed with one warning, and the work goes on. It may call the library; the calls that this causes
+/// to itself are made afterwards, those that these cause in turn are left out.
 class FASTCPP_API ProgressSink {
  public:
   ProgressSink();
@@ -65,8 +65,9 @@ class FASTCPP_API ProgressSink {
 /// A stream that is closed, full or no longer read is given up, with one warning.
 FASTCPP_API std::shared_ptr<ProgressSink> console_progress();
 
-/// Replaces the process-wide sink and returns the former one; nullptr silences. The default is `console_progress()`.
-/// A learner may have a sink of its own (`LearnerOptions::progress`). Work that has begun stays with its sink. Thread-safe.
+/// Replaces the process-wide sink and returns the former one; nullptr silences. The default is `console_progress()`. A
+/// learner may have a sink of its own (`LearnerOptions::progress`). Work that has begun stays with its sink.
+/// Thread-safe.
 FASTCPP_API std::shared_ptr<ProgressSink> set_progress_sink(std::shared_ptr<ProgressSink> sink);
 /// The sink in force; never null (a silent one when silenced). Thread-safe.
 FASTCPP_API std::shared_ptr<ProgressSink> progress_sink();

@@ -10,8 +10,8 @@
 
 namespace fastcpp {
 
-/// A small counter-based generator (SplitMix64). Cheap to make, so every sample of every epoch gets its own. A value: copies
-/// go on from the same place and share nothing. One thread at a time.
+/// A small counter-based generator (SplitMix64). Cheap to make, so every sample of every epoch gets its own. A value:
+/// copies go on from the same place and share nothing. One thread at a time.
 class FASTCPP_API Rng {
  public:
   explicit Rng(std::uint64_t seed = 0) noexcept : state_(seed) {}
