@@ -6,6 +6,7 @@
 #include <fmt/ranges.h>
 #include <torch/torch.h>
 
+#include <locale>
 #include <map>
 #include <memory>
 #include <set>
@@ -166,6 +167,7 @@ std::string indented(const std::string& text, const std::string& indent) {
 // As Python shows a module; LibTorch writes the same with its namespaces.
 std::string describe(const torch::nn::Module& module) {
   std::ostringstream stream;
+  stream.imbue(std::locale::classic());
   stream << module;
   auto text = stream.str();
   for (const std::string_view prefix : {"torch::nn::", "fastcpp::models::", "fastcpp::"}) {
