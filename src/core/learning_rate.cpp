@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
 namespace fastcpp {
@@ -57,9 +58,9 @@ std::vector<double> LearningRate::per_group(std::size_t groups) const {
     throw ValueError("value.learning_rate", "learning rates were asked for no layer group at all");
   }
   if (const auto* number = std::get_if<double>(&rate_))
-    return std::vector<double>(groups, checked(*number));
+    return boundary([&] { return std::vector<double>(groups, checked(*number)); });
   if (const auto* range = std::get_if<Range>(&rate_))
-    return spread(range->start, range->stop, groups);
+    return boundary([&] { return spread(range->start, range->stop, groups); });
   const auto& list = std::get<std::vector<double>>(rate_);
   if (list.size() != groups) {
     throw ValueError("value.learning_rate",

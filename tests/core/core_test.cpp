@@ -1,4 +1,8 @@
 #include "fastcpp/core/learning_rate.hpp"
+
+#include <cmath>
+#include <limits>
+
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/core/rng.hpp"
 #include "support/catch.hpp"
@@ -33,6 +37,26 @@ TEST_CASE("a generator's address decides its stream") {
   CHECK(sum / 10000 == Approx(3).margin(0.03));
 }
 
+TEST_CASE("integers of any range, permutations of any length") {
+  Rng rng(3);
+  constexpr auto kLow = std::numeric_limits<std::int64_t>::min();
+  constexpr auto kHigh = std::numeric_limits<std::int64_t>::max();
+  bool below = false, above = false;
+  for (int i = 0; i < 100; ++i) (rng.integer(kLow, kHigh) < 0 ? below : above) = true;
+  CHECK(below);
+  CHECK(above);
+  CHECK(rng.integer(kHigh, kHigh) == kHigh);
+  for (int i = 0; i < 100; ++i) {
+    const auto value = rng.integer(-2, 1);
+    CHECK(value >= -2);
+    CHECK(value <= 1);
+  }
+  CHECK(rng.permutation(0).empty());
+  CHECK(caught([&] { rng.permutation(-1); }).code == "value.permutation");
+  CHECK(caught([] { numpy_permutation(2, -1); }).code == "value.permutation");
+  CHECK(caught([] { numpy_permutation(2, kHigh); }).code == "train.out_of_memory");
+}
+
 TEST_CASE("rates of layer groups") {
   CHECK(lr_range(0.1, 3) == std::vector<double>{0.1, 0.1, 0.1});
   const auto tenth = lr_range(slice(3e-3), 3);
@@ -41,7 +65,16 @@ TEST_CASE("rates of layer groups") {
   CHECK(range[1] == Approx(1e-5).epsilon(1e-12));
   CHECK(lr_range(slice(1e-6, 1e-4), 1) == std::vector<double>{1e-4});
   CHECK(caught([] { lr_range(std::vector<double>{1, 2}, 3); }).code == "value.learning_rate");
-  CHECK(caught([] { lr_range(-1.0, 3); }).code == "value.learning_rate");
+  for (const double rate : {-1.0, std::nan(""), HUGE_VAL}) {
+    CHECK(caught([&] { lr_range(rate, 3); }).code == "value.learning_rate");
+    CHECK(caught([&] { lr_range(slice(rate), 3); }).code == "value.learning_rate");
+    CHECK(caught([&] { lr_range(slice(1e-3, rate), 3); }).code == "value.learning_rate");
+    CHECK(caught([&] { lr_range(std::vector<double>{1, rate}, 2); }).code == "value.learning_rate");
+  }
+  CHECK(caught([] { lr_range(slice(0, 1e-3), 3); }).code == "value.learning_rate");
+  CHECK(caught([] { lr_range(slice(1e-3, 0), 3); }).code == "value.learning_rate");
+  CHECK(caught([] { lr_range(slice(1e-3), 0); }).code == "value.learning_rate");
+  CHECK(caught([] { lr_range(1e-3, std::size_t{1} << 62); }).code == "train.out_of_memory");
 }
 
 TEST_CASE("the table is fastai's") {
