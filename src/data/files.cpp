@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <cctype>
 
 #include "fastcpp/core/error.hpp"
 
@@ -12,7 +11,10 @@ namespace fs = std::filesystem;
 namespace {
 
 std::string lower(std::string text) {
-  for (char& c : text) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  // Of ASCII only: tolower asks the locale, and Turkish has another small I.
+  for (char& c : text) {
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+  }
   return text;
 }
 
