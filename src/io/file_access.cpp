@@ -4,9 +4,7 @@
 
 #include <algorithm>
 #include <array>
-#include <atomic>
 #include <cerrno>
-#include <cstdio>
 #include <cstring>
 
 #include <fcntl.h>
@@ -56,48 +54,6 @@ std::string FileReader::read(std::uint64_t offset, std::size_t count) const {
   std::string bytes(count, '\0');
   read(offset, bytes.data(), count);
   return bytes;
-}
-
-AtomicWriter::AtomicWriter(const Path& file) : name_(file.string()) {
-  static std::atomic<unsigned> counter{0};
-  make_folder(file.parent_path());
-  part_ = fmt::format("{}.{}.{}.part", name_, ::getpid(), ++counter);
-  fd_ = ::open(part_.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0666);
-  if (fd_ < 0) fail();
-}
-
-AtomicWriter::~AtomicWriter() {
-  if (fd_ >= 0) ::close(fd_);
-  if (!part_.empty()) ::unlink(part_.c_str());
-}
-
-void AtomicWriter::fail() const {
-  const int cause = errno;
-  // The destructor does not run when the constructor throws.
-  ::unlink(part_.c_str());
-  throw IoError("io.cannot_write",
-                fmt::format("cannot write '{}': {}; is the folder writable and is there "
-                            "space left?",
-                            name_, std::strerror(cause)));
-}
-
-void AtomicWriter::write(const void* from, std::size_t count) {
-  const auto* place = static_cast<const char*>(from);
-  while (count > 0) {
-    const auto done = ::write(fd_, place, count);
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) fail();
-    place += done;
-    position_ += static_cast<std::uint64_t>(done);
-    count -= static_cast<std::size_t>(done);
-  }
-}
-
-void AtomicWriter::commit() {
-  const int closed = ::close(fd_);
-  fd_ = -1;
-  if (closed != 0 || std::rename(part_.c_str(), name_.c_str()) != 0) fail();
-  part_.clear();
 }
 
 namespace {

@@ -1,10 +1,11 @@
-// Reading at any place of a file, and writing a file that appears whole or not at all.
+// Reading at any place of a file; checksums.
 #pragma once
 
 #include <cstdint>
 #include <string>
 #include <string_view>
 
+#include "fastcpp/core/atomic_writer.hpp"
 #include "fastcpp/core/path.hpp"
 
 namespace fastcpp::io {
@@ -31,27 +32,7 @@ class FileReader {
   std::uint64_t size_ = 0;
 };
 
-// Writes to a temporary sibling; `commit` renames it. Without commit nothing is left.
-class AtomicWriter {
- public:
-  // Throws IoError io.cannot_write.
-  explicit AtomicWriter(const Path& file);
-  ~AtomicWriter();
-  AtomicWriter(const AtomicWriter&) = delete;
-  AtomicWriter& operator=(const AtomicWriter&) = delete;
-
-  std::uint64_t position() const { return position_; }
-  void write(const void* from, std::size_t count);
-  void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
-  void commit();
-
- private:
-  [[noreturn]] void fail() const;
-
-  std::string name_, part_;
-  int fd_ = -1;
-  std::uint64_t position_ = 0;
-};
+using fastcpp::AtomicWriter;
 
 // CRC-32 as in zip; feed the former result as `crc` to go on.
 std::uint32_t crc32(const void* data, std::size_t count, std::uint32_t crc = 0);
