@@ -7,9 +7,30 @@
 #include <algorithm>
 
 #include "fastcpp/core/error.hpp"
-#include "vision/transform/device.hpp"
+#include "fastcpp/vision/transform/device.hpp"
 
 namespace fastcpp {
+
+namespace {
+
+// Runs `f`; what the transforms refuse is told with the picture.
+template <typename F>
+auto name_picture(const Path& file, F&& f) {
+  const auto told = [&](const std::string& why) {
+    return fmt::format(
+        "It's not possible to apply those transforms to your dataset: {} (picture '{}')", why,
+        file.string());
+  };
+  try {
+    return f();
+  } catch (const ValueError& e) {
+    std::throw_with_nested(ImageError("image.cannot_transform", told(e.what())));
+  } catch (const ImageError& e) {
+    std::throw_with_nested(ImageError(e.code(), told(e.what())));
+  }
+}
+
+}  // namespace
 
 ImageDataset::ImageDataset(LabelList list, TfmList tfms, const ApplyTfmsOptions& options,
                            ImageLoading loading)
@@ -26,7 +47,11 @@ std::optional<std::vector<std::int64_t>> ImageDataset::sample_shape() const {
 }
 
 torch::Tensor ImageDataset::get(std::int64_t index, Rng& rng) const {
-  if (!out_) return transformed(open(index), rng).tensor();
+  if (!out_) {
+    const auto image = open(index);
+    return name_picture(list_.items.at(static_cast<std::size_t>(index)),
+                        [&] { return transformed(image, rng).tensor(); });
+  }
   auto sample = torch::empty({3, out_->rows, out_->cols}, torch::kFloat32);
   write(index, rng, sample.data_ptr<float>(), /*packed=*/false);
   return sample;
@@ -57,21 +82,14 @@ cv::Mat ImageDataset::pixels(std::int64_t index) const {
 }
 
 void ImageDataset::write(std::int64_t index, Rng& rng, float* slot, bool packed) const {
-  const auto& file = list_.items.at(static_cast<std::size_t>(index));
   const auto rgb = pixels(index);
-  try {
+  name_picture(list_.items.at(static_cast<std::size_t>(index)), [&] {
     if (packed) {
-      detail::pack_for_device(detail::draw_plan(tfms_, options_, rng),
-                              {&rgb, nullptr, 3, {rgb.rows, rgb.cols}}, *out_, slot);
+      detail::pack_tfms_into(rgb, tfms_, options_, rng, *out_, slot);
     } else {
       apply_tfms_into(rgb, tfms_, options_, rng, slot);
     }
-  } catch (const ValueError& e) {
-    throw ImageError("image.cannot_transform",
-                     fmt::format("It's not possible to apply those transforms to your dataset: {} "
-                                 "(picture '{}')",
-                                 e.what(), file.string()));
-  }
+  });
 }
 
 torch::Tensor ImageDataset::targets() const {

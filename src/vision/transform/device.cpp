@@ -6,6 +6,7 @@
 #include <cmath>
 #include <cstring>
 
+#include "fastcpp/core/boundary.hpp"
 #include "vision/transform/composed.hpp"
 
 namespace fastcpp::detail {
@@ -117,16 +118,10 @@ void pack_for_device(const Plan& plan, const Source& source, Resolution out, flo
   float* const pixels = slot + header_size(out);
   const auto finish_here = [&] {
     slot[kFinished] = 1;
-    if (fast_form(plan, source)) {
-      execute_fast(plan, source, [&](Resolution size) {
-        check_fits(size, out);
-        return pixels;
-      });
-    } else {
-      const Planes result = execute_slow(plan, source);
-      check_fits(result.size, out);
-      std::copy(result.v.begin(), result.v.end(), pixels);
-    }
+    execute(plan, source, [&](Resolution size) {
+      check_fits(size, out);
+      return pixels;
+    });
   };
   if (!fast_form(plan, source) || plan.padding == PaddingMode::kZeros || source.channels != 3) {
     return finish_here();
@@ -166,6 +161,14 @@ void pack_for_device(const Plan& plan, const Source& source, Resolution out, flo
   copy_region(from, region, reinterpret_cast<std::uint8_t*>(pixels));
 }
 
+void pack_tfms_into(const cv::Mat& rgb8, const TfmList& tfms, const ApplyTfmsOptions& options,
+                    Rng& rng, Resolution out, float* slot) {
+  boundary([&] {
+    pack_for_device(draw_plan(tfms, options, rng), {&rgb8, nullptr, 3, {rgb8.rows, rgb8.cols}}, out,
+                    slot);
+  });
+}
+
 namespace {
 
 // Neighbours along one axis, within the region, and the weight of the second one.
@@ -192,9 +195,7 @@ Taps2 neighbours(const torch::Tensor& at, const torch::Tensor& count, const torc
   return {inside(whole), inside(torch::minimum(whole + 1, span)), r - whole};
 }
 
-}  // namespace
-
-torch::Tensor finish_on_device(const torch::Tensor& packed, Resolution out, PaddingMode padding) {
+torch::Tensor finish(const torch::Tensor& packed, Resolution out, PaddingMode padding) {
   const torch::NoGradGuard no_grad;
   const Index n = packed.size(0), header = header_size(out);
   const auto field = [&](int i) { return packed.select(1, i).view({n, 1, 1}); };
@@ -233,6 +234,12 @@ torch::Tensor finish_on_device(const torch::Tensor& packed, Resolution out, Padd
                             .view({n, 3, out.rows, out.cols})
                             .permute({0, 2, 3, 1});
   return torch::where(done.unsqueeze(3), finished, result).permute({0, 3, 1, 2});
+}
+
+}  // namespace
+
+torch::Tensor finish_on_device(const torch::Tensor& packed, Resolution out, PaddingMode padding) {
+  return boundary([&] { return finish(packed, out, padding); });
 }
 
 }  // namespace fastcpp::detail

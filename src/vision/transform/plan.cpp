@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
 namespace fastcpp {
@@ -45,9 +46,18 @@ void draw_candidates(const Transform& tfm, const TransformSpec& spec, Step& step
 }
 
 Step draw_step(const Transform& tfm, Rng& rng) {
-  const auto& spec = *find_spec(tfm.name());
+  const auto& own = TransformAccess::own(tfm);
+  const auto& spec = own ? own->spec : *find_spec(tfm.name());
   Step step;
   step.kind = spec.kind;
+  if (own) {
+    step.own = own;
+    for (const auto& param : spec.params) {
+      step.list.push_back(draw(param, std::get<ParamRange>(tfm.param(param.name)), rng));
+    }
+    step.seed = rng.next();
+    return step;
+  }
   std::size_t next = 0;
   if (step.kind == Kind::kZoomSquish) draw_candidates(tfm, spec, step, rng);
   for (const auto& param : spec.params) {
@@ -188,7 +198,6 @@ struct ImageAccess {
 
 namespace {
 
-using detail::Planes;
 using detail::Source;
 
 Image execute(const Image& img, const detail::Plan& plan) {
@@ -203,12 +212,7 @@ Image execute(const Image& img, const detail::Plan& plan) {
     result = torch::empty({source.channels, size.rows, size.cols}, torch::kFloat32);
     return result.data_ptr<float>();
   };
-  if (detail::fast_form(plan, source)) {
-    detail::execute_fast(plan, source, place);
-  } else {
-    const Planes planes = detail::execute_slow(plan, source);
-    std::copy(planes.v.begin(), planes.v.end(), place(planes.size));
-  }
+  detail::execute(plan, source, place);
   return ImageAccess::own(std::move(result));
 }
 
@@ -226,25 +230,31 @@ bool always(const Transform& tfm) {
 }  // namespace
 
 Image apply_tfms(const Image& img, const TfmList& tfms, const ApplyTfmsOptions& options, Rng& rng) {
-  if (tfms.empty() && !options.size) return img;
-  check_not_empty(img);
-  const auto plan = detail::draw_plan(tfms, options, rng);
-  if (plan.steps.empty() && detail::resize_target(plan, img.size()).rows == 0) return img;
-  return execute(img, plan);
+  return boundary([&] {
+    if (tfms.empty() && !options.size) return img;
+    check_not_empty(img);
+    const auto plan = detail::draw_plan(tfms, options, rng);
+    if (plan.steps.empty() && detail::resize_target(plan, img.size()).rows == 0) return img;
+    return execute(img, plan);
+  });
 }
 
 Image apply_tfm(const Image& img, const Transform& tfm, Rng& rng, ImageSize size,
                 PaddingMode padding_mode) {
-  check_not_empty(img);
-  auto plan = detail::draw_plan({tfm}, {.padding_mode = padding_mode}, rng);
-  for (auto& step : plan.steps) {
-    if (step.kind == detail::Kind::kCropPad)
-      step.size = detail::draw_plan({}, {.size = size}, rng).size;
-  }
-  return execute(img, plan);
+  return boundary([&] {
+    check_not_empty(img);
+    auto plan = detail::draw_plan({tfm}, {.padding_mode = padding_mode}, rng);
+    for (auto& step : plan.steps) {
+      if (step.kind == detail::Kind::kCropPad)
+        step.size = detail::draw_plan({}, {.size = size}, rng).size;
+    }
+    return execute(img, plan);
+  });
 }
 
-std::optional<Resolution> output_size(const TfmList& tfms, const ApplyTfmsOptions& options) {
+namespace {
+
+std::optional<Resolution> fixed_size(const TfmList& tfms, const ApplyTfmsOptions& options) {
   const Resolution wanted = detail::wanted_size(options);
   const bool crop_pads = detail::crops(detail::method_of(options));
   std::optional<Resolution> size;
@@ -272,9 +282,9 @@ std::optional<Resolution> output_size(const TfmList& tfms, const ApplyTfmsOption
   return size;
 }
 
-void apply_tfms_into(const cv::Mat& rgb8, const TfmList& tfms, const ApplyTfmsOptions& options,
-                     Rng& rng, float* planes) {
-  const auto known = output_size(tfms, options);
+void write_planes(const cv::Mat& rgb8, const TfmList& tfms, const ApplyTfmsOptions& options,
+                  Rng& rng, float* planes) {
+  const auto known = fixed_size(tfms, options);
   if (!known) {
     throw ValueError("value.unknown_size",
                      "the transforms do not fix the size of the result, so pictures cannot be put "
@@ -288,16 +298,21 @@ void apply_tfms_into(const cv::Mat& rgb8, const TfmList& tfms, const ApplyTfmsOp
   }
   const auto plan = detail::draw_plan(tfms, options, rng);
   const Source source{&rgb8, nullptr, 3, {rgb8.rows, rgb8.cols}};
-  if (detail::fast_form(plan, source)) {
-    detail::execute_fast(plan, source, [&](Resolution size) {
-      detail::check_fits(size, *known);
-      return planes;
-    });
-  } else {
-    const Planes result = detail::execute_slow(plan, source);
-    detail::check_fits(result.size, *known);
-    std::copy(result.v.begin(), result.v.end(), planes);
-  }
+  detail::execute(plan, source, [&](Resolution size) {
+    detail::check_fits(size, *known);
+    return planes;
+  });
+}
+
+}  // namespace
+
+std::optional<Resolution> output_size(const TfmList& tfms, const ApplyTfmsOptions& options) {
+  return boundary([&] { return fixed_size(tfms, options); });
+}
+
+void apply_tfms_into(const cv::Mat& rgb8, const TfmList& tfms, const ApplyTfmsOptions& options,
+                     Rng& rng, float* planes) {
+  boundary([&] { write_planes(rgb8, tfms, options, rng, planes); });
 }
 
 }  // namespace fastcpp

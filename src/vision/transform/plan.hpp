@@ -5,7 +5,9 @@
 #include <array>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <opencv2/core.hpp>
+#include <optional>
 #include <string_view>
 #include <vector>
 
@@ -33,7 +35,8 @@ enum class Kind {
   kCrop,
   kRgbRandomize,
   kCutout,
-  kCropPad
+  kCropPad,
+  kOwn  // made known by register_transform
 };
 
 // How an argument is drawn.
@@ -42,8 +45,8 @@ enum class Draw { kUniform, kLogUniform, kInteger, kCandidates, kFixedList, kTex
 struct ParamSpec {
   std::string_view name;
   Draw draw;
-  double low, high;      // permitted values
-  const char* fallback;  // as text: empty = required, "0.5", "0,7", a word
+  double low, high;                        // permitted values
+  std::optional<TransformValue> fallback;  // absent: the argument is required
   std::size_t list =
       0;  // how many values a fixed list has, 0: a list is not permitted, 99: any number
   bool open = false;  // the limits themselves are not permitted
@@ -56,8 +59,20 @@ struct TransformSpec {
   std::vector<ParamSpec> params;
 };
 
-// Null when there is none.
+// Of fastai's; null when there is none.
 const TransformSpec* find_spec(std::string_view name);
+
+// A transform of the user's. The specification's names are the definition's.
+struct OwnTransform {
+  TransformDefinition definition;
+  TransformSpec spec;
+};
+// Null when there is none.
+std::shared_ptr<const OwnTransform> find_own(std::string_view name);
+
+struct TransformAccess {
+  static const std::shared_ptr<const OwnTransform>& own(const Transform& tfm) { return tfm.own_; }
+};
 
 // One transform with its arguments drawn.
 struct Step {
@@ -65,13 +80,15 @@ struct Step {
   // In the order of the specification's parameters (row_pct and col_pct for crops); magnitudes
   // follow the direction.
   std::array<double, 8> v{};
-  std::vector<double> list = {};  // zoom_squish: scale, squish, invert of every candidate
-  Resolution size = {};           // crop, crop_pad
+  // zoom_squish: scale, squish, invert of every candidate; of one's own: the arguments
+  std::vector<double> list = {};
+  Resolution size = {};  // crop, crop_pad
   PaddingMode padding = PaddingMode::kReflection;
   std::uint64_t seed = 0;  // for draws that depend on the picture's size
   // Tests put known numbers in the place of those draws.
   std::vector<float> noise = {};     // jitter, rgb_randomize
   std::vector<double> centres = {};  // cutout: row, column of each hole
+  std::shared_ptr<const OwnTransform> own = {};
 };
 
 struct Plan {
@@ -120,7 +137,7 @@ Planes area_shrink(const Source& source, Resolution to);
 // and y together); rows 0: none needed.
 Resolution shrink_size(Resolution picture, Resolution flow, double extent);
 
-// Step by step, each transform by itself; any list.
+// Step by step, each transform by itself; any list without transforms of one's own.
 Planes execute_slow(const Plan& plan, const Source& source);
 
 // One pass. False when the list is not of the form (warps, affine, lighting, flips and crops) it
@@ -129,5 +146,8 @@ bool fast_form(const Plan& plan, const Source& source);
 // `place` is told the size of the result and returns where its planes go.
 using Place = std::function<float*(Resolution)>;
 void execute_fast(const Plan& plan, const Source& source, const Place& place);
+
+// Any plan, as quickly as it can be done.
+void execute(const Plan& plan, const Source& source, const Place& place);
 
 }  // namespace fastcpp::detail

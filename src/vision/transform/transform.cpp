@@ -4,8 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <cmath>
-#include <cstdlib>
-#include <cstring>
 
 #include "fastcpp/core/error.hpp"
 #include "vision/transform/plan.hpp"
@@ -19,13 +17,6 @@ using detail::ParamSpec;
 template <typename... Args>
 [[noreturn]] void refuse(const char* code, fmt::format_string<Args...> text, Args&&... args) {
   throw ValueError(code, fmt::format(text, std::forward<Args>(args)...));
-}
-
-TransformValue parse_default(const ParamSpec& spec) {
-  if (spec.draw == Draw::kText) return std::string(spec.fallback);
-  const char* comma = std::strchr(spec.fallback, ',');
-  const double low = std::atof(spec.fallback);
-  return comma ? ParamRange(low, std::atof(comma + 1)) : ParamRange(low);
 }
 
 std::string show(double value) {
@@ -129,7 +120,16 @@ PaddingMode padding_mode_from(std::string_view name) {
 Transform::Transform(std::string name, std::vector<TransformParam> params, TransformOptions options)
     : name_(std::move(name)), options_(options) {
   const auto* spec = detail::find_spec(name_);
-  if (!spec) refuse("value.transform", "there is no transform '{}'", name_);
+  if (!spec) {
+    own_ = detail::find_own(name_);
+    if (!own_) {
+      refuse("value.transform",
+             "there is no transform '{}': it is none of fastai's, and none was registered by "
+             "register_transform",
+             name_);
+    }
+    spec = &own_->spec;
+  }
   order_ = spec->order;
   if (!(options.p >= 0 && options.p <= 1)) {
     refuse("value.probability", "{}: p must be between 0 and 1, got {:g}", name_, options.p);
@@ -139,9 +139,9 @@ Transform::Transform(std::string name, std::vector<TransformParam> params, Trans
     for (const auto& param : params) {
       if (param.name == wanted.name) given = &param;
     }
-    if (!given && !*wanted.fallback)
+    if (!given && !wanted.fallback)
       refuse("value.transform_argument", "{}: {} is missing", name_, wanted.name);
-    params_.push_back({std::string(wanted.name), given ? given->value : parse_default(wanted)});
+    params_.push_back({std::string(wanted.name), given ? given->value : *wanted.fallback});
     check_value(name_, wanted, params_.back().value, options.is_random);
   }
   for (const auto& param : params) {

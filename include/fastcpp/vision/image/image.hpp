@@ -6,7 +6,7 @@
 
 #include <cstdint>
 #include <functional>
-#include <opencv2/core/mat.hpp>
+#include <opencv2/core.hpp>
 #include <ostream>
 #include <string>
 #include <string_view>

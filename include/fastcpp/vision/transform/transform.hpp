@@ -5,6 +5,8 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -18,7 +20,7 @@
 
 namespace fastcpp {
 
-/// A number, or an interval from which every item draws anew.
+/// A number, or an interval from which every item draws anew (fastai: a pair as an argument of a transform).
 struct ParamRange {
   double low = 0;
   double high = 0;
@@ -30,7 +32,7 @@ struct ParamRange {
   bool operator==(const ParamRange&) const = default;
 };
 
-/// What a transform's argument may hold: a number or range, a list of fixed numbers, a word.
+/// What a transform's argument may hold: a number or an interval, a list of fixed numbers, a word.
 using TransformValue = std::variant<ParamRange, std::vector<double>, std::string>;
 
 /// One named argument.
@@ -69,13 +71,20 @@ FASTCPP_API std::string to_string(PaddingMode mode);
 /// \throws ValueError `value.padding_mode`
 FASTCPP_API PaddingMode padding_mode_from(std::string_view name);
 
-/// One transform: its name, its arguments and how often it runs. A plain value; two equal ones do
-/// the same.
+namespace detail {
+struct OwnTransform;
+struct TransformAccess;
+}  // namespace detail
+
+/// One transform: its name, its arguments and how often it runs. A plain value: a copy shares nothing that changes, and
+/// two equal ones do the same.
 class FASTCPP_API Transform {
  public:
-  /// By name, for stored lists; the functions below are the usual way. Arguments left out take
-  /// their default. \throws ValueError `value.transform` (no such transform),
-  /// `value.transform_argument` (no such argument, missing,
+  /// By name, for stored lists and for those made known by `register_transform`; the functions below are the usual way.
+  /// \param name    fastai's name of a transform, or one's own
+  /// \param params  arguments; those left out take their default
+  /// \param options how often it runs
+  /// \throws ValueError `value.transform` (no such transform), `value.transform_argument` (no such argument, missing,
   ///         out of range), `value.probability`
   explicit Transform(std::string name, std::vector<TransformParam> params = {},
                      TransformOptions options = {});
@@ -84,7 +93,9 @@ class FASTCPP_API Transform {
   const std::string& name() const { return name_; }
   /// Transforms run in ascending order; ties keep list order.
   int order() const { return order_; }
+  /// How often it runs, 0..1.
   double p() const { return options_.p; }
+  /// False: arguments are used as they are and `p` is ignored.
   bool is_random() const { return options_.is_random; }
   /// All arguments, also those left at their default.
   const std::vector<TransformParam>& params() const { return params_; }
@@ -92,6 +103,7 @@ class FASTCPP_API Transform {
   /// \throws ValueError `value.transform_argument`
   const TransformValue& param(std::string_view name) const;
   /// The same transform with another probability.
+  /// \throws ValueError `value.probability`
   Transform with_p(double p) const;
   /// For people: `rotate(degrees=(-10, 10), p=0.75)`.
   std::string str() const;
@@ -99,16 +111,45 @@ class FASTCPP_API Transform {
   bool operator==(const Transform& other) const;
 
  private:
+  friend struct detail::TransformAccess;
   std::string name_;
   std::vector<TransformParam> params_;
   TransformOptions options_;
   int order_ = 0;
+  std::shared_ptr<const detail::OwnTransform> own_;  // empty for fastai's
 };
 
+/// Transforms in any order: they run by their order numbers.
 using TfmList = std::vector<Transform>;
 
-/// A wanted size: absent, one number (resize and crop) or rows and columns (squish), as in `{.size
-/// = 224}` and
+/// A transform of one's own (fastai: `TfmPixel(f, order)`).
+struct TransformDefinition {
+  std::string name;  ///< no fastai transform's name, and used once
+  /// When it runs: below 4 before all geometry, from 6 on after it, from 9 on after lighting, above 99 after the crop.
+  /// What came before is executed first, so that it sees real pixels: amid geometry it costs a second resampling.
+  int order = 10;
+  /// Names and defaults of its arguments: numbers, or intervals from which every item draws.
+  std::vector<TransformParam> params = {};
+  /// Gets a picture of floats 0..1, the arguments as they were drawn, in the order of `params`, and the source of all
+  /// chance; returns a picture of the same rows, columns and channels. Called from several threads at once. What it
+  /// throws becomes ImageError `image.cannot_transform` naming transform and picture.
+  std::function<Image(const Image& img, const std::vector<double>& args, Rng& rng)> apply;
+};
+
+/// Makes a transform of one's own known, so that `Transform(name, ...)` makes it and lists may hold it. Once a program;
+/// thread-safe.
+///
+///     register_transform({.name = "invert", .apply = [](const Image& img, const auto&, Rng&) {
+///                           return Image::from_tensor(1 - img.tensor());
+///                         }});
+///     auto tfms = get_transforms({.xtra_tfms = {Transform("invert", {}, {.p = 0.5})}});
+///
+/// It runs on the workers, also where augmentation was asked for on the device.
+/// \throws ValueError `value.transform` (the name is empty or taken, or there is no function),
+///         `value.transform_argument` (a default that is no number or interval)
+FASTCPP_API void register_transform(TransformDefinition definition);
+
+/// A wanted size: absent, one number (resize and crop) or rows and columns (squish), as in `{.size = 224}` and
 /// `{.size = {224, 224}}`.
 class ImageSize {
  public:
@@ -117,7 +158,8 @@ class ImageSize {
   constexpr ImageSize(int side)
       : rows_(side), cols_(side), given_(true) {}  // NOLINT: reads like a value
   constexpr ImageSize(int rows, int cols) : rows_(rows), cols_(cols), given_(true), pair_(true) {}
-  constexpr ImageSize(Resolution size) : ImageSize(size.rows, size.cols) {}  // NOLINT: reads like a value
+  constexpr ImageSize(Resolution size)
+      : ImageSize(size.rows, size.cols) {}  // NOLINT: reads like a value
   constexpr bool has_value() const { return given_; }
   constexpr explicit operator bool() const { return given_; }
   /// True when rows and columns were given apart: the default method is then kSquish.
@@ -149,7 +191,8 @@ FASTCPP_API Transform zoom(const ZoomOptions& options = {});
 FASTCPP_API Transform squish(const ZoomOptions& options = {});
 /// Mirrors left and right within the resampling.
 FASTCPP_API Transform flip_affine(TransformOptions options = {});
-/// One of the eight symmetries. \param k integer 0..7; bit 0 x, bit 1 y, bit 2 swaps axes
+/// One of the eight symmetries.
+/// \param k integer 0..7; bit 0 x, bit 1 y, bit 2 swaps axes
 FASTCPP_API Transform dihedral_affine(ParamRange k = {0, 7}, TransformOptions options = {});
 /// zoom about a random point.
 FASTCPP_API Transform rand_zoom(ParamRange scale = 1.0, double p = 1.0);
@@ -169,16 +212,21 @@ struct WarpOptions {
 FASTCPP_API Transform symmetric_warp(const WarpOptions& options = {});
 /// Moves the four corners: x and y of top left, bottom left, top right, bottom right.
 FASTCPP_API Transform perspective_warp(const WarpOptions& options = {});
-/// Tilts. \param direction integer: 0 right, 1 left, 2 bottom, 3 top edge grows
-FASTCPP_API Transform tilt(ParamRange direction, ParamRange magnitude = 0.0, TransformOptions options = {});
-/// Moves one coordinate of one corner. \param direction integer 0..7
-FASTCPP_API Transform skew(ParamRange direction, ParamRange magnitude = 0.0, TransformOptions options = {});
-/// Moves every coordinate by itself. \param magnitude in units of half a picture
+/// Tilts.
+/// \param direction integer: 0 right, 1 left, 2 bottom, 3 top edge grows
+FASTCPP_API Transform tilt(ParamRange direction, ParamRange magnitude = 0.0,
+                           TransformOptions options = {});
+/// Moves one coordinate of one corner.
+/// \param direction integer 0..7
+FASTCPP_API Transform skew(ParamRange direction, ParamRange magnitude = 0.0,
+                           TransformOptions options = {});
+/// Moves every coordinate by itself.
+/// \param magnitude in units of half a picture
 FASTCPP_API Transform jitter(ParamRange magnitude, TransformOptions options = {});
 /// Arguments of zoom_squish.
 struct ZoomSquishOptions {
-  ParamRange scale = 1.0;                  ///< area factor, >= 1 to fit
-  ParamRange squish = 1.0;                 ///< aspect ratio, > 0
+  ParamRange scale = 1.0;             ///< area factor, >= 1 to fit
+  ParamRange squish = 1.0;            ///< aspect ratio, > 0
   double invert = 0.5;                ///< probability of swapping width and height
   int candidates = 8;                 ///< how many are drawn; the first that fits is used
   std::vector<double> scales = {};    ///< when given: the candidates themselves, three lists of
@@ -195,9 +243,11 @@ FASTCPP_API Transform zoom_squish(const ZoomSquishOptions& options = {});
 
 /// \name Lighting
 ///@{
-/// Adds logit(change). \param change in (0, 1); 0.5 leaves the picture alone
+/// Adds logit(change).
+/// \param change in (0, 1); 0.5 leaves the picture alone
 FASTCPP_API Transform brightness(ParamRange change, TransformOptions options = {});
-/// Multiplies logits; drawn log-uniformly. \param scale > 0; 1 leaves the picture alone
+/// Multiplies logits; drawn log-uniformly.
+/// \param scale > 0; 1 leaves the picture alone
 FASTCPP_API Transform contrast(ParamRange scale, TransformOptions options = {});
 ///@}
 
@@ -205,8 +255,8 @@ FASTCPP_API Transform contrast(ParamRange scale, TransformOptions options = {});
 ///@{
 /// Mirrors left and right.
 FASTCPP_API Transform flip_lr(TransformOptions options = {});
-/// One of the eight symmetries. \param k integer 0..7; bit 0 reverses rows, bit 1 columns, bit 2
-/// transposes
+/// One of the eight symmetries.
+/// \param k integer 0..7; bit 0 reverses rows, bit 1 columns, bit 2 transposes
 FASTCPP_API Transform dihedral(ParamRange k = {0, 7}, TransformOptions options = {});
 /// Arguments of crop and crop_pad.
 struct CropOptions {
@@ -215,7 +265,8 @@ struct CropOptions {
   double p = 1.0;
   bool is_random = true;
 };
-/// Cuts a window out. \param size must not exceed the picture
+/// Cuts a window out.
+/// \param size must not exceed the picture
 FASTCPP_API Transform crop(ImageSize size, const CropOptions& options = {});
 /// Cuts or pads to the size that apply_tfms is given; runs only with kCrop and kPad.
 FASTCPP_API Transform crop_pad(const CropOptions& options = {});
@@ -223,7 +274,8 @@ FASTCPP_API Transform crop_pad(const CropOptions& options = {});
 /// \param padding_mode for apply_tfm; a list's crop_pad pads as apply_tfms is told
 FASTCPP_API Transform rand_crop(double p = 1.0,
                                 PaddingMode padding_mode = PaddingMode::kReflection);
-/// Adds lines on all four sides before everything else. \param padding pixels >= 0
+/// Adds lines on all four sides before everything else.
+/// \param padding pixels >= 0
 FASTCPP_API Transform pad(int padding, PaddingMode mode = PaddingMode::kReflection,
                           TransformOptions options = {});
 /// Arguments of cutout.
@@ -261,7 +313,7 @@ struct ZoomCropOptions {
 FASTCPP_API TfmList zoom_crop(ParamRange scale, const ZoomCropOptions& options = {});
 /// Arguments of rand_resize_crop.
 struct RandResizeCropOptions {
-  double max_scale = 2.0;       ///< >= 1
+  double max_scale = 2.0;            ///< >= 1
   ParamRange ratios = {0.75, 1.33};  ///< aspect ratios
 };
 /// zoom_squish with eight candidates, then a centre crop.
@@ -300,31 +352,34 @@ struct ApplyTfmsOptions {
   SampleMode mode = SampleMode::kBilinear;
 };
 
-/// Resizes and transforms a picture (fastai: `Image.apply_tfms`).
+/// Resizes and transforms a picture (fastai: `Image.apply_tfms`). Thread-safe with an Rng for each thread.
 ///
-/// Draws all random arguments first, then executes: all geometry in one resampling, all lighting in
-/// one pass. \param img     the picture, unchanged \param tfms    applied in the order of their
-/// numbers \param options size and sampling \param rng     the only source of chance: the same
-/// state gives the same picture \return a picture of the same number of channels \throws ValueError
-/// `value.size`, `value.padding_too_large` (reflection needs the padding below the picture's side),
-///         `value.crop_too_large`, `value.image_empty`; ImageError `image.too_large`
+/// Draws all random arguments first, then executes: all geometry in one resampling, all lighting in one pass.
+/// \param img     the picture, unchanged
+/// \param tfms    applied in the order of their numbers
+/// \param options size and sampling
+/// \param rng     the only source of chance: the same state gives the same picture
+/// \return a picture of the same number of channels
+/// \throws ValueError `value.size`, `value.padding_too_large` (reflection needs the padding below the picture's side),
+///         `value.crop_too_large`, `value.image_empty`; ImageError `image.too_large`, `image.cannot_transform` (a
+///         transform of one's own failed); MemoryError `train.out_of_memory`
 FASTCPP_API Image apply_tfms(const Image& img, const TfmList& tfms, const ApplyTfmsOptions& options,
                              Rng& rng);
 
-/// Applies one transform alone; crop_pad uses the size and padding given here instead of those of a
-/// list. \throws as apply_tfms
+/// Applies one transform alone; crop_pad uses the size and padding given here instead of those of a list.
+/// \throws as apply_tfms
 FASTCPP_API Image apply_tfm(const Image& img, const Transform& tfm, Rng& rng, ImageSize size = {},
                             PaddingMode padding_mode = PaddingMode::kReflection);
 
 /// The size of every result, when list and options fix it for all pictures.
 /// \throws ValueError `value.size`
-FASTCPP_API std::optional<Resolution> output_size(const TfmList& tfms, const ApplyTfmsOptions& options);
+FASTCPP_API std::optional<Resolution> output_size(const TfmList& tfms,
+                                                  const ApplyTfmsOptions& options);
 
 /// apply_tfms for loaders: from 8-bit RGB straight into a batch.
-/// \param rgb8    H x W x 3, as decode_image gives it
-/// \param planes  receives 3 x rows x cols floats 0..1, where rows and cols are those of
-/// output_size \throws as apply_tfms; ValueError `value.unknown_size` when output_size is absent,
-/// `value.mat`
+/// \param rgb8   H x W x 3, as decode_image gives it
+/// \param planes receives 3 x rows x cols floats 0..1, where rows and cols are those of output_size
+/// \throws as apply_tfms; ValueError `value.unknown_size` when output_size is absent, `value.mat`
 FASTCPP_API void apply_tfms_into(const cv::Mat& rgb8, const TfmList& tfms,
                                  const ApplyTfmsOptions& options, Rng& rng, float* planes);
 
