@@ -95,6 +95,44 @@ TEST_CASE("a cache may be used from several threads") {
   CHECK(cache.find("nowhere").empty());
 }
 
+TEST_CASE("one cache serves sets of several sizes") {
+  TempDir dir;
+  cv::Mat pixels(512, 640, CV_8UC3);
+  cv::randu(pixels, 0, 255);
+  const auto file = dir.path() / "large_1.jpg";
+  Image::from_rgb(pixels).save(file);
+  const LabelList list{{file}, {0}, {"large"}};
+  const auto cache = std::make_shared<PictureCache>(std::size_t{1} << 24);
+  const auto sample = [&](int side, const std::shared_ptr<PictureCache>& held) {
+    Rng rng(0);
+    return ImageDataset(list, {}, {.size = side}, {.cache = held, .scaled_decode = true})
+        .get(0, rng);
+  };
+  const auto small = sample(32, cache), large = sample(224, cache);
+  CHECK(torch::equal(small, sample(32, nullptr)));
+  CHECK(torch::equal(large, sample(224, nullptr)));
+  CHECK(torch::equal(small, sample(32, cache)));
+  CHECK(cache->size() == 2);
+}
+
+TEST_CASE("a transform of one's own that fails names the picture") {
+  TempDir dir;
+  draw(dir.path(), 2);
+  register_transform(
+      {.name = "cache_test_fails", .apply = [](const Image&, const auto&, Rng&) -> Image {
+         throw std::runtime_error("no luck");
+       }});
+  const LabelList list{get_image_files(dir.path()), {0, 1}, {"a", "b"}};
+  for (const ApplyTfmsOptions& options : {ApplyTfmsOptions{.size = 16}, ApplyTfmsOptions{}}) {
+    const ImageDataset set(list, {Transform("cache_test_fails")}, options);
+    Rng rng(0);
+    const auto error = caught([&] { set.get(0, rng); });
+    CHECK(error.code == "image.cannot_transform");
+    CHECK(error.message.find("no luck") != std::string::npos);
+    CHECK(error.message.find(list.items[0].filename().string()) != std::string::npos);
+  }
+}
+
 TEST_CASE("large JPEG files can be decoded smaller") {
   TempDir dir;
   // Smooth, so that a picture of half the size looks the same when resized.

@@ -126,7 +126,8 @@ using TfmList = std::vector<Transform>;
 struct TransformDefinition {
   std::string name;  ///< no fastai transform's name, and used once
   /// When it runs: below 4 before all geometry, from 6 on after it, from 9 on after lighting, above 99 after the crop.
-  /// What came before is executed first, so that it sees real pixels: amid geometry it costs a second resampling.
+  /// What came before, the resize included, is executed first, so that it sees real pixels: amid geometry this costs a
+  /// second resampling.
   int order = 10;
   /// Names and defaults of its arguments: numbers, or intervals from which every item draws.
   std::vector<TransformParam> params = {};
