@@ -118,12 +118,34 @@ TEST_CASE("mix-up draws from Beta(alpha, alpha)") {
 TEST_CASE("the log of a training in a file") {
   TempDir dir;
   auto learner = small_learner(dir.path());
-  learner.fit(2, 1e-3, {.callbacks = {std::make_shared<CSVLogger>("log")}});
-  const auto text = text_of(dir / "log.csv");
+  const auto log = [](bool append) {
+    return std::make_shared<CSVLogger>(CSVLoggerOptions{.filename = "log", .append = append});
+  };
+  learner.fit(2, 1e-3, {.callbacks = {log(false)}});
+  auto text = text_of(dir / "log.csv");
   CHECK(text == learner.recorder().csv());
   CHECK(text.starts_with("epoch,train_loss,valid_loss,accuracy,time\n0,"));
-  learner.fit(1, 1e-3, {.callbacks = {std::make_shared<CSVLogger>("log", true)}});
-  CHECK(text_of(dir / "log.csv") == text + learner.recorder().csv());
+  // One header, whoever wrote it.
+  const auto rows = [&] {
+    const auto all = learner.recorder().csv();
+    return all.substr(all.find('\n') + 1);
+  };
+  learner.fit(1, 1e-3, {.callbacks = {log(true)}});
+  text += rows();
+  CHECK(text_of(dir / "log.csv") == text);
+  // A killed training left half a row.
+  std::ofstream(dir / "log.csv", std::ios::app) << "0,1.2";
+  learner.fit(1, 1e-3, {.callbacks = {log(true)}});
+  CHECK(text_of(dir / "log.csv") == text + "0,1.2\n" + rows());
+  // Rows of another table would be no table.
+  std::ofstream(dir / "log.csv") << "epoch,train_loss\n0,1\n";
+  const auto other = caught([&] { learner.fit(1, 1e-3, {.callbacks = {log(true)}}); });
+  CHECK(other.code == "value.csv_columns");
+  CHECK(other.message.find("epoch,train_loss,valid_loss,accuracy,time") != std::string::npos);
+  CHECK(text_of(dir / "log.csv") == "epoch,train_loss\n0,1\n");
+  std::filesystem::remove(dir / "log.csv");
+  learner.fit(1, 1e-3, {.callbacks = {log(true)}});
+  CHECK(text_of(dir / "log.csv") == learner.recorder().csv());
 }
 
 TEST_CASE("a training of a few batches") {
@@ -135,7 +157,8 @@ TEST_CASE("a training of a few batches") {
 }
 
 TEST_CASE("schedules refuse what they cannot move") {
-  CHECK(caught([] { TrainingPhase(3).schedule_hp("eps", 1.0); }).code == "value.hyper_name");
+  CHECK(caught([] { TrainingPhase(3).schedule_hp(static_cast<Hyper>(9), 1.0); }).code ==
+        "value.hyper_name");
   TempDir dir;
   auto learner = small_learner(dir.path());
   CHECK(caught([&] { learner.fit_fc(1, {.start_pct = 2}); }).code == "value.flat_cos");

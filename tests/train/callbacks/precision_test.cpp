@@ -2,8 +2,8 @@
 
 #include <limits>
 
-#include "fastcpp/train/learner.hpp"
 #include "fastcpp/train/callbacks/mixed_precision.hpp"
+#include "fastcpp/train/learner.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
 

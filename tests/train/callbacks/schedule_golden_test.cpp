@@ -256,6 +256,14 @@ TEST_CASE("a flat rate, then half a cosine") {
 
 namespace {
 
+Hyper hyper(const std::string& name) {
+  if (name == "lr") return Hyper::kLr;
+  if (name == "mom") return Hyper::kMom;
+  if (name == "beta") return Hyper::kBeta;
+  if (name == "wd") return Hyper::kWd;
+  throw std::runtime_error("the file has a hyper-parameter that this test does not know: " + name);
+}
+
 TrainingPhase training_phase(const Json& item) {
   const auto value = [](const Json& one) -> LearningRate {
     if (one.is_array()) return numbers(one);
@@ -263,7 +271,7 @@ TrainingPhase training_phase(const Json& item) {
   };
   TrainingPhase phase(item.at("length").get<std::int64_t>());
   for (const auto& schedule : item.at("schedules")) {
-    const auto name = schedule.at("name").get<std::string>();
+    const auto name = hyper(schedule.at("name").get<std::string>());
     const auto& vals = schedule.at("vals");
     if (!vals.is_array()) {
       phase.schedule_hp(name, value(vals));
@@ -290,7 +298,8 @@ TEST_CASE("general schedules phase by phase") {
     std::vector<TrainingPhase> phases;
     for (const auto& phase : item.at("phases")) phases.push_back(training_phase(phase));
     learner.fit(item.at("epochs").get<int>(), number(item.at("fit_lr")),
-                {.callbacks = {std::make_shared<GeneralScheduler>(phases)}});
+                {.callbacks = {std::make_shared<GeneralScheduler>(
+                     GeneralSchedulerOptions{.phases = phases})}});
 
     CHECK(setup.rates->lr.size() == item.at("batches_run").get<std::size_t>());
     CHECK(learner.recorder().nb_batches.size() == item.at("epochs_run").get<std::size_t>());

@@ -5,8 +5,8 @@
 #include <filesystem>
 #include <set>
 
-#include "fastcpp/train/learner.hpp"
 #include "fastcpp/train/callbacks/tracker.hpp"
+#include "fastcpp/train/learner.hpp"
 #include "support/catch.hpp"
 #include "support/deviation.hpp"
 #include "support/support.hpp"

@@ -47,9 +47,25 @@ class Arguments {
   std::set<std::string> asked_;
 };
 
+MetricAverage average(const std::string& name) {
+  if (name == "binary") return MetricAverage::kBinary;
+  if (name == "micro") return MetricAverage::kMicro;
+  if (name == "macro") return MetricAverage::kMacro;
+  if (name == "weighted") return MetricAverage::kWeighted;
+  if (name == "none") return MetricAverage::kNone;
+  throw std::runtime_error("the file has an average that this test does not know: " + name);
+}
+
+KappaWeights kappa_weights(const std::string& name) {
+  if (name == "none") return KappaWeights::kNone;
+  if (name == "linear") return KappaWeights::kLinear;
+  if (name == "quadratic") return KappaWeights::kQuadratic;
+  throw std::runtime_error("the file has weights that this test does not know: " + name);
+}
+
 CMScoresOptions scores(Arguments& args) {
   const CMScoresOptions d;
-  return {args.get("average", d.average), args.get("pos_label", d.pos_label),
+  return {average(args.get("average", std::string("binary"))), args.get("pos_label", d.pos_label),
           args.get("eps", d.eps)};
 }
 
@@ -107,7 +123,7 @@ Metric metric(const std::string& name, Arguments& args) {
                   .beta = args.get("beta", FBetaOptions{}.beta)});
   }
   if (name == "KappaScore") {
-    return KappaScore({.weights = args.get("weights", KappaScoreOptions{}.weights)});
+    return KappaScore({.weights = kappa_weights(args.get("weights", std::string("none")))});
   }
   if (name == "MultiLabelFbeta") {
     const MultiLabelFbetaOptions d;
@@ -115,7 +131,7 @@ Metric metric(const std::string& name, Arguments& args) {
                             .eps = args.get("eps", d.eps),
                             .thresh = args.get("thresh", d.thresh),
                             .sigmoid = args.get("sigmoid", d.sigmoid),
-                            .average = args.get("average", d.average)});
+                            .average = average(args.get("average", std::string("micro")))});
   }
   throw std::runtime_error("the file has a metric that this test does not know: " + name);
 }

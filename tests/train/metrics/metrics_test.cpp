@@ -1,8 +1,10 @@
 // Edge cases of the metrics and losses, by hand.
+#include <c10/core/DefaultDtype.h>
 #include <torch/torch.h>
 
 #include <cmath>
 #include <limits>
+#include <stdexcept>
 
 #include "fastcpp/train/loss.hpp"
 #include "fastcpp/train/metrics/metrics.hpp"
@@ -45,7 +47,7 @@ TEST_CASE("metrics are listed as in Python") {
                                        fbeta,
                                        fbeta({.beta = 1}),
                                        accuracy_thresh({.thresh = 0.3}),
-                                       Precision({.average = "macro"}),
+                                       Precision({.average = MetricAverage::kMacro}),
                                        Perplexity(),
                                        Recall(),
                                        foreground_acc(0),
@@ -74,16 +76,17 @@ TEST_CASE("multi-label metrics of the specification's example") {
 TEST_CASE("a class that is never predicted or never present is NaN, and so is every average") {
   // Class 1 is never predicted, class 2 is never present.
   const auto x = predicting({0, 0, 2, 0}, 3), y = classes({0, 1, 0, 0});
-  CHECK(same(whole(Precision({.average = "none"}), x, y), {2.0 / 3, kNan, 0}));
-  CHECK(same(whole(Recall({.average = "none"}), x, y), {2.0 / 3, 0, kNan}));
-  for (const char* average : {"micro", "macro", "weighted"}) {
-    INFO(average);
+  CHECK(same(whole(Precision({.average = MetricAverage::kNone}), x, y), {2.0 / 3, kNan, 0}));
+  CHECK(same(whole(Recall({.average = MetricAverage::kNone}), x, y), {2.0 / 3, 0, kNan}));
+  for (const auto average :
+       {MetricAverage::kMicro, MetricAverage::kMacro, MetricAverage::kWeighted}) {
+    INFO(static_cast<int>(average));
     CHECK(std::isnan(Precision({.average = average})(x, y)));
     CHECK(std::isnan(Recall({.average = average})(x, y)));
   }
-  CHECK(same(whole(FBeta({.average = "none", .beta = 1}), x, y), {2.0 / 3, 0, 0}));
-  CHECK(FBeta({.average = "macro", .beta = 1})(x, y) == Approx(2.0 / 9));
-  CHECK(FBeta({.average = "micro"})(x, y) == 0);
+  CHECK(same(whole(FBeta({.average = MetricAverage::kNone, .beta = 1}), x, y), {2.0 / 3, 0, 0}));
+  CHECK(FBeta({.average = MetricAverage::kMacro, .beta = 1})(x, y) == Approx(2.0 / 9));
+  CHECK(FBeta({.average = MetricAverage::kMicro})(x, y) == 0);
   // The other of two classes empties the average as well, though its weight is 0.
   const auto all_one = predicting({1, 1}, 2);
   CHECK(std::isnan(Precision()(all_one, classes({1, 0}))));
@@ -96,13 +99,13 @@ TEST_CASE("binary with more than two classes becomes macro and says so once") {
   CapturedLog log;
   const auto metric = Precision();
   for (int epoch = 0; epoch < 2; ++epoch) {
-    CHECK(metric(x, y) == Approx(Precision({.average = "macro"})(x, y)));
+    CHECK(metric(x, y) == Approx(Precision({.average = MetricAverage::kMacro})(x, y)));
   }
   REQUIRE(log.warnings.size() == 1);
   CHECK(log.warnings[0] ==
-        "Precision: average \"binary\" needs 2 classes, found 3; taking \"macro\" instead");
+        "Precision: average kBinary needs 2 classes, found 3; taking kMacro instead");
   Precision()(predicting({0, 1}, 2), classes({0, 1}));
-  Recall({.average = "macro"})(x, y);
+  Recall({.average = MetricAverage::kMacro})(x, y);
   CHECK(log.warnings.size() == 1);
 }
 
@@ -133,8 +136,8 @@ TEST_CASE("a state without a batch is NaN") {
 TEST_CASE("kappa weighs a confusion by its distance") {
   const auto x = predicting({0, 1, 2, 2}, 3), y = classes({0, 1, 2, 0});
   CHECK(KappaScore()(x, y) == Approx(7.0 / 11));
-  CHECK(KappaScore({.weights = "linear"})(x, y) == Approx(0.5));
-  CHECK(KappaScore({.weights = "quadratic"})(x, y) == Approx(5.0 / 13));
+  CHECK(KappaScore({.weights = KappaWeights::kLinear})(x, y) == Approx(0.5));
+  CHECK(KappaScore({.weights = KappaWeights::kQuadratic})(x, y) == Approx(5.0 / 13));
 }
 
 TEST_CASE("equal scores are one point of the ROC curve") {
@@ -179,13 +182,13 @@ TEST_CASE("regression metrics at their limits") {
 TEST_CASE("multi-label F-beta is 0 for a label without hits") {
   const auto x = torch::tensor({{1.f, 1.f, 0.f}, {1.f, 0.f, 0.f}});
   const auto y = torch::tensor({{1, 0, 0}, {1, 1, 0}});
-  const auto by = [](const char* average) {
+  const auto by = [](MetricAverage average) {
     return MultiLabelFbeta({.beta = 1, .thresh = 0.5, .sigmoid = false, .average = average});
   };
-  CHECK(same(whole(by("none"), x, y), {1, 0, 0}));
-  CHECK(by("macro")(x, y) == Approx(1.0 / 3));
-  CHECK(by("weighted")(x, y) == Approx(2.0 / 3));
-  CHECK(by("micro")(x, y) == Approx(2.0 / 3));
+  CHECK(same(whole(by(MetricAverage::kNone), x, y), {1, 0, 0}));
+  CHECK(by(MetricAverage::kMacro)(x, y) == Approx(1.0 / 3));
+  CHECK(by(MetricAverage::kWeighted)(x, y) == Approx(2.0 / 3));
+  CHECK(by(MetricAverage::kMicro)(x, y) == Approx(2.0 / 3));
 }
 
 TEST_CASE("perplexity weighs by tokens") {
@@ -202,16 +205,28 @@ TEST_CASE("perplexity weighs by tokens") {
 }
 
 TEST_CASE("arguments of metrics out of range are refused when the metric is made") {
-  CHECK(caught([] { Precision({.average = "mean"}); }).code == "value.average");
-  CHECK(caught([] { FBeta({.average = ""}); }).code == "value.average");
+  CHECK(caught([] { Precision({.average = static_cast<MetricAverage>(7)}); }).code ==
+        "value.average");
+  CHECK(caught([] { FBeta({.average = static_cast<MetricAverage>(-1)}); }).code == "value.average");
   CHECK(caught([] { Recall({.pos_label = 2}); }).code == "value.pos_label");
-  CHECK(caught([] { KappaScore({.weights = "cubic"}); }).code == "value.weights");
+  CHECK(caught([] { KappaScore({.weights = static_cast<KappaWeights>(3)}); }).code ==
+        "value.weights");
   CHECK(caught([] { top_k_accuracy(0); }).code == "value.k");
   CHECK(caught([] { label_smoothing_cross_entropy(1); }).code == "value.eps");
-  const auto binary = caught([] { MultiLabelFbeta({.average = "binary"}); });
+  CHECK(caught([] { fbeta({.beta = 0}); }).code == "value.beta");
+  CHECK(caught([] { fbeta({.eps = -1}); }).code == "value.metric_eps");
+  CHECK(caught([] {
+          fbeta(torch::zeros({1, 2}), torch::zeros({1, 2}), {.thresh = kNan});
+        }).code == "value.thresh");
+  CHECK(caught([] { accuracy_thresh({.thresh = kNan}); }).code == "value.thresh");
+  CHECK(caught([] { dice({.eps = kNan}); }).code == "value.metric_eps");
+  CHECK(caught([] { FBeta({.beta = -1}); }).code == "value.beta");
+  CHECK(caught([] { Precision({.eps = kNan}); }).code == "value.metric_eps");
+  CHECK(caught([] { MultiLabelFbeta({.thresh = kInf}); }).code == "value.thresh");
+  const auto binary = caught([] { MultiLabelFbeta({.average = MetricAverage::kBinary}); });
   CHECK(binary.code == "value.average");
   CHECK(binary.message ==
-        "average of MultiLabelFbeta: expected micro, macro, weighted or none, found \"binary\"");
+        "average of MultiLabelFbeta: expected kMicro, kMacro, kWeighted or kNone, found kBinary");
 }
 
 TEST_CASE("outputs and targets that do not fit are refused") {
@@ -246,4 +261,97 @@ TEST_CASE("a class without weight does not count in the loss of a batch") {
   const auto loss = cross_entropy({.weight = torch::tensor({0.f, 3.f})});
   CHECK(loss(x, classes({0, 1})).item<double>() == Approx(std::log(2)));
   CHECK(loss.unreduced(x, classes({0, 1}))[0].item<double>() == 0);
+}
+
+TEST_CASE("empty functions are refused where they are given") {
+  CHECK(caught([] { Metric("mine", Metric::Function{}); }).code == "value.metric");
+  CHECK(caught([] { Metric("mine", Metric::Factory{}); }).code == "value.metric");
+  CHECK(caught([] { Loss("mine", nullptr); }).code == "value.loss");
+  const auto x = torch::zeros({2, 3}), y = torch::zeros({2}, torch::kLong);
+  CHECK(caught([&] { Loss{}(x, y); }).code == "value.loss");
+  CHECK_FALSE(static_cast<bool>(Loss{}));
+  const Metric none("mine", Metric::Factory([] { return std::unique_ptr<MetricState>(); }));
+  CHECK(caught([&] { none.start(); }).code == "value.metric");
+  const Metric vector("mine", [](const torch::Tensor& out, const torch::Tensor&) { return out; });
+  const auto many = caught([&] { vector(x, y); });
+  CHECK(many.code == "value.metric");
+  CHECK(many.message.find("mine") != std::string::npos);
+  const Metric undefined(
+      "mine", [](const torch::Tensor&, const torch::Tensor&) { return torch::Tensor(); });
+  CHECK(caught([&] { undefined(x, y); }).code == "value.metric");
+}
+
+TEST_CASE("what a function of the user's own throws arrives as an error") {
+  const auto x = torch::zeros({2, 3}), y = torch::zeros({2}, torch::kLong);
+  const auto fails = [](const torch::Tensor&, const torch::Tensor&) -> torch::Tensor {
+    throw std::logic_error("mine");
+  };
+  const auto shapes = [](const torch::Tensor& out, const torch::Tensor&) { return out.view({5}); };
+  CHECK(caught([&] { Metric("mine", fails)(x, y); }).code == "core.unexpected");
+  CHECK(caught([&] { Metric("mine", shapes)(x, y); }).code == "train.failed");
+  CHECK(caught([&] { Loss("mine", fails)(x, y); }).code == "core.unexpected");
+  CHECK(caught([&] { Loss("mine", shapes).unreduced(x, y); }).code == "train.failed");
+  CHECK(caught([&] {
+          Loss("mine", shapes, [](const torch::Tensor& out) { return out.view({5}); }).activate(x);
+        }).code == "train.failed");
+  // A class that the outputs do not have.
+  CHECK(caught([&] { cross_entropy()(x, y + 7); }).code == "train.failed");
+}
+
+TEST_CASE("losses refuse targets that are not theirs") {
+  const auto x = torch::zeros({4, 3});
+  const auto code = [&](const Loss& loss, const torch::Tensor& y) {
+    return caught([&] { loss(x, y); }).code;
+  };
+  const auto numbers = torch::full({4}, 1.7f), labels = torch::zeros({4, 2}, torch::kLong);
+  for (const auto& loss : {cross_entropy(), label_smoothing_cross_entropy()}) {
+    CHECK(code(loss, numbers) == "value.loss_input");  // never cut to whole numbers
+    CHECK(code(loss, labels) == "value.loss_input");
+    CHECK(code(loss, {}) == "value.loss_input");
+    CHECK(std::isfinite(loss(x, classes({0, 1, 2, 0}).to(torch::kInt)).item<double>()));
+  }
+  CHECK(code(bce_with_logits(), labels) == "value.loss_input");
+  CHECK(code(mse_loss(), labels) == "value.loss_input");
+  CHECK(code(cross_entropy({.axis = 5}), classes({0, 1, 2, 0})) == "value.loss_input");
+  CHECK(code(cross_entropy({.weight = torch::ones({2})}), classes({0, 1, 2, 0})) == "value.loss");
+  CHECK(caught([] { cross_entropy({.weight = torch::ones({2, 2})}); }).code == "value.loss");
+  CHECK(caught([&] { cross_entropy()(x, numbers); }).message ==
+        "cross-entropy: expected class indices (whole numbers) as targets, found outputs Float [4, "
+        "3] and targets "
+        "Float [4]; use a loss that fits the labels");
+  // As fastai's flattened loss: a column of outputs beside a vector of targets.
+  CHECK(bce_with_logits()(torch::zeros({4, 1}), torch::zeros({4})).item<double>() ==
+        Approx(std::log(2)));
+}
+
+TEST_CASE("figures do not depend on the default dtype") {
+  struct DoubleByDefault {
+    caffe2::TypeMeta former = c10::get_default_dtype();
+    DoubleByDefault() { c10::set_default_dtype(caffe2::TypeMeta::Make<double>()); }
+    ~DoubleByDefault() { c10::set_default_dtype(former); }
+  };
+  const auto x = torch::tensor({2.f, -1.f, 0.f, 0.f, 1.f, 3.f}, torch::kFloat32).reshape({2, 3});
+  const auto y = classes({0, 1}), labels = torch::tensor({1, 0, 0, 0, 1, 1}).reshape({2, 3});
+  const auto figures = [&] {
+    std::vector<double> values{accuracy(x, y).item<double>(), fbeta(x, labels).item<double>()};
+    for (const auto& metric : {Precision(), MatthewsCorreff(), KappaScore(), AUROC(), Perplexity(),
+                               MultiLabelFbeta(), top_k_accuracy(2)}) {
+      const bool several = metric.name() == "multi_label_fbeta";
+      values.push_back(metric(x, several ? labels : y));
+    }
+    for (const auto& loss : {cross_entropy(), label_smoothing_cross_entropy()}) {
+      CHECK(loss(x, y).scalar_type() == torch::kFloat32);
+      values.push_back(loss(x, y).item<double>());
+    }
+    return values;
+  };
+  CapturedLog log;
+  const auto want = figures();
+  const DoubleByDefault guard;
+  const auto found = figures();
+  REQUIRE(found.size() == want.size());
+  for (std::size_t i = 0; i < want.size(); ++i) {
+    INFO(i);
+    CHECK((found[i] == want[i] || (std::isnan(found[i]) && std::isnan(want[i]))));
+  }
 }
