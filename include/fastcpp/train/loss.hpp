@@ -12,8 +12,8 @@
 
 namespace fastcpp {
 
-/// A loss on raw model outputs (fastai: the "flattened" losses). A value; copies share the functions, which may be called
-/// from several threads when they may themselves. An empty one (`Loss{}`) stands for "what the labels ask for".
+/// A loss on raw model outputs (fastai: the "flattened" losses). A value; copies share the functions, which may be
+/// called from several threads when they may themselves. An empty one (`Loss{}`) stands for "what the labels ask for".
 class FASTCPP_API Loss {
  public:
   /// (outputs, targets) -> one loss per item, shape [items].
@@ -63,8 +63,8 @@ struct CrossEntropyOptions {
 /// the weights of the targets. Targets are whole numbers of any type, one for every place of the outputs.
 /// \throws ValueError `value.loss` on weights that are no vector of floating-point numbers
 FASTCPP_API Loss cross_entropy(const CrossEntropyOptions& options = {});
-/// Cross-entropy with smoothed labels (fastai: `LabelSmoothingCrossEntropy`): eps/c of the weight on every class. Outputs
-/// n x c, targets n whole numbers.
+/// Cross-entropy with smoothed labels (fastai: `LabelSmoothingCrossEntropy`): eps/c of the weight on every class.
+/// Outputs n x c, targets n whole numbers.
 /// \param eps 0 <= eps < 1
 /// \throws ValueError `value.eps`
 FASTCPP_API Loss label_smoothing_cross_entropy(double eps = 0.1);

@@ -94,8 +94,8 @@ struct CSVLoggerOptions {
   bool append = false;               ///< keep what the file holds and add rows
 };
 
-/// Writes the table into `<path>/<filename>.csv`, row by row (fastai: `CSVLogger`). A file that is appended to keeps its
-/// one header.
+/// Writes the table into `<path>/<filename>.csv`, row by row (fastai: `CSVLogger`). A file that is appended to keeps
+/// its one header.
 ///
 /// A row that cannot be written ends the training with `io.cannot_write`, and the file keeps its rows without a part of
 /// the new one.

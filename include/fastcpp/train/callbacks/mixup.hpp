@@ -36,8 +36,8 @@ struct MixedTargets {
   torch::Tensor lambda;  ///< n, how much of the first there is, 0.5..1
 };
 
-/// The loss of mixed targets (fastai: `MixUpLoss`): lambda times the loss of the first targets and 1 - lambda times that
-/// of the second, one value per item.
+/// The loss of mixed targets (fastai: `MixUpLoss`): lambda times the loss of the first targets and 1 - lambda times
+/// that of the second, one value per item.
 /// \param output n x ..., raw model outputs
 /// \throws ValueError as the loss
 FASTCPP_API torch::Tensor mixup_loss(const Loss& loss, const torch::Tensor& output,
@@ -46,10 +46,10 @@ FASTCPP_API torch::Tensor mixup_loss(const Loss& loss, const torch::Tensor& outp
 /// Mix-up (fastai: `MixUpCallback`; Zhang et al. 2017, arXiv:1710.09412). Validation is untouched. Belongs to one
 /// learner at a time; called from the thread that trains.
 ///
-/// With `stack_y` the learner has a loss during the fit that knows a mixed batch by the tensor this callback made for it,
-/// whatever its shape; any loss with one value per item and any targets can be mixed. The former loss always comes back.
-/// As in fastai the targets of a mixed batch look like n x 3 (first class, second class, lambda) where there is one
-/// number per item.
+/// With `stack_y` the learner has a loss during the fit that knows a mixed batch by the tensor this callback made for
+/// it, whatever its shape; any loss with one value per item and any targets can be mixed. The former loss always comes
+/// back. As in fastai the targets of a mixed batch look like n x 3 (first class, second class, lambda) where there is
+/// one number per item.
 class FASTCPP_API MixUpCallback : public Callback {
  public:
   /// \throws ValueError `value.mixup` on an alpha that is not a finite number > 0

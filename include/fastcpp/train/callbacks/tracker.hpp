@@ -145,7 +145,7 @@ struct TrackEpochOptions {
 };
 
 /// Writes down which epoch was finished, so that the next fit goes on after it (fastai: `TrackEpochCallback`). It keeps
-/// the number only: take `save_model({.every = SaveEvery::kEpoch})` beside it, which then loads the model of that epoch.
+/// the number only: take `save_model({.every = SaveEvery::kEpoch})` beside it, which then loads that epoch's model.
 ///
 /// An epoch is written down last, after every callback has done its part of the epoch without an exception. A training
 /// that is killed at any moment therefore finds the model that belongs to the number. An epoch that was cut short is

@@ -92,6 +92,22 @@ struct DiceOptions {
 };
 
 namespace detail {
+using torch::Tensor;
+FASTCPP_API Tensor accuracy(const Tensor& output, const Tensor& target);
+FASTCPP_API Tensor error_rate(const Tensor& output, const Tensor& target);
+FASTCPP_API Tensor accuracy_thresh(const Tensor& output, const Tensor& target,
+                                   const AccuracyThreshOptions& options);
+FASTCPP_API Tensor fbeta(const Tensor& output, const Tensor& target, const FbetaOptions& options);
+FASTCPP_API Tensor dice(const Tensor& output, const Tensor& target, const DiceOptions& options);
+FASTCPP_API Tensor mean_squared_error(const Tensor& output, const Tensor& target);
+FASTCPP_API Tensor mean_absolute_error(const Tensor& output, const Tensor& target);
+FASTCPP_API Tensor root_mean_squared_error(const Tensor& output, const Tensor& target);
+FASTCPP_API Tensor mean_squared_logarithmic_error(const Tensor& output, const Tensor& target);
+FASTCPP_API Tensor exp_rmspe(const Tensor& output, const Tensor& target);
+FASTCPP_API Tensor explained_variance(const Tensor& output, const Tensor& target);
+FASTCPP_API Tensor r2_score(const Tensor& output, const Tensor& target);
+FASTCPP_API Tensor psnr(const Tensor& output, const Tensor& target);
+FASTCPP_API Tensor auc_roc_score(const Tensor& scores, const Tensor& target);
 // Refuse arguments out of range: value.thresh, value.beta, value.metric_eps.
 FASTCPP_API void check(const AccuracyThreshOptions& options);
 FASTCPP_API void check(const FbetaOptions& options);
@@ -123,25 +139,6 @@ struct OptionMetric {
   /// The metric with the default arguments.
   operator Metric() const { return (*this)(); }
 };
-
-namespace detail {
-using torch::Tensor;
-FASTCPP_API Tensor accuracy(const Tensor& output, const Tensor& target);
-FASTCPP_API Tensor error_rate(const Tensor& output, const Tensor& target);
-FASTCPP_API Tensor accuracy_thresh(const Tensor& output, const Tensor& target,
-                                   const AccuracyThreshOptions& options);
-FASTCPP_API Tensor fbeta(const Tensor& output, const Tensor& target, const FbetaOptions& options);
-FASTCPP_API Tensor dice(const Tensor& output, const Tensor& target, const DiceOptions& options);
-FASTCPP_API Tensor mean_squared_error(const Tensor& output, const Tensor& target);
-FASTCPP_API Tensor mean_absolute_error(const Tensor& output, const Tensor& target);
-FASTCPP_API Tensor root_mean_squared_error(const Tensor& output, const Tensor& target);
-FASTCPP_API Tensor mean_squared_logarithmic_error(const Tensor& output, const Tensor& target);
-FASTCPP_API Tensor exp_rmspe(const Tensor& output, const Tensor& target);
-FASTCPP_API Tensor explained_variance(const Tensor& output, const Tensor& target);
-FASTCPP_API Tensor r2_score(const Tensor& output, const Tensor& target);
-FASTCPP_API Tensor psnr(const Tensor& output, const Tensor& target);
-FASTCPP_API Tensor auc_roc_score(const Tensor& scores, const Tensor& target);
-}  // namespace detail
 
 /// \name One class per item. Outputs N x ... x C, targets N x ... (class indices).
 /// @{
@@ -189,8 +186,8 @@ struct KappaScoreOptions {
 };
 
 /// Counts of the epoch, rows true, columns predicted (fastai: `ConfusionMatrix`). A matrix fits no table: the column is
-/// NaN, MetricState::result holds C x C of int64. A target that is no class is not counted, here and in the five metrics
-/// below.
+/// NaN, MetricState::result holds C x C of int64. A target that is no class is not counted, here and in the five
+/// metrics below.
 FASTCPP_API Metric ConfusionMatrix();
 /// True among predicted (fastai: `Precision`). NaN for a class that was never predicted, and then for every average.
 /// \throws ValueError `value.average`, `value.pos_label`, `value.metric_eps`

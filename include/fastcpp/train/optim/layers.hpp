@@ -18,20 +18,19 @@ using LayerGroup = std::vector<Layer>;
 /// Modules without children, depth-first in registration order (fastai: `flatten_model`).
 FASTCPP_API std::vector<Layer> flatten_model(const Layer& model);
 
-/// Cuts the leaf layers before the first leaf of each boundary (fastai: `split_model`); a cut at
-/// the start is implied. \throws ValueError `value.split` when a boundary is not inside the model
+/// Cuts the leaf layers before the first leaf of each boundary (fastai: `split_model`); a cut at the start is implied.
+/// \throws ValueError `value.split` when a boundary is not inside the model
 FASTCPP_API std::vector<LayerGroup> split_model(const Layer& model,
                                                 const std::vector<Layer>& boundaries);
 
 /// Whether a layer is a batch normalisation of any dimension (fastai: `bn_types`).
 FASTCPP_API bool is_batchnorm(const torch::nn::Module& layer);
 
-/// Whether all parameters of a layer belong to the optimizer's second parameter group (fastai:
-/// `split_no_wd_params`): batch and layer normalisation.
+/// Whether all parameters of a layer belong to the optimizer's second parameter group (fastai: `split_no_wd_params`):
+/// batch and layer normalisation.
 FASTCPP_API bool is_normalisation(const torch::nn::Module& layer);
 
-/// Whether the bias of a layer belongs to the optimizer's second parameter group: linear and
-/// convolution layers.
+/// Whether the bias of a layer belongs to the optimizer's second parameter group: linear and convolution layers.
 FASTCPP_API bool has_plain_bias(const torch::nn::Module& layer);
 
 /// Sets requires_grad of a layer's parameters (fastai: `requires_grad`).

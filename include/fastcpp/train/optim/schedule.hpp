@@ -32,8 +32,8 @@ class FASTCPP_API Scheduler {
   /// \param end    values after n_iter steps, as many
   /// \param n_iter number of steps; 0 counts as 1
   /// \param anneal not empty
-  /// \throws ValueError `value.hyper_length` when end has another number of values; `value.anneal` on an empty anneal or
-  /// a negative n_iter
+  /// \throws ValueError `value.hyper_length` when end has another number of values; `value.anneal` on an empty anneal
+  /// or a negative n_iter
   Scheduler(std::vector<double> start, std::vector<double> end, std::int64_t n_iter, Anneal anneal);
 
   /// The values in force.
