@@ -77,7 +77,7 @@ std::string one_line(std::string_view text) {
 std::string files_of(const std::filesystem::filesystem_error& e) {
   std::string files;
   for (const auto& path : {e.path1(), e.path2()}) {
-    if (!path.empty()) files += (files.empty() ? "'" : ", '") + path.string() + "'";
+    if (!path.empty()) files += fmt::format("{}'{}'", files.empty() ? "" : ", ", path.string());
   }
   return files.empty() ? "the file system" : files;
 }

@@ -59,7 +59,7 @@ TEST_CASE("what cannot be written says so, and leaves nothing behind") {
   for (const Path& file : {dir.path(), dir / "", Path("")}) {
     const auto error = caught([&] { write_file(file, "x"); });
     CHECK(error.code == "io.cannot_write");
-    CHECK(error.message.find("'" + file.string() + "'") != std::string::npos);
+    CHECK(error.message.find(fmt::format("'{}'", file.string())) != std::string::npos);
   }
   CHECK(caught([&] { write_file(dir / "file/below", "x"); }).code == "io.cannot_create");
   CHECK(caught([&] { make_folder(dir / "file"); }).code == "io.cannot_create");
