@@ -8,11 +8,13 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <system_error>
 #include <thread>
 
-#include "fastcpp/core/python_text.hpp"
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
+#include "fastcpp/core/python_text.hpp"
 
 namespace fastcpp {
 
@@ -23,6 +25,9 @@ struct DataBunch::Impl {
   std::optional<DataLoader> train, valid, fix, test, single;
   std::optional<Stats> stats;
   std::function<torch::Tensor(const std::any&)> reader;
+
+  // Whether x is a batch of samples, by the shape that the training set says they have.
+  bool is_batch(const torch::Tensor& x) const;
 
   std::vector<DataLoader*> loaders() {
     std::vector<DataLoader*> all;
@@ -80,6 +85,10 @@ class Normalize {
 
 DataBunch DataBunch::create(const Datasets& sets, const Path& path,
                             const DataBunchOptions& options) {
+  return boundary([&] { return make(sets, path, options); });
+}
+
+DataBunch DataBunch::make(const Datasets& sets, const Path& path, const DataBunchOptions& options) {
   if (!sets.train) throw DataError("data.empty", "a DataBunch needs a training set");
   DataBunch bunch;
   bunch.impl_ = std::make_shared<Impl>();
@@ -109,24 +118,24 @@ DataBunch DataBunch::create(const Datasets& sets, const Path& path,
   return bunch;
 }
 
-DataLoader& DataBunch::train_dl() const {
+DataLoader DataBunch::train_dl() const {
   return *impl_->train;
 }
-DataLoader& DataBunch::fix_dl() const {
+DataLoader DataBunch::fix_dl() const {
   return *impl_->fix;
 }
 
-DataLoader& DataBunch::valid_dl() const {
+DataLoader DataBunch::valid_dl() const {
   if (!impl_->valid) throw DataError("data.no_valid", "this DataBunch has no validation set");
   return *impl_->valid;
 }
 
-DataLoader& DataBunch::test_dl() const {
+DataLoader DataBunch::test_dl() const {
   if (!impl_->test) throw DataError("data.no_test", "this DataBunch has no test set");
   return *impl_->test;
 }
 
-DataLoader& DataBunch::dl(DatasetType type) const {
+DataLoader DataBunch::dl(DatasetType type) const {
   switch (type) {
     case DatasetType::Train:
       return train_dl();
@@ -181,6 +190,10 @@ const std::optional<Stats>& DataBunch::stats() const {
 }
 
 std::int64_t DataBunch::c() const {
+  return boundary([&] { return count(); });
+}
+
+std::int64_t DataBunch::count() const {
   if (!classes().empty()) return static_cast<std::int64_t>(classes().size());
   const auto targets = train_ds().targets();
   if (label_kind() == LabelKind::kCategory) {
@@ -190,13 +203,25 @@ std::int64_t DataBunch::c() const {
 }
 
 void DataBunch::normalize_with(const std::optional<Stats>& given) {
+  boundary([&] { add_normalization(given); });
+}
+
+void DataBunch::add_normalization(const std::optional<Stats>& given) {
   if (impl_->stats) throw ValueError("value.normalize_twice", "Can not call normalize twice");
   Stats stats;
   if (given) {
     stats = *given;
   } else {
-    const auto x = train_dl().first_batch().x.to(torch::kCPU).transpose(0, 1).flatten(1);
-    const auto mean = x.mean(1), std = x.std(1);
+    const auto first = train_dl().first_batch().x;
+    if (first.dim() < 2 || !first.is_floating_point()) {
+      throw ValueError(
+          "value.stats",
+          fmt::format("statistics are measured on samples of numbers by channel, found "
+                      "batches of {} dimensions and type {}: give them, or do without",
+                      first.dim(), c10::toString(first.scalar_type())));
+    }
+    const auto x = first.to(torch::kCPU, torch::kFloat32).transpose(0, 1).flatten(1);
+    const auto mean = x.mean(1).contiguous(), std = x.std(1).contiguous();
     stats.mean.assign(mean.data_ptr<float>(), mean.data_ptr<float>() + mean.numel());
     stats.std.assign(std.data_ptr<float>(), std.data_ptr<float>() + std.numel());
   }
@@ -213,45 +238,66 @@ void DataBunch::normalize_with(const std::optional<Stats>& given) {
   }
 }
 
+bool DataBunch::Impl::is_batch(const torch::Tensor& x) const {
+  constexpr std::int64_t kPicture = 3;  // where samples differ in size, they are pictures
+  const auto shape = train->dataset()->sample_shape();
+  return x.dim() > (shape ? static_cast<std::int64_t>(shape->size()) : kPicture);
+}
+
 torch::Tensor DataBunch::norm(const torch::Tensor& x) const {
   if (!impl_->stats) return x;
-  const bool batch = x.dim() == 4;
-  return (x - per_channel(impl_->stats->mean, x, batch)) / per_channel(impl_->stats->std, x, batch);
+  return boundary([&] {
+    const bool batch = impl_->is_batch(x);
+    return (x - per_channel(impl_->stats->mean, x, batch)) /
+           per_channel(impl_->stats->std, x, batch);
+  });
 }
 
 torch::Tensor DataBunch::denorm(const torch::Tensor& x) const {
-  const auto cpu = x.detach().to(torch::kCPU);
-  if (!impl_->stats) return cpu;
-  const bool batch = x.dim() == 4;
-  return cpu * per_channel(impl_->stats->std, cpu, batch) +
-         per_channel(impl_->stats->mean, cpu, batch);
+  return boundary([&] {
+    const auto cpu = x.detach().to(torch::kCPU);
+    if (!impl_->stats) return cpu;
+    const bool batch = impl_->is_batch(x);
+    return cpu * per_channel(impl_->stats->std, cpu, batch) +
+           per_channel(impl_->stats->mean, cpu, batch);
+  });
 }
 
 Batch DataBunch::one_batch(DatasetType type) const {
-  auto batch = dl(type).first_batch();
-  batch.x = denorm(batch.x);
-  batch.y = batch.y.to(torch::kCPU);
-  return batch;
+  return boundary([&] {
+    auto batch = dl(type).first_batch();
+    batch.x = denorm(batch.x);
+    batch.y = batch.y.to(torch::kCPU);
+    return batch;
+  });
 }
 
 torch::Tensor DataBunch::one_item(const std::any& item) const {
+  return boundary([&] { return read_item(item); });
+}
+
+torch::Tensor DataBunch::read_item(const std::any& item) const {
   torch::Tensor sample;
   if (impl_->reader) sample = impl_->reader(item);
   if (!sample.defined()) {
     const auto* tensor = std::any_cast<torch::Tensor>(&item);
     if (!tensor) {
-      throw ValueError("value.item",
-                       "this DataBunch cannot read such an item; give what its data set "
-                       "holds (for pictures an Image or a Path), or a tensor");
+      throw ValueError(
+          "value.item",
+          "this DataBunch cannot read such an item; give what its data set "
+          "holds (for pictures an Image or a Path), or a sample as a tensor, or teach it "
+          "by set_item_reader");
     }
     sample = *tensor;
   }
-  Batch batch{sample.to(torch::kFloat32).unsqueeze(0).clone().to(device()), {}, {}};
+  // Token ids and the like stay what they are; a set of one shape holds float32.
+  if (train_ds().sample_shape()) sample = sample.to(torch::kFloat32);
+  Batch batch{sample.unsqueeze(0).clone().to(device()), {}, {}};
   for (const auto& tfm : fix_dl().options().tfms) tfm(batch);
   return batch.x;
 }
 
-void DataBunch::set_item_reader(std::function<torch::Tensor(const std::any&)> reader) const {
+void DataBunch::set_item_reader(std::function<torch::Tensor(const std::any&)> reader) {
   impl_->reader = std::move(reader);
 }
 
@@ -281,7 +327,10 @@ std::vector<std::optional<Shape>> shapes_of_first(std::int64_t n, const DataLoad
   {
     std::vector<std::jthread> helpers;
     const auto threads = std::min<std::int64_t>(loader.options().num_workers, n);
-    for (std::int64_t i = 1; i < threads; ++i) helpers.emplace_back(work);
+    try {
+      for (std::int64_t i = 1; i < threads; ++i) helpers.emplace_back(work);
+    } catch (const std::system_error&) {  // those that started do it, with this one
+    }
     work();
   }
   for (const auto& error : errors) {
@@ -293,7 +342,7 @@ std::vector<std::optional<Shape>> shapes_of_first(std::int64_t n, const DataLoad
 }  // namespace
 
 void DataBunch::sanity_check() const {
-  const auto hint = "\nYou can deactivate this warning by passing `no_check=True`.";
+  const auto hint = "\nOption `.no_check = true` leaves this look out.";
   const auto& loader = train_dl();
   const auto& dataset = *loader.dataset();
   if (dataset.size() == 0) return;
@@ -319,7 +368,7 @@ void DataBunch::sanity_check() const {
     log_warning(fmt::format(
         "There seems to be something wrong with your dataset, for example, in the first batch "
         "can't "
-        "access {} self.train_ds{} {}{}{}",
+        "access {} the training set{} {}{}{}",
         all ? "any element of" : "these elements in", all ? ".\nTried:" : ":",
         fmt::join(faulty.begin(), faulty.begin() + static_cast<std::ptrdiff_t>(shown), ","),
         faulty.size() > shown ? "..." : "", hint));

@@ -1,13 +1,11 @@
 #include "fastcpp/data/data_loader.hpp"
 
-#include <ATen/Parallel.h>
 #include <fmt/format.h>
 #include <fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <algorithm>
 #include <atomic>
-#include <chrono>
 #include <condition_variable>
 #include <exception>
 #include <mutex>
@@ -16,18 +14,44 @@
 #include <utility>
 
 #include "compat/stream.hpp"
-#include "data/processors.hpp"
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
-#include "fastcpp/core/threads.hpp"
+#include "fastcpp/core/log.hpp"
 
 namespace fastcpp {
 namespace {
 
 // Batches filled ahead of the caller, beside the one being filled.
 constexpr std::int64_t kPrefetch = 3;
-constexpr std::chrono::milliseconds kRest{2};  // about as long as loading one picture
+constexpr std::int64_t kMostItems = 1 << 30;  // of a batch: products with it do not overflow
 constexpr std::uint64_t kOrderStream =
     0x6f72646572;  // keeps the order apart from the samples' draws
+
+// Rethrows the exception being handled as one of ours; a shortage of memory becomes advice on the batch size.
+[[noreturn]] void rethrow_with_advice(std::int64_t bs) {
+  try {
+    rethrow_as_error();
+  } catch (const MemoryError&) {
+    std::throw_with_nested(MemoryError(
+        "train.out_of_memory",
+        fmt::format("there is not enough memory to load batches of {}: make the data with a "
+                    "smaller batch size (bs = {}), with smaller items or fewer workers",
+                    bs, std::max<std::int64_t>(1, bs / 2))));
+  }
+}
+
+// Elements of a sample. Throws DataError `data.shape` on a shape that cannot be.
+std::int64_t elements(const std::vector<std::int64_t>& shape) {
+  std::int64_t product = 1;
+  for (const auto side : shape) {
+    if (side < 0 || __builtin_mul_overflow(product, side, &product)) {
+      throw DataError("data.shape", fmt::format("the data set says that its samples have the shape "
+                                                "{}, which no tensor can have",
+                                                fmt::join(shape, "x")));
+    }
+  }
+  return product;
+}
 
 // Batch tensors whose memory nobody else uses any more are filled again.
 class TensorPool {
@@ -51,6 +75,10 @@ class TensorPool {
  private:
   std::vector<torch::Tensor> tensors_;
 };
+
+void check_tfm(const BatchTransform& tfm) {
+  if (!tfm) throw ValueError("value.batch_transform", "a transform of batches is empty (null)");
+}
 
 }  // namespace
 
@@ -84,6 +112,7 @@ struct DataLoader::Pass::Impl {
     std::int64_t remaining = 0;
     std::exception_ptr error;
     std::int64_t error_at = 0;
+    bool usable = true;  // false: there was no memory for it, and nothing is loaded
   };
 
   std::shared_ptr<DataLoader::Impl> loader;
@@ -100,8 +129,7 @@ struct DataLoader::Pass::Impl {
   std::int64_t opened = 0;       // batches whose slot was prepared
   std::int64_t consumed = 0;     // batches handed to the caller
   bool stop = false;
-  // The caller's thread while it computes and processors are left; 0 while it waits.
-  std::atomic<int> computing{0};
+  std::exception_ptr broken;  // a worker that cannot go on
   std::vector<std::jthread> workers;
 
   // On CUDA, a batch is copied on a stream of its own.
@@ -111,23 +139,22 @@ struct DataLoader::Pass::Impl {
   };
   std::optional<c10::Stream> side;
   std::optional<Upload> ahead;
+  std::exception_ptr ahead_error;  // of the batch that was to travel
 
   Impl(std::shared_ptr<DataLoader::Impl> loader_, std::uint64_t number_, int num_workers)
       : loader(std::move(loader_)), number(number_), order(loader->order(number)) {
     shape = loader->dataset->sample_shape();
-    if (shape) {
-      sample_size =
-          std::accumulate(shape->begin(), shape->end(), std::int64_t{1}, std::multiplies<>());
-    }
+    if (shape) sample_size = elements(*shape);
     batches = loader->batches();
     total = std::min<std::int64_t>(batches * loader->options.bs, loader->dataset->size());
     ring = num_workers > 0 ? kPrefetch + 1 : 1;
     slots.resize(static_cast<std::size_t>(ring));
-    const auto useful = std::min<std::int64_t>(num_workers, total);
-    for (std::int64_t i = 0; i < useful; ++i) workers.emplace_back([this] { work(); });
+    start(std::min<std::int64_t>(num_workers, total));
   }
 
-  ~Impl() {
+  ~Impl() { join(); }
+
+  void join() {
     {
       std::scoped_lock lock(mutex);
       stop = true;
@@ -136,44 +163,81 @@ struct DataLoader::Pass::Impl {
     workers.clear();  // joins
   }
 
+  // Where the system refuses threads, those that started do the work, or the caller.
+  void start(std::int64_t wanted) {
+    workers.reserve(static_cast<std::size_t>(wanted));
+    try {
+      for (std::int64_t i = 0; i < wanted; ++i) workers.emplace_back([this] { work(); });
+    } catch (const std::system_error& e) {
+      log_warning(
+          fmt::format("the system started {} of {} loading threads ({}); loading goes on "
+                      "with {}",
+                      workers.size(), wanted, e.code().message(),
+                      workers.empty() ? "the calling thread" : "these"));
+    } catch (...) {
+      join();
+      throw;
+    }
+  }
+
   Slot& slot(std::int64_t batch) { return slots[static_cast<std::size_t>(batch % ring)]; }
 
-  void open(std::int64_t batch) {
+  // Prepares the memory of a batch. Never throws: what goes wrong belongs to the batch.
+  void open(std::int64_t batch) noexcept {
     Slot& s = slot(batch);
     const auto first = batch * loader->options.bs;
     const auto last = std::min(first + loader->options.bs, total);
     s = Slot{};
-    s.indices.assign(order.begin() + first, order.begin() + last);
     s.remaining = last - first;
-    if (shape) {
-      std::vector<std::int64_t> sizes{last - first};
-      sizes.insert(sizes.end(), shape->begin(), shape->end());
-      std::scoped_lock lock(loader->mutex);
-      s.x = loader->pool.take(sizes, loader->options.device);
-    } else {
-      s.samples.resize(static_cast<std::size_t>(last - first));
-    }
+    s.error_at = first;
     opened = batch + 1;
+    try {
+      s.indices.assign(order.begin() + first, order.begin() + last);
+      if (shape) {
+        std::vector<std::int64_t> sizes{last - first};
+        sizes.insert(sizes.end(), shape->begin(), shape->end());
+        std::scoped_lock lock(loader->mutex);
+        s.x = loader->pool.take(sizes, loader->options.device);
+      } else {
+        s.samples.resize(static_cast<std::size_t>(last - first));
+      }
+    } catch (...) {
+      s.error = std::current_exception();
+      s.usable = false;
+    }
   }
 
   // Loads sample `position` of the pass; never throws.
-  std::exception_ptr load(Slot& s, std::int64_t position) const {
+  std::exception_ptr load(Slot& s, std::int64_t position) const noexcept {
     const auto at = position % loader->options.bs;
-    const auto index = s.indices[static_cast<std::size_t>(at)];
     const auto& dataset = *loader->dataset;
     try {
+      const auto index = s.indices[static_cast<std::size_t>(at)];
       try {
         Rng rng{loader->options.seed, number, static_cast<std::uint64_t>(index)};
         if (shape) {
           dataset.get_into(index, rng, s.x.data_ptr<float>() + at * sample_size);
         } else {
-          s.samples[static_cast<std::size_t>(at)] = dataset.get(index, rng);
+          auto sample = dataset.get(index, rng);
+          if (!sample.defined()) {
+            throw DataError("data.shape", fmt::format("'{}' gave an undefined tensor: a data set's "
+                                                      "get must return a sample",
+                                                      dataset.item_name(index)));
+          }
+          s.samples[static_cast<std::size_t>(at)] = std::move(sample);
         }
       } catch (const Error&) {
         throw;
-      } catch (const std::exception& e) {
-        throw DataError("data.cannot_load",
-                        fmt::format("cannot load '{}': {}", dataset.item_name(index), e.what()));
+      } catch (...) {
+        try {
+          rethrow_as_error();
+        } catch (const MemoryError&) {
+          throw;
+        } catch (const Error& e) {
+          std::throw_with_nested(
+              DataError("data.cannot_load",
+                        fmt::format("cannot load '{}': {}", dataset.item_name(index), e.what())));
+        }
       }
     } catch (...) {
       return std::current_exception();
@@ -181,10 +245,18 @@ struct DataLoader::Pass::Impl {
     return nullptr;
   }
 
-  void work() {
-    // LibTorch's own threads inside a worker would only compete with the training.
+  void work() noexcept {
+    try {
+      load_samples();
+    } catch (...) {
+      const std::scoped_lock lock(mutex);
+      if (!broken) broken = std::current_exception();
+      ready.notify_all();
+    }
+  }
+
+  void load_samples() {
     torch::NoGradGuard no_grad;
-    detail::Processors processors;
     std::unique_lock lock(mutex);
     for (;;) {
       room.wait(lock, [this] {
@@ -195,22 +267,15 @@ struct DataLoader::Pass::Impl {
       const auto batch = position / loader->options.bs;
       if (batch == opened) open(batch);
       Slot& s = slot(batch);
-      const bool early = batch > consumed;
+      if (!s.usable) {
+        finish(s, position, nullptr);
+        continue;
+      }
       lock.unlock();
-      make_room(processors, early);
       const auto error = load(s, position);
       lock.lock();
       finish(s, position, error);
     }
-  }
-
-  // Who computes shall not wait for those who load. A neighbour that the scheduler has moved from
-  // our processor to the caller's comes back when ours falls idle, so a thread that is ahead rests
-  // now and then; it costs nothing, since the caller's next batch is there or on its way.
-  void make_room(detail::Processors& processors, bool early) const {
-    if (computing != 0 && early) std::this_thread::sleep_for(kRest);
-    const int thread = computing;
-    processors.avoid(thread != 0 ? detail::processor_of(thread) : -1);
   }
 
   void finish(Slot& s, std::int64_t position, const std::exception_ptr& error) {
@@ -222,15 +287,16 @@ struct DataLoader::Pass::Impl {
     if (--s.remaining == 0) ready.notify_all();
   }
 
-  // While the caller waits, its processor is free; once it has its batch, it computes.
   std::optional<Batch> next() {
-    computing = 0;
-    auto batch = next_batch();
-    if (at::get_num_threads() < available_cpus()) computing = detail::this_thread();
-    return batch;
+    try {
+      return next_batch();
+    } catch (...) {
+      rethrow_with_advice(loader->options.bs);
+    }
   }
 
   std::optional<Batch> next_batch() {
+    if (ahead_error) std::rethrow_exception(std::exchange(ahead_error, nullptr));
     const auto device = loader->options.device;
     if (!device.is_cuda()) {
       auto s = filled();
@@ -247,7 +313,13 @@ struct DataLoader::Pass::Impl {
       now = upload(std::move(*s));
     }
     // The next batch travels while this one is computed with.
-    if (ready_ahead()) ahead = upload(std::move(*filled()));
+    if (ready_ahead()) {
+      try {
+        ahead = upload(std::move(*filled()));
+      } catch (...) {
+        ahead_error = std::current_exception();  // of the next call's batch
+      }
+    }
     const auto stream = compat::current_stream(device);
     now->arrived.block(stream);
     now->batch.x.record_stream(stream);
@@ -283,14 +355,16 @@ struct DataLoader::Pass::Impl {
       open(consumed);
       Slot& filling = slot(consumed);
       const auto first = consumed * loader->options.bs;
-      for (std::int64_t i = 0; i < static_cast<std::int64_t>(filling.indices.size()); ++i) {
+      for (std::int64_t i = 0; filling.usable && filling.remaining > 0; ++i) {
         finish(filling, first + i, load(filling, first + i));
       }
       s = std::move(filling);
       ++consumed;
     } else {
       std::unique_lock lock(mutex);
-      ready.wait(lock, [this] { return opened > consumed && slot(consumed).remaining == 0; });
+      ready.wait(lock,
+                 [this] { return broken || (opened > consumed && slot(consumed).remaining == 0); });
+      if (broken) std::rethrow_exception(broken);
       s = std::move(slot(consumed));
       ++consumed;
       lock.unlock();
@@ -333,17 +407,28 @@ struct DataLoader::Pass::Impl {
 
 DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, const DataLoaderOptions& options)
     : impl_(std::make_shared<Impl>()) {
-  if (options.bs < 1) {
+  if (!dataset) throw ValueError("value.dataset", "a loader needs a data set, found none (null)");
+  if (options.bs < 1 || options.bs > kMostItems) {
     throw ValueError("value.batch_size",
-                     fmt::format("bs must be at least 1, found {}", options.bs));
+                     fmt::format("bs must lie in 1..{}, found {}", kMostItems, options.bs));
   }
   if (options.num_workers < 0 || options.num_workers > 1024) {
     throw ValueError("value.num_workers",
                      fmt::format("num_workers must lie in 0..1024, found {}", options.num_workers));
   }
-  impl_->targets = dataset->targets();
-  impl_->dataset = std::move(dataset);
-  impl_->options = options;
+  for (const auto& tfm : options.tfms) check_tfm(tfm);
+  boundary([&] {
+    impl_->targets = dataset->targets();
+    const auto n = dataset->size();
+    const auto& y = impl_->targets;
+    if (n < 0 || !y.defined() || y.dim() == 0 || y.size(0) != n) {
+      throw DataError("data.length",
+                      fmt::format("a data set of {} items must have as many targets, found {}", n,
+                                  y.defined() && y.dim() > 0 ? y.size(0) : 0));
+    }
+    impl_->dataset = std::move(dataset);
+    impl_->options = options;
+  });
 }
 
 DataLoader::Pass::Pass(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
@@ -351,15 +436,19 @@ DataLoader::Pass::Pass(Pass&&) noexcept = default;
 DataLoader::Pass& DataLoader::Pass::operator=(Pass&&) noexcept = default;
 DataLoader::Pass::~Pass() = default;
 std::optional<Batch> DataLoader::Pass::next() {
-  return impl_->next();
+  return impl_ ? impl_->next() : std::nullopt;
 }
 
 DataLoader::Pass DataLoader::pass() const {
-  return Pass(std::make_unique<Pass::Impl>(impl_, impl_->next_pass++, impl_->options.num_workers));
+  return boundary([&] {
+    return Pass(
+        std::make_unique<Pass::Impl>(impl_, impl_->next_pass++, impl_->options.num_workers));
+  });
 }
 
 Batch DataLoader::first_batch() const {
-  auto batch = Pass(std::make_unique<Pass::Impl>(impl_, impl_->next_pass.load(), 0)).next();
+  auto batch = boundary(
+      [&] { return Pass(std::make_unique<Pass::Impl>(impl_, impl_->next_pass.load(), 0)).next(); });
   if (!batch) {
     throw DataError("data.empty_loader",
                     fmt::format("a loader over {} items with batch size {} has "
@@ -382,13 +471,22 @@ const std::shared_ptr<const Dataset>& DataLoader::dataset() const {
   return impl_->dataset;
 }
 void DataLoader::add_tfm(BatchTransform tfm) {
+  check_tfm(tfm);
   impl_->options.tfms.push_back(std::move(tfm));
 }
 
-DataLoader DataLoader::with(const DataLoaderOptions& options) const {
-  DataLoader other(impl_->dataset, options);
-  if (options.tfms.empty()) other.impl_->options.tfms = impl_->options.tfms;
-  return other;
+DataLoader DataLoader::with(const DataLoaderChanges& changes) const {
+  auto options = impl_->options;
+  // A field more does not compile here: it must be carried over too.
+  const auto& [bs, shuffle, drop_last, num_workers, seed, device, tfms] = changes;
+  if (bs) options.bs = *bs;
+  if (shuffle) options.shuffle = *shuffle;
+  if (drop_last) options.drop_last = *drop_last;
+  if (num_workers) options.num_workers = *num_workers;
+  if (seed) options.seed = *seed;
+  if (device) options.device = *device;
+  if (tfms) options.tfms = *tfms;
+  return {impl_->dataset, options};
 }
 
 }  // namespace fastcpp

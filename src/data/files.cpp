@@ -3,17 +3,20 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cstdint>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/core/log.hpp"
 
 namespace fastcpp {
 namespace fs = std::filesystem;
 namespace {
 
+// ASCII only, whatever the locale: a Turkish one makes no i of I.
 std::string lower(std::string text) {
-  // Of ASCII only: tolower asks the locale, and Turkish has another small I.
   for (char& c : text) {
-    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c + ('a' - 'A'));
+    if (c >= 'A' && c <= 'Z') c = static_cast<char>(c - 'A' + 'a');
   }
   return text;
 }
@@ -30,6 +33,13 @@ class Walk {
 
   std::vector<Path> run(const Path& top) {
     folder(top, true);
+    if (unreadable_ > 0) {
+      log_warning(
+          fmt::format("{} folder{} below '{}' could not be listed and {} left out, the first "
+                      "of them '{}'",
+                      unreadable_, unreadable_ == 1 ? "" : "s", top.string(),
+                      unreadable_ == 1 ? "was" : "were", first_unreadable_.string()));
+    }
     return std::move(files_);
   }
 
@@ -40,15 +50,21 @@ class Walk {
       const std::string name = it->path().filename().string();
       std::error_code ignored;
       if (it->is_directory(ignored)) {
-        if (options_.recurse && wanted_folder(name, top) &&
-            (options_.followlinks || !it->is_symlink(ignored))) {
-          folder(it->path(), false);
-        }
-      } else if (wanted_file(name)) {
+        if (!options_.recurse || !wanted_folder(name, top)) continue;
+        const bool link = it->is_symlink(ignored);
+        if (link && !options_.followlinks) continue;
+        // A link may lead back to a folder above it.
+        if (link && depth_ >= kMostDepth) continue;
+        ++depth_;
+        folder(it->path(), false);
+        --depth_;
+      } else if (wanted_file(name) && it->is_regular_file(ignored)) {
         files_.push_back(it->path());
       }
     }
-    if (ec) {
+    if (ec && !top) {
+      if (unreadable_++ == 0) first_unreadable_ = path;
+    } else if (ec) {
       throw DataError("data.not_a_folder",
                       fmt::format("cannot list the folder '{}': {}", path.string(), ec.message()));
     }
@@ -56,7 +72,7 @@ class Walk {
 
   bool wanted_folder(const std::string& name, bool top) const {
     if (top && !options_.include.empty()) return contains(options_.include, name);
-    if (top && !options_.exclude.empty()) return !contains(options_.exclude, name);
+    if (top && contains(options_.exclude, name)) return false;
     return name.front() != '.';
   }
 
@@ -67,9 +83,14 @@ class Walk {
     return dot != std::string::npos && contains(extensions_, lower(name.substr(dot)));
   }
 
+  static constexpr int kMostDepth = 40;  // as many links as Linux follows in a path
+
   const GetFilesOptions& options_;
   std::vector<std::string> extensions_;
   std::vector<Path> files_;
+  int depth_ = 0;
+  std::int64_t unreadable_ = 0;
+  Path first_unreadable_;
 };
 
 std::string presort_key(const Path& path) {
@@ -81,7 +102,9 @@ std::string presort_key(const Path& path) {
 
 }  // namespace
 
-std::vector<Path> get_files(const Path& path, const GetFilesOptions& options) {
+namespace {
+
+std::vector<Path> sorted_files(const Path& path, const GetFilesOptions& options) {
   std::error_code ec;
   if (!fs::is_directory(path, ec)) {
     throw DataError("data.not_a_folder",
@@ -101,16 +124,22 @@ std::vector<Path> get_files(const Path& path, const GetFilesOptions& options) {
   return sorted;
 }
 
+}  // namespace
+
+std::vector<Path> get_files(const Path& path, const GetFilesOptions& options) {
+  return boundary([&] { return sorted_files(path, options); });
+}
+
 std::vector<Path> get_image_files(const Path& folder, const GetImageFilesOptions& options) {
-  GetFilesOptions walk{.recurse = options.recurse};
+  GetFilesOptions walk{.recurse = options.recurse, .followlinks = options.followlinks};
   if (options.check_ext) walk.extensions = image_extensions();
   return get_files(folder, walk);
 }
 
 const std::vector<std::string>& image_extensions() {
-  static const std::vector<std::string> extensions{
-      ".bmp", ".gif", ".ico", ".ief", ".jpe", ".jpeg", ".jpg",  ".pbm", ".pgm", ".png", ".pnm",
-      ".ppm", ".ras", ".rgb", ".svg", ".tif", ".tiff", ".webp", ".xbm", ".xpm", ".xwd"};
+  static const std::vector<std::string> extensions{".bmp", ".gif", ".jpe",  ".jpeg", ".jpg",
+                                                   ".pbm", ".pgm", ".png",  ".pnm",  ".ppm",
+                                                   ".ras", ".tif", ".tiff", ".webp"};
   return extensions;
 }
 
@@ -118,7 +147,8 @@ std::vector<std::string> find_classes(const Path& folder) {
   std::vector<std::string> classes;
   for (const auto& entry : ls(folder)) {
     const auto name = entry.filename().string();
-    if (fs::is_directory(entry) && name.front() != '.') classes.push_back(name);
+    std::error_code ec;
+    if (fs::is_directory(entry, ec) && name.front() != '.') classes.push_back(name);
   }
   if (classes.empty()) {
     throw DataError("data.no_classes", fmt::format("expected one folder per class in '{}', found "

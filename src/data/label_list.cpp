@@ -8,6 +8,7 @@
 #include <unordered_map>
 
 #include "data/regex.hpp"
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/core/rng.hpp"
@@ -19,6 +20,8 @@ Split split_by_rand_pct(std::int64_t n, double valid_pct, std::uint32_t seed) {
     throw ValueError("value.valid_pct",
                      fmt::format("valid_pct must lie in 0..1, found {}", valid_pct));
   }
+  if (n < 0)
+    throw ValueError("value.items", fmt::format("a number of items must be >= 0, found {}", n));
   const auto order = numpy_permutation(seed, n);
   const auto cut = static_cast<std::ptrdiff_t>(valid_pct * static_cast<double>(n));
   Split split;
@@ -28,17 +31,36 @@ Split split_by_rand_pct(std::int64_t n, double valid_pct, std::uint32_t seed) {
   return split;
 }
 
+namespace {
+
+// A folder below `path` as one writes it: `train/`, `./train`, nested, or absolute.
+Path folder_below(const Path& folder, const Path& path) {
+  const Path full = (folder.is_absolute() ? folder : path / folder) / "";
+  return full.lexically_normal().parent_path();
+}
+
+bool lies_in(const Path& item, const Path& folder) {
+  const auto plain = item.lexically_normal();
+  const auto [end, rest] = std::mismatch(folder.begin(), folder.end(), plain.begin(), plain.end());
+  return end == folder.end();
+}
+
+}  // namespace
+
 Split split_by_folder(const std::vector<Path>& items, const Path& path, const std::string& train,
                       const std::string& valid) {
-  Split split;
-  for (std::size_t i = 0; i < items.size(); ++i) {
-    const Path below = items[i].lexically_relative(path);
-    if (below.empty()) continue;
-    const std::string folder = below.begin()->string();
-    if (folder == train) split.train.push_back(static_cast<std::int64_t>(i));
-    if (folder == valid) split.valid.push_back(static_cast<std::int64_t>(i));
-  }
-  return split;
+  return boundary([&] {
+    const auto in_train = folder_below(train, path), in_valid = folder_below(valid, path);
+    Split split;
+    for (std::size_t i = 0; i < items.size(); ++i) {
+      if (lies_in(items[i], in_train)) {
+        split.train.push_back(static_cast<std::int64_t>(i));
+      } else if (lies_in(items[i], in_valid)) {
+        split.valid.push_back(static_cast<std::int64_t>(i));
+      }
+    }
+    return split;
+  });
 }
 
 std::vector<std::string> label_from_re(const std::vector<Path>& files, std::string_view pat) {
@@ -67,6 +89,15 @@ namespace {
 
 using Index = std::unordered_map<std::string, std::int64_t>;
 
+void check_indices(const std::vector<std::int64_t>& indices, std::size_t items, const char* set) {
+  for (const auto i : indices) {
+    if (i >= 0 && static_cast<std::size_t>(i) < items) continue;
+    throw ValueError("value.index", fmt::format("the {} indices hold {}, but there are {} items, "
+                                                "counted from 0",
+                                                set, i, items));
+  }
+}
+
 LabelList pick(const std::vector<Path>& items, const std::vector<std::string>& labels,
                const std::vector<std::int64_t>& indices, const std::vector<std::string>& classes,
                const Index& index, std::vector<std::string>& unknown) {
@@ -87,13 +118,13 @@ LabelList pick(const std::vector<Path>& items, const std::vector<std::string>& l
   return list;
 }
 
-void warn_unknown(const std::vector<std::string>& unknown) {
+void warn_unknown(const char* set, const std::vector<std::string>& unknown) {
   const auto shown = std::min<std::size_t>(5, unknown.size());
   log_warning(fmt::format(
       "You are labelling your items with CategoryList.\n"
-      "Your valid set contained the following unknown labels, the corresponding items have been "
+      "Your {} set contained the following unknown labels, the corresponding items have been "
       "discarded.\n{}{}",
-      fmt::join(unknown.begin(), unknown.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
+      set, fmt::join(unknown.begin(), unknown.begin() + static_cast<std::ptrdiff_t>(shown), ", "),
       unknown.size() > shown ? "..." : ""));
 }
 
@@ -111,29 +142,54 @@ LabelLists make_label_lists(const std::vector<Path>& items, const std::vector<st
                     "there is no item to train or validate on: the list of files is empty, or no "
                     "file lies in the training or validation folder");
   }
+  check_indices(split.train, items.size(), "training");
+  check_indices(split.valid, items.size(), "validation");
   if (!classes) {
     std::set<std::string> names;
     for (auto i : split.train) names.insert(labels.at(static_cast<std::size_t>(i)));
     classes.emplace(names.begin(), names.end());
   }
   Index index;
-  for (const auto& name : *classes) index.emplace(name, static_cast<std::int64_t>(index.size()));
-  std::vector<std::string> unknown;
-  LabelLists lists;
-  lists.train = pick(items, labels, split.train, *classes, index, unknown);
-  if (!unknown.empty()) {
-    throw DataError("data.unknown_label",
-                    fmt::format("the given classes ({}) miss the training label '{}'",
-                                fmt::join(*classes, ", "), unknown.front()));
+  for (const auto& name : *classes) {
+    if (!index.emplace(name, static_cast<std::int64_t>(index.size())).second) {
+      throw ValueError("value.classes",
+                       fmt::format("the classes hold '{}' twice: each class has one index", name));
+    }
   }
-  lists.valid = pick(items, labels, split.valid, *classes, index, unknown);
-  if (!unknown.empty()) warn_unknown(unknown);
+  LabelLists lists;
+  const auto fill = [&](const char* name, const std::vector<std::int64_t>& indices) {
+    std::vector<std::string> unknown;
+    auto list = pick(items, labels, indices, *classes, index, unknown);
+    if (!unknown.empty()) warn_unknown(name, unknown);
+    return list;
+  };
+  lists.train = fill("train", split.train);
+  lists.valid = fill("valid", split.valid);
   if (lists.train.items.empty()) {
+    log_warning("The training set is empty: nothing can be trained.");
+  } else if (classes->size() == 1) {
     log_warning(
-        "Your training set is empty. If this is by design, pass `ignore_empty=True` to remove this "
-        "warning.");
+        fmt::format("All items have one class, '{}': every prediction is right, and nothing "
+                    "is learned. Are the labels the right ones?",
+                    classes->front()));
   }
   return lists;
+}
+
+std::string LabelList::label(std::int64_t i) const {
+  if (!labelled) return {};
+  if (i < 0 || static_cast<std::size_t>(i) >= y.size()) {
+    throw ValueError(
+        "value.index",
+        fmt::format("there is no item {}: the list has {}, counted from 0", i, y.size()));
+  }
+  const auto at = y[static_cast<std::size_t>(i)];
+  if (at < 0 || static_cast<std::size_t>(at) >= classes.size()) {
+    throw DataError("data.unknown_label", fmt::format("item {} has the label {}, but there are {} "
+                                                      "classes, counted from 0",
+                                                      i, at, classes.size()));
+  }
+  return classes[static_cast<std::size_t>(at)];
 }
 
 }  // namespace fastcpp

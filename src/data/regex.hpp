@@ -1,4 +1,5 @@
-// A compiled PCRE2 pattern: Perl syntax as in Python's re, without std::regex's recursion.
+// A compiled PCRE2 pattern: Perl syntax as in Python's re on text, without std::regex's recursion. Names that are not UTF-8
+// are matched byte by byte. Used from one thread.
 #pragma once
 
 #include <memory>
@@ -15,12 +16,13 @@ class Regex {
   ~Regex();
   Regex(const Regex&) = delete;
   Regex& operator=(const Regex&) = delete;
-  // Group 1 of the first match anywhere in the text.
+  // Group 1 of the first match anywhere in the text; nothing when nothing matches or the group took no part.
+  // Throws DataError `data.no_match` when PCRE2 gives up.
   std::optional<std::string> search(std::string_view text) const;
 
  private:
   struct State;
-  std::unique_ptr<State> state_;
+  std::unique_ptr<State> text_, bytes_;
 };
 
 }  // namespace fastcpp

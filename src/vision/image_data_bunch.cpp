@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 
@@ -41,6 +42,62 @@ void check_first(const ImageDataset& set, std::uint64_t seed) {
   set.get(0, rng);
 }
 
+// A folder as one writes it (`train/`, `./train`, nested, absolute), in one form.
+// Throws ValueError `value.folder`, DataError `data.not_a_folder`.
+Path folder_below(const Path& path, const std::string& name, const char* what) {
+  const Path given(name);
+  const Path folder =
+      ((given.is_absolute() ? given : path / given) / "").lexically_normal().parent_path();
+  if (folder == (path / "").lexically_normal().parent_path()) {
+    throw ValueError("value.folder",
+                     fmt::format("the {} folder is the folder of the data itself ('{}'): its "
+                                 "pictures would be in every set; name a folder below it",
+                                 what, path.string()));
+  }
+  std::error_code ec;
+  if (!std::filesystem::is_directory(folder, ec)) {
+    throw DataError("data.not_a_folder",
+                    fmt::format("the {} folder '{}' is not there; names are told apart by upper "
+                                "and lower case",
+                                what, folder.string()));
+  }
+  return folder;
+}
+
+bool lies_in(const Path& item, const Path& folder) {
+  const auto plain = item.lexically_normal();
+  return std::mismatch(folder.begin(), folder.end(), plain.begin(), plain.end()).first ==
+         folder.end();
+}
+
+// Test pictures are never trained on.
+void leave_out(std::vector<Path>& files, std::vector<std::string>* labels, const Path& folder) {
+  std::size_t kept = 0;
+  for (std::size_t i = 0; i < files.size(); ++i) {
+    if (lies_in(files[i], folder)) continue;
+    if (kept != i) {
+      files[kept] = std::move(files[i]);
+      if (labels) (*labels)[kept] = std::move((*labels)[i]);
+    }
+    ++kept;
+  }
+  files.resize(kept);
+  if (labels) labels->resize(kept);
+}
+
+void check_list(const LabelList& list, const char* set) {
+  if (list.labelled && list.items.size() != list.y.size()) {
+    throw DataError("data.length", fmt::format("the {} list has {} items and {} labels", set,
+                                               list.items.size(), list.y.size()));
+  }
+  for (const auto y : list.y) {
+    if (!list.labelled || (y >= 0 && static_cast<std::size_t>(y) < list.classes.size())) continue;
+    throw DataError("data.unknown_label",
+                    fmt::format("the {} list has the label {}, but {} classes, counted from 0", set,
+                                y, list.classes.size()));
+  }
+}
+
 LabelList test_items(const Path& folder, const std::vector<std::string>& classes) {
   LabelList list;
   list.items = get_image_files(folder, {.recurse = true});
@@ -72,6 +129,8 @@ torch::Tensor read_item(const ImageDataset& set, const std::any& item) {
 
 ImageDataBunch ImageDataBunch::create_from_ll(const LabelLists& lists, const Path& path,
                                               const ImageDataBunchOptions& options) {
+  check_list(lists.train, "training");
+  check_list(lists.valid, "validation");
   const auto tfms = options.ds_tfms.value_or(ImageTransforms{});
   const auto seed = seed_of(options.seed);
   // One budget for all sets: training and fix hold the same files.
@@ -88,20 +147,23 @@ ImageDataBunch ImageDataBunch::create_from_ll(const LabelLists& lists, const Pat
     sets.valid = valid;
   } else {
     log_warning(
-        "Your validation set is empty. If this is by design, use `split_none()` or pass "
-        "`ignore_empty=True` when labelling to remove this warning.");
+        "The validation set is empty: no figures will tell how well the training goes. If that is "
+        "not "
+        "meant, look at valid_pct and at the names of the folders.");
   }
   if (options.test) {
-    sets.test = dataset(test_items(path / *options.test, lists.train.classes), tfms.valid, options,
-                        loading);
+    sets.test = dataset(test_items(folder_below(path, *options.test, "test"), lists.train.classes),
+                        tfms.valid, options, loading);
   }
   auto dl_tfms = options.dl_tfms;
   if (loading.augment_on_device) {
     // The sets differ in nothing that this needs, so one of them speaks for all.
     dl_tfms.insert(dl_tfms.begin(), [train](Batch& batch) { train->finish_batch(batch); });
   }
-  check_first(*train, seed);
-  check_first(*valid, seed);
+  if (!options.no_check) {
+    check_first(*train, seed);
+    check_first(*valid, seed);
+  }
   ImageDataBunch bunch(DataBunch::create(sets, path,
                                          {.bs = options.bs,
                                           .val_bs = options.val_bs,
@@ -119,9 +181,19 @@ ImageDataBunch ImageDataBunch::create_from_ll(const LabelLists& lists, const Pat
 ImageDataBunch ImageDataBunch::from_lists(const Path& path, const std::vector<Path>& fnames,
                                           const std::vector<std::string>& labels,
                                           const ImageDataBunchOptions& options) {
-  const auto split = split_by_rand_pct(static_cast<std::int64_t>(fnames.size()), options.valid_pct,
-                                       static_cast<std::uint32_t>(seed_of(options.seed)));
-  return create_from_ll(make_label_lists(fnames, labels, split, options.classes), path, options);
+  return boundary([&] {
+    if (fnames.size() != labels.size()) {
+      throw DataError("data.length",
+                      fmt::format("expected one label per item, found {} items and {} labels",
+                                  fnames.size(), labels.size()));
+    }
+    auto files = fnames;
+    auto names = labels;
+    if (options.test) leave_out(files, &names, folder_below(path, *options.test, "test"));
+    const auto split = split_by_rand_pct(static_cast<std::int64_t>(files.size()), options.valid_pct,
+                                         static_cast<std::uint32_t>(seed_of(options.seed)));
+    return create_from_ll(make_label_lists(files, names, split, options.classes), path, options);
+  });
 }
 
 ImageDataBunch ImageDataBunch::from_name_re(const Path& path, const std::vector<Path>& fnames,
@@ -134,15 +206,38 @@ ImageDataBunch ImageDataBunch::from_name_func(
     const Path& path, const std::vector<Path>& fnames,
     const std::function<std::string(const Path&)>& label_func,
     const ImageDataBunchOptions& options) {
+  if (!label_func) throw ValueError("value.label_func", "the function that labels is empty (null)");
   std::vector<std::string> labels;
-  for (const auto& file : fnames) labels.push_back(label_func(file));
+  boundary([&] {
+    for (const auto& file : fnames) labels.push_back(label_func(file));
+  });
   return from_lists(path, fnames, labels, options);
 }
 
 ImageDataBunch ImageDataBunch::from_folder(const Path& path, const FromFolderOptions& options) {
-  GetFilesOptions walk{.extensions = image_extensions(), .recurse = true};
-  if (options.test) walk.exclude = {*options.test};
-  const auto files = get_files(path, walk);
+  return boundary([&] { return folders(path, options); });
+}
+
+ImageDataBunch ImageDataBunch::folders(const Path& path, const FromFolderOptions& options) {
+  auto files = get_files(
+      path,
+      {.extensions = image_extensions(), .recurse = true, .followlinks = options.followlinks});
+  if (options.test) leave_out(files, nullptr, folder_below(path, *options.test, "test"));
+  if (!options.valid_pct) {
+    folder_below(path, options.train, "training");
+    std::error_code ec;
+    // As in fastai a data set may lack the usual folder; one that was named must be there.
+    if (options.valid != "valid") folder_below(path, options.valid, "validation");
+    for (const auto& name : {options.train, options.valid}) {
+      const auto link = (path / name / "").lexically_normal().parent_path();
+      if (!options.followlinks && std::filesystem::is_symlink(link, ec)) {
+        log_warning(
+            fmt::format("'{}' is a link, and links are not followed: give .followlinks = "
+                        "true to use its pictures",
+                        link.string()));
+      }
+    }
+  }
   const auto split =
       options.valid_pct
           ? split_by_rand_pct(static_cast<std::int64_t>(files.size()), *options.valid_pct,
@@ -155,6 +250,9 @@ ImageDataBunch ImageDataBunch::from_folder(const Path& path, const FromFolderOpt
                     "give their names as train and valid, or split at random by valid_pct",
                     files.size(), path.string(), options.train, options.valid));
   }
+  // A field more in the options does not compile here: it must be passed on below.
+  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15,
+                                f16, f17, f18, f19, f20, f21, f22] = options;
   return create_from_ll(make_label_lists(files, label_from_folder(files), split, options.classes),
                         path,
                         {.ds_tfms = options.ds_tfms,
@@ -211,7 +309,9 @@ Figure ImageDataBunch::show_batch(const ShowBatchOptions& options) const {
     cell.axis_off();
     if (i >= n) continue;
     const auto at = options.reverse ? batch.x.size(0) - 1 - i : i;
-    const auto label = static_cast<std::size_t>(batch.y[at].item<std::int64_t>());
+    const auto label = batch.y.dim() == 1
+                           ? static_cast<std::size_t>(batch.y[at].item<std::int64_t>())
+                           : classes().size();
     cell.imshow(to_picture(batch.x[at])).title(label < classes().size() ? classes()[label] : "");
   }
   return figure;

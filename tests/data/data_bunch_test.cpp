@@ -66,5 +66,5 @@ TEST_CASE("fastai's advice when there is no full batch") {
   bunch(3, 3, 64).sanity_check();
   REQUIRE(log.warnings.size() == 1);
   CHECK(log.warnings[0].find("only 3 items") != std::string::npos);
-  CHECK(log.warnings[0].find("no_check=True") != std::string::npos);
+  CHECK(log.warnings[0].find(".no_check = true") != std::string::npos);
 }

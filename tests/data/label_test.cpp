@@ -1,3 +1,5 @@
+#include <sys/stat.h>
+
 #include "fastcpp/data/files.hpp"
 #include "fastcpp/data/label_list.hpp"
 #include "support/catch.hpp"
@@ -36,9 +38,20 @@ TEST_CASE("classes are the sorted training labels, capitals first") {
   CHECK(log.warnings[0] ==
         "You are labelling your items with CategoryList.\nYour valid set contained the following "
         "unknown labels, the corresponding items have been discarded.\nzebra");
+  // Classes that are a subset drop items from both sets.
+  log.warnings.clear();
+  const auto subset = make_label_lists(items, labels, {{0, 1, 2}, {3, 5}}, {{"pug", "beagle"}});
+  CHECK(subset.train.items == std::vector<Path>{"0", "2"});
+  CHECK(subset.valid.items == std::vector<Path>{"5"});
+  REQUIRE(log.warnings.size() == 2);
+  CHECK(log.warnings[0].find("Your train set contained the following unknown labels") !=
+        std::string::npos);
   CHECK(caught([&] {
-          make_label_lists(items, labels, {{0, 1, 2}, {}}, {{"pug"}});
-        }).code == "data.unknown_label");
+          make_label_lists(items, labels, {{0}, {}}, {{"pug", "pug"}});
+        }).code == "value.classes");
+  CHECK(caught([&] { make_label_lists(items, labels, {{0, 99}, {}}); }).code == "value.index");
+  CHECK(caught([&] { make_label_lists(items, labels, {{0}, {-1}}); }).code == "value.index");
+  CHECK(caught([&] { static_cast<void>(subset.train.label(99)); }).code == "value.index");
   CHECK(caught([&] { make_label_lists({}, {}, {}); }).code == "data.empty");
 }
 
@@ -78,4 +91,40 @@ TEST_CASE("listing pictures") {
   CHECK(find_classes(dir.path()) == std::vector<std::string>{"models", "sub"});
   CHECK(caught([&] { get_image_files(dir / "none"); }).code == "data.not_a_folder");
   CHECK(caught([&] { get_image_files(dir / "a_2.png"); }).code == "data.not_a_folder");
+}
+
+TEST_CASE("patterns see text, and bytes where names are no text") {
+  CHECK(label_from_re({"x/Großer_Hund_1.jpg"}, R"(/(\w+?)_\d+\.jpg$)") ==
+        std::vector<std::string>{"Großer_Hund"});
+  CHECK(label_from_re({"x/é.jpg"}, "/(.)") == std::vector<std::string>{"é"});
+  CHECK(label_from_re({"x/b\xe9te_1.jpg"}, kPets) == std::vector<std::string>{"b\xe9te"});
+  CHECK(caught([] { label_from_re({"x/dog.jpg"}, "(cat)|(dog)"); }).code == "data.no_match");
+  const auto error =
+      caught([] { label_from_re({"x/" + std::string(60, 'a') + "!"}, R"(((a+)+)+$)"); });
+  CHECK(error.code == "data.no_match");
+}
+
+TEST_CASE("one class only is told once") {
+  CapturedLog log;
+  make_label_lists({"a", "b"}, {"x", "x"}, {{0}, {1}});
+  REQUIRE(log.warnings.size() == 1);
+  CHECK(log.warnings[0].find("one class, 'x'") != std::string::npos);
+}
+
+TEST_CASE("hidden folders and files that are none stay out") {
+  TempDir dir;
+  write_file(dir / "cats/a.jpg", "x");
+  write_file(dir / ".ipynb_checkpoints/b.jpg", "x");
+  write_file(dir / "cats/icon.ico", "x");
+  write_file(dir / "test/c.jpg", "x");
+  REQUIRE(::mkfifo((dir / "cats/pipe.jpg").c_str(), 0600) == 0);
+  std::filesystem::create_directory_symlink(dir.path(), dir / "cats/loop");
+  std::filesystem::create_symlink("nowhere", dir / "cats/dangling.jpg");
+  const GetFilesOptions walk{
+      .extensions = image_extensions(), .recurse = true, .exclude = {"test"}};
+  CHECK(get_files(dir.path(), walk) == std::vector<Path>{dir / "cats/a.jpg"});
+  // A link that leads back above itself ends.
+  auto links = walk;
+  links.followlinks = true;
+  CHECK(get_files(dir.path(), links).size() >= 2);
 }

@@ -1,16 +1,10 @@
 #include <torch/torch.h>
 
-#include <array>
 #include <atomic>
 #include <chrono>
 #include <set>
 #include <thread>
 
-#ifdef __linux__
-#include <sched.h>
-#endif
-
-#include "fastcpp/core/threads.hpp"
 #include "fastcpp/data/data_loader.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
@@ -177,52 +171,3 @@ TEST_CASE("wrong loader options are refused") {
   CHECK(caught([&] { DataLoader(set, {.bs = 8, .drop_last = true}).first_batch(); }).code ==
         "data.empty_loader");
 }
-
-#ifdef __linux__
-
-namespace {
-
-// Notes on how many processors the thread that loads a sample may run. Samples after the first
-// batch wait until the gate opens.
-class Placed : public Numbers {
- public:
-  using Numbers::Numbers;
-  torch::Tensor get(std::int64_t index, Rng& rng) const override {
-    cpu_set_t set;
-    ::sched_getaffinity(0, sizeof set, &set);
-    processors[static_cast<std::size_t>(index)] = CPU_COUNT(&set);
-    if (index >= 4) gate.wait(false);
-    return Numbers::get(index, rng);
-  }
-  mutable std::array<std::atomic<int>, 64> processors{};
-  std::atomic<bool> gate{false};
-};
-
-}  // namespace
-
-TEST_CASE("loading threads leave the caller's processor while it computes") {
-  if (available_cpus() < 2) {
-    WARN("skipped: one processor only");
-    return;
-  }
-  const int before = torch::get_num_threads();
-  for (const int computing : {1, available_cpus()}) {
-    torch::set_num_threads(computing);
-    auto set = std::make_shared<Placed>(64);
-    const DataLoader loader(set, {.bs = 4, .num_workers = 1});
-    auto pass = loader.pass();
-    const auto batch = pass.next();
-    set->gate = true;
-    set->gate.notify_all();
-    REQUIRE(batch);
-    while (set->loaded < 20) std::this_thread::yield();  // as far as the loader goes ahead
-    // The caller waited for the first batch.
-    for (std::size_t i = 0; i < 4; ++i) CHECK(set->processors[i] == available_cpus());
-    // Sample 4 may have been on its way when the batch was handed over.
-    const int left = available_cpus() - (computing < available_cpus() ? 1 : 0);
-    for (std::size_t i = 5; i < 20; ++i) CHECK(set->processors[i] == left);
-  }
-  torch::set_num_threads(before);
-}
-
-#endif

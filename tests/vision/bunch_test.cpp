@@ -99,8 +99,79 @@ TEST_CASE("bunches from folders") {
   wrong.train = "Train";
   wrong.valid = "Valid";
   const auto error = caught([&] { ImageDataBunch::from_folder(dir.path(), wrong); });
-  CHECK(error.code == "data.empty");
-  CHECK(error.message.find("'Train'") != std::string::npos);
+  CHECK(error.code == "data.not_a_folder");
+  CHECK(error.message.find("Train'") != std::string::npos);
+}
+
+TEST_CASE("test pictures are never trained on, however their folder is written") {
+  TempDir dir;
+  for (const char* part : {"train", "valid", "test", "more/test"}) {
+    for (const char* digit : {"3", "7"}) draw(dir.path() / part / digit, 2);
+  }
+  FromFolderOptions options{.size = 16, .bs = 4, .num_workers = 0, .device = torch::kCPU};
+  options.valid_pct = 0.25;
+  for (const auto& name :
+       {std::string("test/"), std::string("./test"), std::string("train/../test"),
+        (dir / "test").string(), std::string("more/test")}) {
+    options.test = name;
+    const auto data = ImageDataBunch::from_folder(dir.path(), options);
+    const auto folder = (name == "more/test" ? dir / "more/test" : dir / "test").string() + "/";
+    for (const auto type : {DatasetType::Train, DatasetType::Valid}) {
+      for (const auto& file : data.ds(type).list().items)
+        CHECK(file.string().find(folder) == std::string::npos);
+    }
+    CHECK(data.test_dl().dataset()->size() == 12);
+    CHECK(data.train_ds().size() + data.valid_ds().size() == 36);
+  }
+  // A list of files as well.
+  const auto files = get_image_files(dir.path(), {.recurse = true});
+  const auto listed = ImageDataBunch::from_lists(
+      dir.path(), files, std::vector<std::string>(files.size(), "a"),
+      {.size = 16, .bs = 4, .num_workers = 0, .device = torch::kCPU, .test = "test/"});
+  CHECK(listed.train_ds().size() + listed.valid_ds().size() == 36);
+  for (const char* own : {"", ".", "train/.."}) {
+    options.test = own;
+    CHECK(caught([&] { ImageDataBunch::from_folder(dir.path(), options); }).code == "value.folder");
+  }
+  options.test = "none";
+  CHECK(caught([&] { ImageDataBunch::from_folder(dir.path(), options); }).code ==
+        "data.not_a_folder");
+}
+
+TEST_CASE("folders are found however they are written, links on request") {
+  TempDir dir;
+  for (const char* part : {"train", "elsewhere"}) {
+    for (const char* digit : {"3", "7"}) draw(dir.path() / part / digit, 2);
+  }
+  CapturedLog log;
+  std::filesystem::create_directory_symlink(dir / "elsewhere", dir / "valid");
+  FromFolderOptions options{.train = "./train/",
+                            .valid = "valid/",
+                            .size = 16,
+                            .bs = 4,
+                            .num_workers = 0,
+                            .device = torch::kCPU};
+  const auto without = ImageDataBunch::from_folder(dir.path(), options);
+  CHECK(without.train_ds().size() == 12);
+  CHECK(without.empty_val());
+  REQUIRE(!log.warnings.empty());
+  CHECK(log.warnings.front().find("is a link") != std::string::npos);
+  options.followlinks = true;
+  CHECK(ImageDataBunch::from_folder(dir.path(), options).valid_ds().size() == 12);
+}
+
+TEST_CASE("no_check opens no picture") {
+  TempDir dir;
+  write_file(dir / "a_1.png", "no picture");
+  write_file(dir / "b_1.png", "no picture");
+  ImageDataBunchOptions options{
+      .bs = 1, .num_workers = 0, .device = torch::kCPU, .no_check = true, .valid_pct = 0};
+  const auto files = get_image_files(dir.path());
+  CHECK_NOTHROW(ImageDataBunch::from_name_re(dir.path(), files, R"(/([^/]+)_\d+.png$)", options));
+  options.no_check = false;
+  CHECK(caught([&] {
+          ImageDataBunch::from_name_re(dir.path(), files, R"(/([^/]+)_\d+.png$)", options);
+        }).code == "image.cannot_decode");
 }
 
 TEST_CASE("a picture that cannot be read is named") {

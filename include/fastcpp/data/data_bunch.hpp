@@ -59,9 +59,9 @@ struct DataBunchOptions {
 /// Train, validation, fix and optional test loader, with the classes and the folder they belong to
 /// (fastai: `DataBunch`).
 ///
-/// A cheap handle: copies share everything. The training loader shuffles and drops an incomplete
-/// last batch; `fix` walks the training items in order with validation transforms; all others
-/// neither shuffle nor drop.
+/// A cheap handle: copies share everything, and so do the loaders it gives (handles too). The training loader shuffles and
+/// drops an incomplete last batch; `fix` walks the training items in order with validation transforms; all others neither
+/// shuffle nor drop. Used from one thread at a time, but for loading.
 class FASTCPP_API DataBunch {
  public:
   /// Data sets of a bunch; `fix` absent uses `train`.
@@ -76,15 +76,15 @@ class FASTCPP_API DataBunch {
   static DataBunch create(const Datasets& sets, const Path& path,
                           const DataBunchOptions& options = {});
 
-  DataLoader& train_dl() const;
+  DataLoader train_dl() const;
   /// \throws DataError `data.no_valid` when there is no validation set
-  DataLoader& valid_dl() const;
+  DataLoader valid_dl() const;
   /// Training items with validation transforms, in order.
-  DataLoader& fix_dl() const;
+  DataLoader fix_dl() const;
   /// \throws DataError `data.no_test`
-  DataLoader& test_dl() const;
+  DataLoader test_dl() const;
   /// The loader of a type; Single walks the validation set one by one.
-  DataLoader& dl(DatasetType type) const;
+  DataLoader dl(DatasetType type) const;
   const Dataset& train_ds() const { return *train_dl().dataset(); }
   const Dataset& valid_ds() const { return *valid_dl().dataset(); }
 
@@ -109,9 +109,8 @@ class FASTCPP_API DataBunch {
 
   /// Normalises every batch of every loader on the device: x = (x - mean) / std per channel.
   /// \param stats absent: measured on one training batch, unbiased
-  /// \throws ValueError `value.normalize_twice` on a second call ("Can not call normalize twice"),
-  /// `value.stats` when mean
-  ///         and std differ in length or a std is not > 0
+  /// \throws ValueError `value.normalize_twice` on a second call ("Can not call normalize twice"), `value.stats` when mean
+  /// and std differ in length or a std is not > 0, or nothing can be measured
   void normalize_with(const std::optional<Stats>& stats);
   /// The statistics in use.
   const std::optional<Stats>& stats() const;
@@ -124,19 +123,22 @@ class FASTCPP_API DataBunch {
   /// defaults).
   Batch one_batch(DatasetType type = DatasetType::Train) const;
 
-  /// Turns an item (a picture, a path, a tensor) into a normalised batch of one on the device
-  /// (fastai: `one_item`). \throws ValueError `value.item` when the bunch does not know this kind
-  /// of item
+  /// Turns an item (a picture, a path, a tensor) into a normalised batch of one on the device (fastai: `one_item`).
+  /// \throws ValueError `value.item` when the bunch does not know this kind of item
   torch::Tensor one_item(const std::any& item) const;
   /// Teaches `one_item` other kinds: gets the item, returns the sample, or an undefined tensor for
   /// a kind it does not know.
-  void set_item_reader(std::function<torch::Tensor(const std::any&)> reader) const;
+  void set_item_reader(std::function<torch::Tensor(const std::any&)> reader);
 
   /// fastai's warnings about a training set that cannot be batched (`sanity_check`).
   void sanity_check() const;
 
  protected:
   DataBunch() = default;
+  static DataBunch make(const Datasets& sets, const Path& path, const DataBunchOptions& options);
+  void add_normalization(const std::optional<Stats>& given);
+  torch::Tensor read_item(const std::any& item) const;
+  std::int64_t count() const;
   struct Impl;
   std::shared_ptr<Impl> impl_;
 };

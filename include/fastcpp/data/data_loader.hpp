@@ -39,15 +39,30 @@ struct DataLoaderOptions {
   std::vector<BatchTransform> tfms = {};  ///< run in order on every batch
 };
 
-/// Batches of a data set (fastai: `DeviceDataLoader`). A cheap handle: copies share everything.
+/// What `DataLoader::with` changes; what is absent stays as it is.
+struct DataLoaderChanges {
+  std::optional<std::int64_t> bs = {};
+  std::optional<bool> shuffle = {};
+  std::optional<bool> drop_last = {};
+  std::optional<int> num_workers = {};
+  std::optional<std::uint64_t> seed = {};
+  std::optional<torch::Device> device = {};
+  std::optional<std::vector<BatchTransform>> tfms = {};
+};
+
+/// Batches of a data set (fastai: `DeviceDataLoader`). A cheap handle: copies share everything, and the data set lives as
+/// long as any of them or of their passes.
 ///
-/// Order and augmentation are a function of (seed, pass number, item) only, never of the number of
-/// workers. Each pass over the loader (a range-for, or `pass()`) has the next number. An exception
-/// of a worker is thrown by the batch it belongs to and names the item; leaving a pass early stops
-/// and joins its workers.
+/// Order and augmentation are a function of (seed, pass number, item) only, never of the number of workers. Each pass over
+/// the loader (a range-for, or `pass()`) has the next number. What goes wrong while a batch is loaded is thrown by the call
+/// that would give this batch, and names the item; leaving a pass early stops and joins its workers. Where the system
+/// refuses threads, loading goes on with those that started, or in the calling thread, after a warning.
+///
+/// A pass is used from one thread at a time; several passes of one loader may run at once.
 class FASTCPP_API DataLoader {
  public:
-  /// \throws ValueError `value.batch_size`, `value.num_workers`
+  /// \throws ValueError `value.dataset` (null), `value.batch_size`, `value.num_workers`, `value.batch_transform` (empty);
+  /// DataError `data.length` when targets and items differ in number
   explicit DataLoader(std::shared_ptr<const Dataset> dataset,
                       const DataLoaderOptions& options = {});
 
@@ -58,7 +73,8 @@ class FASTCPP_API DataLoader {
     Pass& operator=(Pass&&) noexcept;
     ~Pass();
     /// The next batch, or nothing at the end.
-    /// \throws DataError `data.cannot_load`, `data.cannot_collate`, or what the data set throws
+    /// \throws DataError `data.cannot_load`, `data.cannot_collate`, `data.shape`; MemoryError `train.out_of_memory`; or the
+    /// Error that the data set throws
     std::optional<Batch> next();
 
    private:
@@ -71,7 +87,8 @@ class FASTCPP_API DataLoader {
   /// Starts the next pass.
   Pass pass() const;
   /// The first batch of the next pass, loaded in the calling thread; the pass number does not move
-  /// on. \throws DataError `data.empty_loader` when there is no batch
+  /// on.
+  /// \throws DataError `data.empty_loader` when there is no batch; as `Pass::next`
   Batch first_batch() const;
 
   /// Number of batches in a pass (fastai: `len(dl)`).
@@ -81,9 +98,9 @@ class FASTCPP_API DataLoader {
   const std::shared_ptr<const Dataset>& dataset() const;
   /// Appends a batch transform.
   void add_tfm(BatchTransform tfm);
-  /// A loader of its own over the same data set with changed options (fastai: `dl.new`); batch
-  /// transforms are kept unless given.
-  DataLoader with(const DataLoaderOptions& options) const;
+  /// A loader of its own over the same data set with changed options (fastai: `dl.new`).
+  /// \throws as the constructor
+  DataLoader with(const DataLoaderChanges& changes) const;
 
   /// Input iterator for range-for.
   class Iterator {

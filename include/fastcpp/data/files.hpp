@@ -20,16 +20,18 @@ struct GetFilesOptions {
   bool followlinks = false;  ///< descend into linked folders
 };
 
-/// Files below a folder; hidden files and folders are left out (fastai: `get_files`).
+/// Files below a folder; hidden files and folders, and what is no regular file, are left out (fastai: `get_files`).
 ///
-/// fastai returns them as the file system lists them; here they are always sorted, so that a seeded
-/// split means the same on every machine. \throws DataError `data.not_a_folder`
+/// fastai returns them as the file system lists them; here they are always sorted, so that a seeded split means the same on
+/// every machine. A folder below that cannot be listed is left out with a warning.
+/// \throws DataError `data.not_a_folder` when `path` itself is none or cannot be listed
 FASTCPP_API std::vector<Path> get_files(const Path& path, const GetFilesOptions& options = {});
 
 /// How `get_image_files` walks.
 struct GetImageFilesOptions {
-  bool check_ext = true;  ///< keep only known picture extensions
-  bool recurse = false;   ///< descend into folders
+  bool check_ext = true;     ///< keep only known picture extensions
+  bool recurse = false;      ///< descend into folders
+  bool followlinks = false;  ///< descend into linked folders
 };
 
 /// Picture files in a folder, sorted by path (fastai: `get_image_files`).
@@ -37,8 +39,8 @@ struct GetImageFilesOptions {
 FASTCPP_API std::vector<Path> get_image_files(const Path& folder,
                                               const GetImageFilesOptions& options = {});
 
-/// The extensions taken for pictures, with the dot, in lower case (fastai: `image_extensions`, and
-/// `.webp`).
+/// The extensions taken for pictures, with the dot, in lower case: those of fastai's `image_extensions` that can be read,
+/// and `.webp`.
 FASTCPP_API const std::vector<std::string>& image_extensions();
 
 /// Names of the visible folders inside a folder, sorted (fastai: `find_classes`).

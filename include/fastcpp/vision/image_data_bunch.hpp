@@ -38,7 +38,7 @@ struct ImageDataBunchOptions {
   std::vector<BatchTransform> dl_tfms = {};  ///< run on every batch
   std::optional<torch::Device> device = {};  ///< absent: CUDA if there is a device, else CPU
   std::optional<std::string> test = {};      ///< folder of test pictures below path
-  bool no_check = false;                     ///< leave out the look at the first batch
+  bool no_check = false;  ///< open no picture: leave out the look at the first batch
   std::optional<ResizeMethod> resize_method = {};  ///< absent: by the kind of size
   std::optional<int> mult = {};                    ///< round sizes to a multiple
   PaddingMode padding_mode = PaddingMode::kReflection;
@@ -79,6 +79,7 @@ struct FromFolderOptions {
   std::size_t cache_bytes = 0;
   bool scaled_decode = false;
   AugmentOn augment_on = AugmentOn::kWorkers;
+  bool followlinks = false;  ///< take pictures of linked folders too
 };
 
 /// Options of `show_batch`.
@@ -92,9 +93,10 @@ struct ShowBatchOptions {
 
 /// The loaders of a picture classifier (fastai: `ImageDataBunch`). A cheap handle, as DataBunch.
 ///
-/// All factories throw DataError `data.empty` without items, `data.no_match` where a label cannot
-/// be found, ImageError when the first picture of a set cannot be read or transformed, and
-/// ValueError as DataLoader does.
+/// All factories throw DataError `data.empty` without items, `data.no_match` where a label cannot be found,
+/// `data.not_a_folder` and ValueError `value.folder` for a folder that is not there or is the data's own, IoError or
+/// ImageError when the first picture of a set cannot be read or transformed (not with `no_check`), and ValueError as
+/// DataLoader does. Pictures in the test folder are never trained or validated on.
 class FASTCPP_API ImageDataBunch : public DataBunch {
  public:
   /// Labels by a regular expression on the path (fastai: `from_name_re`).
@@ -136,6 +138,7 @@ class FASTCPP_API ImageDataBunch : public DataBunch {
   const ImageDataset& ds(DatasetType type) const;
 
  private:
+  static ImageDataBunch folders(const Path& path, const FromFolderOptions& options);
   explicit ImageDataBunch(DataBunch bunch) : DataBunch(std::move(bunch)) {}
 };
 
