@@ -13,7 +13,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/threads.hpp"
 #include "fastcpp/train/threads.hpp"
-#include "train/fit_loop.hpp"
+#include "fastcpp/train/forward.hpp"
 #include "fastcpp/train/prediction.hpp"
 #include "fastcpp/vision/models/fold.hpp"
 
@@ -53,7 +53,7 @@ struct Predictor::Impl {
   ComputeType type;
   int bs;
 
-  torch::Tensor forward(const torch::Tensor& x) const { return fastcpp::forward(model, x, type); }
+  torch::Tensor forward(const torch::Tensor& x) const { return fastcpp::forward(model, x, {.precision = type}); }
 
   // Activated outputs of some files.
   torch::Tensor chunk(const Path* files, std::int64_t count) const {

@@ -45,13 +45,13 @@ const nn::SequentialImpl& body_and_head(const Model& model) {
 }
 
 // The body's output for every item of a loader that walks them in order, once.
-torch::Tensor outputs(const Model& body, const DataLoader& loader, ComputeType precision,
-                      ProgressSink& progress) {
+torch::Tensor outputs(const Model& body, const DataLoader& loader, const FeatureOptions& options) {
   torch::Tensor all;
   std::int64_t done = 0;
-  progress.begin({.phase = ProgressPhase::kPrecompute, .total = loader.size()});
+  ProgressBar bar(options.progress, {.phase = ProgressPhase::kPrecompute, .total = loader.size()});
   for (auto& batch : loader.batches()) {
-    const auto out = forward(body, batch.x, precision).cpu().contiguous();
+    if (options.stop.stop_requested()) throw_stopped("precompute", done, loader.size());
+    const auto out = forward(body, batch.x, {.precision = options.precision}).cpu().contiguous();
     if (!all.defined()) {
       auto shape = out.sizes().vec();
       shape[0] = loader.dataset()->size();
@@ -59,24 +59,33 @@ torch::Tensor outputs(const Model& body, const DataLoader& loader, ComputeType p
     }
     const auto first = batch.indices.front();
     all.narrow(0, first, out.size(0)).copy_(out);
-    progress.update(++done, "");
+    bar.update(++done);
   }
-  progress.end();
   return all;
 }
 
 }  // namespace
 
-Features compute_features(const DataBunch& data, const Model& model, ComputeType precision,
-                          ProgressSink& progress) {
+void throw_stopped(const char* what, std::int64_t done, std::int64_t total) {
+  throw TrainError("train.stopped",
+                   fmt::format("{} was stopped by its stop token after {} of {} batches", what,
+                               done, total));
+}
+
+std::shared_ptr<nn::Module> body_of(const Model& model) {
+  return body_and_head(model).begin()->ptr();
+}
+
+Features compute_features(const DataBunch& data, const Model& model,
+                          const FeatureOptions& options) {
   const auto& layers = body_and_head(model);
   auto first = *layers.begin();
   const Model body(std::shared_ptr<nn::Module>(first.ptr()),
                    [first](const torch::Tensor& x) mutable { return first.forward(x); });
   const torch::NoGradGuard no_grad;
-  body->eval();
+  const EvaluationMode evaluation(body);
   const auto set = [&](const DataLoader& loader) {
-    return std::make_shared<const TensorDataset>(outputs(body, loader, precision, progress),
+    return std::make_shared<const TensorDataset>(outputs(body, loader, options),
                                                  loader.dataset()->targets());
   };
   DataBunch::Datasets sets;
@@ -96,14 +105,13 @@ Features compute_features(const DataBunch& data, const Model& model, ComputeType
 }
 
 void check_body_frozen(const Model& model) {
-  const auto body = body_and_head(model).begin()->ptr();
-  for (const auto& layer : flatten_model(body)) {
+  for (const auto& layer : flatten_model(body_of(model))) {
     if (is_batchnorm(*layer)) continue;
     for (const auto& parameter : layer->parameters()) {
       if (!parameter.requires_grad()) continue;
       throw TrainError("train.precomputed",
                        "the body is to be trained, but its features are precomputed: call "
-                       "precompute(false) first, or freeze the body");
+                       "precompute({.on = false}) first, or freeze the body");
     }
   }
 }

@@ -6,6 +6,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cmath>
+#include <limits>
 
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
@@ -48,10 +49,12 @@ std::vector<double> Recorder::trimmed(const std::vector<double>& values, int ski
   return {values.begin() + first, values.begin() + last};
 }
 
-Recorder::Recorder(std::vector<std::string> metric_names, bool add_time, bool silent)
-    : metric_names_(std::move(metric_names)), add_time_(add_time), silent_(silent) {}
-
 void Recorder::on_train_begin(TrainState&) {
+  const auto learner = learn();
+  metric_names_.clear();
+  for (const auto& metric : learner.options().metrics) metric_names_.push_back(metric.name());
+  add_time_ = learner.options().add_time;
+  sink_ = learner.progress();
   lrs.clear();
   moms.clear();
   losses.clear();
@@ -59,10 +62,11 @@ void Recorder::on_train_begin(TrainState&) {
   metrics.clear();
   nb_batches.clear();
   history.clear();
+  min_grad_lr.reset();
   names = {"epoch", "train_loss", "valid_loss"};
   names.insert(names.end(), metric_names_.begin(), metric_names_.end());
   if (add_time_) names.push_back("time");
-  if (!silent_) progress_sink()->table_header(names);
+  show_table_header(sink_, names);
 }
 
 void Recorder::on_epoch_begin(TrainState&) {
@@ -71,7 +75,7 @@ void Recorder::on_epoch_begin(TrainState&) {
 
 void Recorder::on_batch_begin(TrainState& state) {
   if (!state.train) return;
-  const auto learner = learn();
+  auto learner = learn();
   lrs.push_back(learner.opt().lr().back());
   moms.push_back(learner.opt().mom().back());
 }
@@ -79,7 +83,6 @@ void Recorder::on_batch_begin(TrainState& state) {
 void Recorder::on_batch_end(TrainState& state) {
   if (state.train) losses.push_back(state.smooth_loss);
 }
-void Recorder::on_train_end(TrainState&) {}
 
 void Recorder::on_epoch_end(TrainState& state) {
   nb_batches.push_back(state.num_batch);
@@ -92,25 +95,31 @@ void Recorder::on_epoch_end(TrainState& state) {
   }
   row.seconds = now() - epoch_start_;
   history.push_back(row);
-  if (!silent_) progress_sink()->table_row({.epoch = row.epoch, .cells = cells(row), .values = {}});
+  show_table_row(sink_, table_row(row));
 }
 
-std::vector<std::string> Recorder::cells(const HistoryRow& row) const {
-  std::vector<std::string> cells{std::to_string(row.epoch), fmt::format("{:.6f}", row.train_loss)};
+TableRow Recorder::table_row(const HistoryRow& row) const {
+  TableRow shown{.epoch = row.epoch, .cells = {}, .values = {}};
+  const auto add = [&](std::string cell, double value) {
+    shown.cells.push_back(std::move(cell));
+    shown.values.push_back(value);
+  };
+  add(fmt::format("{}", row.epoch), row.epoch);
+  add(fmt::format("{:.6f}", row.train_loss), row.train_loss);
   if (row.valid_loss) {
-    cells.push_back(fmt::format("{:.6f}", *row.valid_loss));
-    for (double value : row.metrics) cells.push_back(fmt::format("{:.6f}", value));
+    add(fmt::format("{:.6f}", *row.valid_loss), *row.valid_loss);
+    for (const double value : row.metrics) add(fmt::format("{:.6f}", value), value);
   } else {
     // The reference writes one mark for all that validation would have given.
-    cells.push_back("#na#");
+    add("#na#", std::numeric_limits<double>::quiet_NaN());
   }
-  if (add_time_) cells.push_back(format_time(row.seconds));
-  return cells;
+  if (add_time_) add(format_time(row.seconds), row.seconds);
+  return shown;
 }
 
 std::string Recorder::csv() const {
   std::string text = fmt::format("{}\n", fmt::join(names, ","));
-  for (const auto& row : history) text += fmt::format("{}\n", fmt::join(cells(row), ","));
+  for (const auto& row : history) text += fmt::format("{}\n", fmt::join(table_row(row).cells, ","));
   return text;
 }
 

@@ -16,7 +16,7 @@
 
 #include "fastcpp/core/python_text.hpp"
 #include "fastcpp/core/error.hpp"
-#include "train/fit_loop.hpp"
+#include "fastcpp/train/forward.hpp"
 
 namespace fastcpp {
 namespace {

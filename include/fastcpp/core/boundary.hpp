@@ -34,7 +34,7 @@ FASTCPP_API std::string plain_message(const std::exception& e);
 /// library goes through here.
 /// \throws Error as `rethrow_as_error` does
 template <typename F>
-decltype(auto) boundary(F&& f) {
+auto boundary(F&& f) -> decltype(auto) {
   try {
     return std::forward<F>(f)();
   } catch (...) {

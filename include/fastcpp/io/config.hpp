@@ -26,12 +26,12 @@ class FASTCPP_API Config {
 
   /// All keys of a configuration file, the defaults filled in where they are missing.
   ///
-  /// The reader understands `key: value` lines, quotes and `#` comments; nested YAML of foreign
-  /// keys is skipped. \param fpath          a file that ends in `.yml`; default `default_file()`
+  /// The reader understands `key: value` lines, quotes and `#` comments; nested YAML of foreign keys is skipped.
+  /// \param fpath a file that ends in `.yml`; default `default_file()`
   /// \param create_missing write the file, and its folder, when it is not there
   /// \throws ValueError `value.config_file` on another ending
-  /// \throws IoError `io.cannot_read` when the file is missing and shall not be made,
-  /// `io.cannot_write` \throws FormatError `config.malformed` on a line that is not `key: value`
+  /// \throws IoError `io.cannot_read` when the file is missing and shall not be made, `io.cannot_write`
+  /// \throws FormatError `config.malformed` on a line that is not `key: value`
   static std::map<std::string, std::string> get(const std::optional<Path>& fpath = std::nullopt,
                                                 bool create_missing = true);
   /// Writes the defaults to a file that does not exist yet; does nothing when it does.

@@ -31,8 +31,9 @@ FASTCPP_API Path hub_dir();
 
 /// Path of a weights file, downloaded when it is not there (PyTorch: `load_state_dict_from_url`).
 ///
-/// A file that is there is taken without a check, as PyTorch does. A download is compared with the
-/// digits in its name before it gets that name. \param file_name such as `resnet34-b627a593.pth`
+/// A file that is there is taken without a check, as PyTorch does. A download is compared with the digits in its name
+/// before it gets that name.
+/// \param file_name such as `resnet34-b627a593.pth`
 /// \throws ValueError `value.weights_file` when the name is empty or leads to another folder
 /// \throws DownloadError `download.checksum`, and as `download_url`
 FASTCPP_API Path hub_weights(const std::string& file_name, const HubOptions& options = {});

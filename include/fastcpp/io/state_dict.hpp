@@ -76,14 +76,12 @@ struct LoadReport {
   bool ok() const { return missing.empty() && unexpected.empty() && wrong_shape.empty(); }
 };
 
-/// Copies weights into a network, converting element type and device (PyTorch:
-/// `Module.load_state_dict`).
+/// Copies weights into a network, converting element type and device (PyTorch: `Module.load_state_dict`).
 ///
-/// Strict, it loads everything or nothing. Not strict, it loads what fits in name and shape and
-/// reports the rest. A missing `num_batches_tracked` is no fault: files written before PyTorch
-/// 0.4.1 have none, and the counter becomes 0. \throws WeightsError `weights.mismatch` when strict
-/// and something does not fit: lists missing, unexpected and
-///         wrong-shaped names; `weights.cannot_copy` when a tensor cannot be converted
+/// Strict, it loads everything or nothing. Not strict, it loads what fits in name and shape and reports the rest. A
+/// missing `num_batches_tracked` is no fault: files written before PyTorch 0.4.1 have none, and the counter becomes 0.
+/// \throws WeightsError `weights.mismatch` when strict and something does not fit: lists missing, unexpected and
+/// wrong-shaped names; `weights.cannot_copy` when a tensor cannot be converted
 FASTCPP_API LoadReport load_state_dict(torch::nn::Module& module, const StateDict& weights,
                                        const LoadStateDictOptions& options = {});
 

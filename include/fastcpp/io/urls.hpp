@@ -105,8 +105,8 @@ struct Entry {
 /// Every address above, in this order.
 FASTCPP_API const std::vector<Entry>& all();
 
-/// What is known of an address's archive; nothing for addresses that are not in the table (fastai:
-/// `_checks`). \param url with or without `.tgz`
+/// What is known of an address's archive; nothing for addresses that are not in the table (fastai: `_checks`).
+/// \param url with or without `.tgz`
 FASTCPP_API std::optional<FileCheck> check(std::string_view url);
 
 /// The folder whose `data` and `models` folders are looked into before the cache (fastai:

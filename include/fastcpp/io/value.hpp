@@ -75,9 +75,11 @@ class FASTCPP_API Value {
   /// An integer of any size as decimal text; becomes kInt when it fits.
   /// \throws ValueError `value.number` when the text is not a decimal integer
   static Value big_int(std::string decimal);
-  /// A list. \throws ValueError `value.too_deep`
+  /// A list.
+  /// \throws ValueError `value.too_deep`
   static Value list(std::vector<Value> items = {});
-  /// A tuple. \throws ValueError `value.too_deep`
+  /// A tuple.
+  /// \throws ValueError `value.too_deep`
   static Value tuple(std::vector<Value> items = {});
   /// A dict; a repeated key keeps its first place and its last value.
   /// \throws ValueError `value.key` (see `set`), `value.too_deep`
@@ -112,8 +114,8 @@ class FASTCPP_API Value {
   /// Whether it is a slice.
   bool is_slice() const { return kind_ == Kind::kSlice; }
 
-  /// The bool. All `as_…` functions: \throws ValueError `value.wrong_kind` when the value is
-  /// something else
+  /// The bool. All `as_…` functions:
+  /// \throws ValueError `value.wrong_kind` when the value is something else
   bool as_bool() const;
   /// The int.
   std::int64_t as_int() const;
@@ -129,23 +131,28 @@ class FASTCPP_API Value {
   /// Number of items or entries.
   /// \throws ValueError `value.wrong_kind` when it is no list, tuple, slice or dict
   std::size_t size() const;
-  /// Items of a list, tuple or slice. \throws ValueError `value.wrong_kind`
+  /// Items of a list, tuple or slice.
+  /// \throws ValueError `value.wrong_kind`
   const std::vector<Value>& items() const;
-  /// Entries of a dict in order. \throws ValueError `value.wrong_kind`
+  /// Entries of a dict in order.
+  /// \throws ValueError `value.wrong_kind`
   const std::vector<Entry>& entries() const;
   /// The value under a key, nullptr when absent; valid until the next change.
   /// \throws ValueError `value.wrong_kind` when this is no dict
   const Value* find(const Value& key) const;
-  /// Whether a dict has the key. \throws ValueError `value.wrong_kind`
+  /// Whether a dict has the key.
+  /// \throws ValueError `value.wrong_kind`
   bool contains(const Value& key) const { return find(key) != nullptr; }
-  /// The value under a key. \throws ValueError `value.wrong_kind`, `value.missing_key`
+  /// The value under a key.
+  /// \throws ValueError `value.wrong_kind`, `value.missing_key`
   const Value& at(const Value& key) const;
 
   /// Adds an entry to a dict or replaces its value.
   /// \param key None, bool, int, float, text or bytes
   /// \throws ValueError `value.wrong_kind`, `value.key`, `value.too_deep`
   void set(Value key, Value value);
-  /// Adds an item to a list. \throws ValueError `value.wrong_kind`, `value.too_deep`
+  /// Adds an item to a list.
+  /// \throws ValueError `value.wrong_kind`, `value.too_deep`
   void append(Value item);
 
   /// A text for people in Python's notation, cut after about `max_length` characters; tensors as

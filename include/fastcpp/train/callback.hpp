@@ -6,8 +6,10 @@
 
 #include <cstdint>
 #include <exception>
+#include <functional>
 #include <memory>
-#include <optional>
+#include <type_traits>
+#include <utility>
 #include <vector>
 
 #include "fastcpp/export.hpp"
@@ -16,7 +18,7 @@ namespace fastcpp {
 
 class Learner;
 
-/// An exponential moving average without the bias of its start (fastai: `SmoothenValue`).
+/// An exponential moving average without the bias of its start (fastai: `SmoothenValue`). A value.
 class SmoothenValue {
  public:
   /// \param beta how much of the average stays at each value, 0 <= beta < 1
@@ -32,8 +34,7 @@ class SmoothenValue {
   double beta_, average_ = 0, left_ = 1;
 };
 
-/// Everything a callback may look at or change during a fit (fastai: the state dictionary of
-/// `CallbackHandler`).
+/// Everything a callback may look at or change during a fit (fastai: the state dictionary of `CallbackHandler`).
 struct TrainState {
   int epoch = 0;               ///< current epoch, from 0
   int n_epochs = 0;            ///< epochs asked for
@@ -47,23 +48,30 @@ struct TrainState {
   bool skip_zero = false;      ///< keep the gradients after this batch
   bool skip_bwd = false;       ///< no backward pass for this batch
   bool cancelled = false;      ///< the stop token was triggered
-  torch::Tensor last_input;  ///< batch on its way into the model; may be replaced in on_batch_begin
-  torch::Tensor last_target;  ///< its target; may be replaced in on_batch_begin
-  torch::Tensor last_output;  ///< what the model gave; may be replaced in on_loss_begin
-  torch::Tensor last_loss;    ///< scalar with a graph; may be replaced in on_backward_begin
-  double smooth_loss = 0;     ///< debiased moving average of the training loss
+  torch::Tensor last_input;    ///< batch on its way into the model; may be replaced in on_batch_begin
+  torch::Tensor last_target;   ///< its target; may be replaced in on_batch_begin
+  torch::Tensor last_output;   ///< what the model gave; may be replaced in on_loss_begin
+  torch::Tensor last_loss;     ///< scalar with a graph; may be replaced in on_backward_begin
+  double smooth_loss = 0;      ///< debiased moving average of the training loss
   /// Validation loss and metrics of the epoch; empty when nothing was validated.
   std::vector<double> last_metrics;
-  std::exception_ptr exception;  ///< set in on_train_end after a failure
+  std::exception_ptr exception;  ///< set in on_train_end after a failure: its first cause
 };
 
-/// Base of everything that takes part in a fit; override the events you need (fastai:
-/// `LearnerCallback`).
+/// Base of everything that takes part in a fit; override the events you need (fastai: `LearnerCallback`).
+///
+/// Events come from the thread that called `fit`. In every event a callback may use its learner: freeze, unfreeze, split,
+/// set data, loss or rates, predict and validate; what it sets is used from the next batch on (a new training set from
+/// the next epoch on). A callback that is added to the learner during a fit takes part in the next one; one that is
+/// removed stays in the fit under way. One object belongs to one fit at a time.
 class FASTCPP_API Callback {
  public:
   virtual ~Callback() = default;
   /// Callbacks run in ascending order: -20 before the Recorder, -10 the Recorder, 0 others.
   virtual int order() const { return 0; }
+  /// Whether a learner's callback also takes part in `lr_find`: true only for those that belong to the computation of a
+  /// step, such as gradient clipping; false for all that watch, write or end a training.
+  virtual bool in_lr_find() const { return false; }
 
   virtual void on_train_begin(TrainState&) {}
   virtual void on_epoch_begin(TrainState&) {}
@@ -74,7 +82,8 @@ class FASTCPP_API Callback {
   virtual void on_step_end(TrainState&) {}
   virtual void on_batch_end(TrainState&) {}
   virtual void on_epoch_end(TrainState&) {}
-  /// Always called, also after an exception (`state.exception`).
+  /// Always called after an on_train_begin that returned, also after an exception (`state.exception`) and when another
+  /// callback's on_train_end throws.
   virtual void on_train_end(TrainState&) {}
   /// A fit starts at an epoch other than 0 (fastai: `jump_to_epoch`).
   virtual void jump_to_epoch(int) {}
@@ -85,7 +94,52 @@ class FASTCPP_API Callback {
 
  private:
   friend class Learner;
+  friend class Training;
   std::weak_ptr<void> learner_;
+};
+
+/// What a callback made of functions does; those left out do nothing. A function gets the learner, so that it need not
+/// hold one: a learner that holds a callback that holds the learner would never be released.
+struct CallbackFunctions {
+  using Function = std::function<void(Learner& learn, TrainState& state)>;
+  Function on_train_begin = {};
+  Function on_epoch_begin = {};
+  Function on_batch_begin = {};
+  Function on_loss_begin = {};
+  Function on_backward_begin = {};
+  Function on_backward_end = {};
+  Function on_step_end = {};
+  Function on_batch_end = {};
+  Function on_epoch_end = {};
+  Function on_train_end = {};
+  int order = 0;  ///< see Callback::order
+};
+
+/// A callback of functions:
+/// `make_callback({.on_epoch_end = [](Learner& learn, TrainState& state) { … }})`.
+FASTCPP_API std::shared_ptr<Callback> make_callback(CallbackFunctions functions);
+
+/// Makes a callback for a learner at the start of every fit (fastai: `callback_fns`).
+using CallbackFn = std::function<std::shared_ptr<Callback>(Learner&)>;
+
+/// A callback given to one fit: an object, or a factory such as `save_model({.monitor = "error_rate"})`. A value.
+class CallbackArg {
+ public:
+  /// An object; shared.
+  template <typename C>
+    requires std::is_base_of_v<Callback, C>
+  CallbackArg(std::shared_ptr<C> callback)  // NOLINT: a callback is an argument
+      : make_([callback = std::move(callback)](Learner&) { return callback; }) {}
+  /// A factory.
+  template <typename F>
+    requires std::is_invocable_r_v<std::shared_ptr<Callback>, F, Learner&>
+  CallbackArg(F make) : make_(std::move(make)) {}  // NOLINT: the same
+
+  /// The callback for a learner; may be null.
+  std::shared_ptr<Callback> make(Learner& learn) const { return make_ ? make_(learn) : nullptr; }
+
+ private:
+  CallbackFn make_;
 };
 
 }  // namespace fastcpp

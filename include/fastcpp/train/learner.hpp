@@ -13,6 +13,7 @@
 #include <vector>
 
 #include "fastcpp/core/path.hpp"
+#include "fastcpp/core/progress.hpp"
 #include "fastcpp/core/learning_rate.hpp"
 #include "fastcpp/data/data_bunch.hpp"
 #include "fastcpp/export.hpp"
@@ -26,11 +27,10 @@
 
 namespace fastcpp {
 
+class StateDict;
+
 /// fastai's default learning rate: 3e-3 for the last layer group, a tenth of it for the others.
 inline const LearningRate kDefaultLr = slice(3e-3);
-
-/// Makes a callback for a learner at the start of every fit (fastai: `callback_fns`).
-using CallbackFn = std::function<std::shared_ptr<Callback>(Learner&)>;
 
 /// Options of a learner (fastai: the arguments of `Learner`).
 struct LearnerOptions {
@@ -48,13 +48,21 @@ struct LearnerOptions {
   std::vector<LayerGroup> layer_groups = {};              ///< absent: one group of all leaf layers
   bool add_time = true;                                   ///< a `time` column
   bool silent = false;                                    ///< no table and no progress bar
+  std::shared_ptr<ProgressSink> progress = {};  ///< absent: the process-wide one (`progress_sink()`)
+};
+
+/// How a fit ended.
+enum class FitOutcome {
+  kFinished,  ///< all epochs were trained
+  kEnded,     ///< a callback ended it
+  kStopped    ///< the stop token ended it, in the middle of an epoch
 };
 
 /// Options of `fit` and of everything that fits.
 struct FitOptions {
-  std::optional<double> wd = {};                          ///< absent: the learner's
-  std::vector<std::shared_ptr<Callback>> callbacks = {};  ///< take part in this fit only
-  std::stop_token stop = {};                              ///< ends the fit between two batches
+  std::optional<double> wd = {};            ///< absent: the learner's; >= 0
+  std::vector<CallbackArg> callbacks = {};  ///< take part in this fit only: objects or factories
+  std::stop_token stop = {};                ///< ends the fit between two batches
 };
 
 /// Options of `fit_one_cycle`, in fastai's order.
@@ -64,11 +72,11 @@ struct OneCycleOptions {
   double div_factor = 25;                         ///< the rate starts at max_lr / div_factor
   double pct_start = 0.3;                         ///< share of the batches on the way up
   std::optional<double> final_div = {};  ///< ends at max_lr / final_div; absent: div_factor * 1e4
-  std::optional<double> wd = {};         ///< absent: the learner's
-  std::vector<std::shared_ptr<Callback>> callbacks = {};
-  std::optional<int> tot_epochs = {};  ///< length of the whole cycle; absent: cyc_len
-  int start_epoch = 0;                 ///< epochs of the cycle done before
-  std::stop_token stop = {};           ///< ends the fit between two batches
+  std::optional<double> wd = {};         ///< absent: the learner's; >= 0
+  std::vector<CallbackArg> callbacks = {};  ///< take part in this fit only: objects or factories
+  std::optional<int> tot_epochs = {};    ///< length of the whole cycle; absent: cyc_len
+  int start_epoch = 0;                   ///< epochs of the cycle done before, 0 <= start_epoch < cyc_len
+  std::stop_token stop = {};             ///< ends the fit between two batches
 };
 
 /// Options of `fit_fc`, in fastai's order.
@@ -76,9 +84,9 @@ struct FitFcOptions {
   LearningRate lr = kDefaultLr;                   ///< the rate
   std::pair<double, double> moms = {0.95, 0.85};  ///< momentum while flat, and after
   double start_pct = 0.72;                        ///< share of the batches with a constant rate
-  std::optional<double> wd = {};                  ///< absent: the learner's
-  std::vector<std::shared_ptr<Callback>> callbacks = {};
-  std::stop_token stop = {};  ///< ends the fit between two batches
+  std::optional<double> wd = {};                  ///< absent: the learner's; >= 0
+  std::vector<CallbackArg> callbacks = {};        ///< take part in this fit only: objects or factories
+  std::stop_token stop = {};                      ///< ends the fit between two batches
 };
 
 struct MixUpOptions;
@@ -86,11 +94,24 @@ struct MixedPrecisionOptions;
 
 /// Options of `lr_find`.
 struct LrFindOptions {
-  LearningRate start_lr = 1e-7;
-  LearningRate end_lr = 10.0;
-  int num_it = 100;      ///< number of batches
-  bool stop_div = true;  ///< stop when the loss diverges
-  std::optional<double> wd = {};
+  LearningRate start_lr = 1e-7;   ///< > 0: one rate, a slice, or one per layer group
+  LearningRate end_lr = 10.0;     ///< > 0, likewise
+  int num_it = 100;               ///< number of batches, >= 1
+  bool stop_div = true;           ///< stop when the loss diverges
+  std::optional<double> wd = {};  ///< absent: the learner's; >= 0
+  std::stop_token stop = {};      ///< ends the search between two batches
+};
+
+/// Options of `validate`.
+struct ValidateOptions {
+  std::optional<DataLoader> dl = {};  ///< absent: the validation loader
+  std::stop_token stop = {};          ///< ends it between two batches
+};
+
+/// Options of `precompute`.
+struct PrecomputeOptions {
+  bool on = true;             ///< false: train on pictures again
+  std::stop_token stop = {};  ///< ends it between two batches
 };
 
 /// Options of `save`.
@@ -100,16 +121,17 @@ struct SaveOptions {
 
 /// Options of `load`.
 struct LoadOptions {
-  bool strict = true;                 ///< names and shapes must fit
+  bool strict = true;                 ///< names and shapes must fit; false: load what fits, and say what does not
   std::optional<bool> with_opt = {};  ///< absent: take the optimizer's state when the file has one
-  bool remove_module = false;         ///< drop a leading `module.` of every name
+  bool remove_module = false;         ///< drop a leading `module.` of every name that has it
 };
 
 /// Options of `get_preds`.
 struct GetPredsOptions {
   Loss::Activation activ = {};               ///< absent: the one that goes with the loss
   bool with_loss = false;                    ///< also one loss per item
-  std::optional<std::int64_t> n_batch = {};  ///< only the first batches
+  std::optional<std::int64_t> n_batch = {};  ///< only the first batches, >= 1
+  std::stop_token stop = {};                 ///< ends it between two batches
 };
 
 /// What `get_preds` gives, on the CPU.
@@ -128,33 +150,42 @@ struct Prediction {
 
 /// Data, model, optimizer and the record of their training (fastai: `Learner`).
 ///
-/// A cheap handle: copies share everything. Not safe for use from several threads at once.
+/// A cheap handle: copies share everything, and the last one releases it. What `recorder()`, `opt()`, `callbacks()` and
+/// the like refer to lives as long as any copy. Not safe for use from several threads at once.
 class FASTCPP_API Learner {
  public:
   /// Moves the model to the data's device.
-  /// \throws ValueError `value.wd`
+  /// \throws ValueError `value.wd`, `value.model` (no module), `value.opt_func`, `value.callback` (null),
+  /// `value.layer_groups` when a parameter of the model is in no layer group or in several
   Learner(DataBunch data, Model model, const LearnerOptions& options = {});
 
-  /// Trains at constant rates (fastai: `fit`). Seeds LibTorch's default generator from the data's
-  /// seed and the number of fits so far: dropout draws from it. \param epochs >= 0 \throws
-  /// TrainError `train.empty_loader` without a full batch; `train.precomputed` when the body is to
-  /// be trained although its features are precomputed; `train.failed` when LibTorch refuses
-  /// (the message
-  ///         says what); MemoryError `train.out_of_memory`; whatever loading the data throws
-  void fit(int epochs, const LearningRate& lr = kDefaultLr, const FitOptions& options = {});
+  /// Trains at constant rates (fastai: `fit`). Seeds LibTorch's default generator from the data's seed and the number of
+  /// fits so far: dropout draws from it.
+  ///
+  /// Whatever happens, every callback that began gets on_train_end, and the first cause of a failure is what is thrown.
+  /// \param epochs >= 0
+  /// \param lr     one rate, a slice, or one per layer group
+  /// \throws ValueError `value.epochs`, `value.wd`, `value.callback`; TrainError `train.empty_loader` without a full batch;
+  /// `train.nested_fit` inside another fit of this learner; `train.precomputed` when the body is to be trained although its
+  /// features are precomputed; `train.failed` when LibTorch refuses (the message says what); MemoryError
+  /// `train.out_of_memory`; whatever loading the data or a callback throws
+  FitOutcome fit(int epochs, const LearningRate& lr = kDefaultLr, const FitOptions& options = {});
 
   /// Trains with the 1cycle policy (fastai: `fit_one_cycle`; Smith 2018, arXiv:1803.09820).
   /// \throws as `fit`; ValueError `value.one_cycle`
-  void fit_one_cycle(int cyc_len, const OneCycleOptions& options = {});
+  FitOutcome fit_one_cycle(int cyc_len, const OneCycleOptions& options = {});
+  /// The same with the highest rate as fastai's second argument, which replaces `options.max_lr`.
+  FitOutcome fit_one_cycle(int cyc_len, const LearningRate& max_lr, OneCycleOptions options = {});
 
   /// Trains at a constant rate that at last falls along half a cosine (fastai: `fit_fc`).
   /// \throws as `fit`; ValueError `value.flat_cos`
-  void fit_fc(int tot_epochs = 1, const FitFcOptions& options = {});
+  FitOutcome fit_fc(int tot_epochs = 1, const FitFcOptions& options = {});
 
-  /// Raises the rate exponentially over a mock training, then restores the weights (fastai:
-  /// `lr_find`; Smith 2015, arXiv:1506.01186). The curve is in `recorder()`; the file `tmp.pth`
-  /// stays in the model folder, as in fastai. \throws as `fit`; ValueError `value.lr_find`
-  void lr_find(const LrFindOptions& options = {});
+  /// Raises the rate exponentially over a mock training, then restores weights, optimizer and modes from memory (fastai:
+  /// `lr_find`; Smith 2015, arXiv:1506.01186). The curve is in `recorder()`. Of the learner's callbacks only those take
+  /// part that belong to the computation of a step (`Callback::in_lr_find`); nothing is written to disk.
+  /// \throws as `fit`; ValueError `value.lr_find`
+  FitOutcome lr_find(const LrFindOptions& options = {});
 
   /// Adds mix-up to every fit from now on (fastai: `mixup`). Returns the learner.
   /// \throws ValueError `value.mixup`
@@ -164,9 +195,9 @@ class FASTCPP_API Learner {
   /// \param clip largest 2-norm of all gradients together
   Learner& clip_grad(double clip = 0.1);
 
-  /// Computes convolutions and linear layers in half precision from now on, with a scaled loss
-  /// (fastai: `to_fp16`). Parameters, batch norms and saved files stay single precision. Returns
-  /// the learner. \throws ValueError `value.precision` when the data are not on a CUDA device
+  /// Computes convolutions and linear layers in half precision from now on, with a scaled loss (fastai: `to_fp16`).
+  /// Parameters, batch norms and saved files stay single precision. Returns the learner.
+  /// \throws ValueError `value.precision` when the data are not on a CUDA device
   Learner& to_fp16();
   Learner& to_fp16(const MixedPrecisionOptions& options);
   /// Computes convolutions and linear layers in bfloat16 from now on, on any device; its range is
@@ -175,20 +206,22 @@ class FASTCPP_API Learner {
   /// Undoes `to_fp16` and `to_bf16` (fastai: `to_fp32`). Returns the learner.
   Learner& to_fp32();
 
-  /// Runs the frozen body once over the training and validation items, and from then on trains and
-  /// validates the head on what came out (fastai 0.7: `precompute=True`). Right for a frozen body
-  /// and pictures without augmentation: training items go through the validation transforms, the
-  /// body is in evaluation mode and its batch norms stand still. Needs 4 bytes a feature and item.
-  /// \param on false: train on pictures again \returns the learner
-  /// \throws ValueError `value.precompute` when the model is no sequence of a body and a head;
+  /// Runs the frozen body once over the training and validation items, and from then on trains and validates the head on
+  /// what came out (fastai 0.7: `precompute=True`). Right for a frozen body and pictures without augmentation: training
+  /// items go through the validation transforms, the body is in evaluation mode and its batch norms stand still. Needs 4
+  /// bytes a feature and item. Other data, or loaded weights that change the body, end it with a warning.
+  /// \returns the learner
+  /// \throws ValueError `value.precompute` when the model is no sequence of a body and a head; TrainError `train.stopped`;
   /// whatever loading the data throws
-  Learner& precompute(bool on = true);
+  Learner& precompute(const PrecomputeOptions& options = {});
 
-  /// Validation loss and metrics (fastai: `validate`).
-  /// \param dl absent: the validation loader
-  std::vector<double> validate(const DataLoader* dl = nullptr);
+  /// Validation loss and metrics (fastai: `validate`). Modules are in evaluation mode meanwhile, and in the mode they had
+  /// before afterwards.
+  /// \throws TrainError `train.stopped`; DataError `data.empty_loader` without a batch; as `fit`
+  std::vector<double> validate(const ValidateOptions& options = {});
 
-  /// Freezes all layer groups but the last, and rebuilds the optimizer (fastai: `freeze`).
+  /// Freezes all layer groups but the last, and rebuilds the optimizer (fastai: `freeze`). During a fit the new optimizer
+  /// keeps rates, momenta and weight decay.
   /// \throws ValueError `value.freeze` with one layer group
   void freeze();
   /// Freezes the layer groups before n; negative n counts from the end (fastai: `freeze_to`).
@@ -197,8 +230,8 @@ class FASTCPP_API Learner {
   /// Makes everything trainable, and rebuilds the optimizer (fastai: `unfreeze`).
   void unfreeze();
 
-  /// Cuts the model into layer groups before each given module, and rebuilds the optimizer (fastai:
-  /// `split`). \throws ValueError `value.split`
+  /// Cuts the model into layer groups before each given module, and rebuilds the optimizer (fastai: `split`).
+  /// \throws ValueError `value.split` when a module is null or no part of the model
   void split(const std::vector<Layer>& boundaries);
 
   /// Writes `<path>/<model_dir>/<file>.pth`, which Python's `torch.load` reads (fastai: `save`).
@@ -206,59 +239,76 @@ class FASTCPP_API Learner {
   /// \returns the file written
   /// \throws IoError `io.cannot_create`, `io.cannot_write`
   Path save(const std::string& file, const SaveOptions& options = {}) const;
-  /// Reads what `save`, or fastai's `learn.save`, wrote (fastai: `load`). Returns the learner.
-  /// \throws IoError, FormatError, WeightsError `weights.mismatch`
+  /// Reads what `save`, or fastai's `learn.save`, wrote (fastai: `load`). An optimizer state of other parameters is left
+  /// aside with a warning.
+  /// \param file a name below `model_dir()`, or an absolute path without `.pth`
+  /// \returns the learner
+  /// \throws IoError, FormatError; WeightsError `weights.mismatch`, also when `strict = false` and nothing fits
   Learner& load(const std::string& file, const LoadOptions& options = {});
 
-  /// Outputs and targets of a whole data set, without augmentation unless `type` is Train (fastai:
-  /// `get_preds`).
+  /// Outputs and targets of a whole data set, without augmentation unless `type` is Train (fastai: `get_preds`). Modules
+  /// keep the mode they had.
+  /// \throws ValueError `value.n_batch`; TrainError `train.stopped`; DataError `data.empty_loader`; as `fit`
   Predictions get_preds(DatasetType type = DatasetType::Valid, const GetPredsOptions& options = {});
   /// Activated outputs of one batch; absent: the first of the loader (fastai: `pred_batch`).
   torch::Tensor pred_batch(DatasetType type = DatasetType::Valid,
                            const std::optional<Batch>& batch = {});
   /// The prediction for one item, run through the validation path (fastai: `predict`). Items are
-  /// what the data's set holds (for pictures an Image or a Path), or a sample as tensor. \throws
-  /// ValueError `value.item`
+  /// what the data's set holds (for pictures an Image or a Path), or a sample as tensor.
+  /// \throws ValueError `value.item`
   template <typename Item>
   Prediction predict(const Item& item) {
     return predict_any(std::any(item));
   }
 
-  /// Table of all layers with totals (fastai: `summary`). \throws as `model_summary`
+  /// Table of all layers with totals (fastai: `summary`).
+  /// \throws as `model_summary`
   std::string summary() const;
   /// All that the learner is made of (fastai: printing a `Learner`). Loads the first items.
   std::string str() const;
   friend std::ostream& operator<<(std::ostream& to, const Learner& x) { return to << x.str(); }
 
-  DataBunch& data() const;
-  /// Gives the learner other data (fastai: `learn.data = ...`).
+  /// The data; a handle that shares everything with the learner.
+  DataBunch data() const;
+  /// Gives the learner other data (fastai: `learn.data = ...`). During a fit the epoch under way keeps its training set.
   void set_data(const DataBunch& data);
   const Model& model() const;
   const Loss& loss_func() const;
   /// Gives the learner another loss (fastai: `learn.loss_func = ...`).
+  /// \throws ValueError `value.loss_func` when it is empty
   void set_loss_func(const Loss& loss);
-  /// Take part in every fit; may be added to (fastai: `learn.callbacks`, `learn.callback_fns`).
-  std::vector<std::shared_ptr<Callback>>& callbacks() const;
-  std::vector<CallbackFn>& callback_fns() const;
+  /// Take part in every fit; may be changed (fastai: `learn.callbacks`, `learn.callback_fns`).
+  std::vector<std::shared_ptr<Callback>>& callbacks();
+  const std::vector<std::shared_ptr<Callback>>& callbacks() const;
+  std::vector<CallbackFn>& callback_fns();
+  const std::vector<CallbackFn>& callback_fns() const;
   const LearnerOptions& options() const;
   const std::vector<LayerGroup>& layer_groups() const;
   const Path& path() const;
   /// The folder of saved models.
   Path model_dir() const;
-  /// What the last fit recorded.
+  /// Where the table and the bars go; null when the learner is silent.
+  std::shared_ptr<ProgressSink> progress() const;
+  /// What the last fit recorded: one object for the learner's life, which each fit begins anew.
   /// \throws TrainError `train.nothing_recorded` before the first fit
-  Recorder& recorder() const;
-  /// The optimizer; made when there is none.
-  OptimWrapper& opt() const;
+  Recorder& recorder();
+  const Recorder& recorder() const;
+  /// The optimizer, made when there is none: one object for the learner's life. `freeze`, `unfreeze` and `split` give it
+  /// new content.
+  OptimWrapper& opt();
   /// One rate per layer group (fastai: `lr_range`).
   std::vector<double> lr_range(const LearningRate& lr) const;
 
  private:
   friend class Callback;
+  friend class Training;
   struct Impl;
   explicit Learner(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
   Prediction predict_any(const std::any& item);
-  void run(int epochs, const FitOptions& options);
+  FitOutcome run(int epochs, const LearningRate& lr, const FitOptions& options,
+                 const std::shared_ptr<Callback>& finder);
+  void load_weights(const Path& source, const StateDict& weights, bool strict);
+  void set_precision(std::optional<torch::ScalarType> precision);
   std::shared_ptr<Impl> impl_;
 };
 

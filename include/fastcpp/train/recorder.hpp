@@ -3,11 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
+#include "fastcpp/core/progress.hpp"
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/callback.hpp"
 
@@ -51,21 +53,17 @@ struct LrSuggestion {
   double min_loss_lr_10 = 0;  ///< a tenth of the rate at the lowest loss
 };
 
-/// Keeps rates, losses and metrics of the last fit and prints the table (fastai: `Recorder`).
+/// Keeps rates, losses and metrics of the last fit and shows the table (fastai: `Recorder`). A learner has one for its
+/// life; every fit begins it anew. Columns, time and sink are the learner's. Used from the thread that trains.
 class FASTCPP_API Recorder : public Callback {
  public:
-  /// \param metric_names columns after valid_loss
-  /// \param add_time     a `time` column
-  /// \param silent       no table
-  Recorder(std::vector<std::string> metric_names, bool add_time, bool silent);
-
   int order() const override { return -10; }
+  bool in_lr_find() const override { return true; }
   void on_train_begin(TrainState&) override;
   void on_epoch_begin(TrainState&) override;
   void on_batch_begin(TrainState&) override;
   void on_batch_end(TrainState&) override;
   void on_epoch_end(TrainState&) override;
-  void on_train_end(TrainState&) override;
 
   std::vector<double> lrs;                   ///< rate of the last layer group, per training batch
   std::vector<double> moms;                  ///< momentum likewise
@@ -98,14 +96,15 @@ class FASTCPP_API Recorder : public Callback {
   std::string csv() const;
 
  private:
-  std::vector<std::string> cells(const HistoryRow& row) const;
+  TableRow table_row(const HistoryRow& row) const;
   void need_losses() const;
   // [skip_start, size - skip_end), as the reference trims its curves.
   static std::vector<double> trimmed(const std::vector<double>& values, int skip_start,
                                      int skip_end);
 
   std::vector<std::string> metric_names_;
-  bool add_time_, silent_;
+  bool add_time_ = true;
+  std::shared_ptr<ProgressSink> sink_;
   double epoch_start_ = 0;
 };
 

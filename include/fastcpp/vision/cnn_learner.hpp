@@ -42,8 +42,9 @@ struct CnnLearnerOptions {
   std::optional<std::uint64_t> seed = {};  ///< of the initial weights; absent: the data's
 };
 
-/// A learner over Sequential(body, head), split into layer groups, its body frozen when pretrained
-/// (fastai: `cnn_learner`). \throws ValueError, WeightsError, DownloadError as `create_cnn_model`
+/// A learner over Sequential(body, head), split into layer groups, its body frozen when pretrained (fastai:
+/// `cnn_learner`).
+/// \throws ValueError, WeightsError, DownloadError as `create_cnn_model`
 FASTCPP_API Learner cnn_learner(const DataBunch& data, const models::Arch& base_arch,
                                 const CnnLearnerOptions& options = {});
 

@@ -86,24 +86,19 @@ void OneCycleScheduler::on_epoch_end(TrainState& state) {
 }
 
 LRFinder::LRFinder(const LrFindOptions& options) : options_(options) {
-  const auto positive = [](const LearningRate& rate) {
-    for (double value : lr_range(rate, 1)) {
-      if (!(value > 0)) return false;
-    }
-    return true;
-  };
-  if (options.num_it < 1 || !positive(options.start_lr) || !positive(options.end_lr)) {
-    throw ValueError("value.lr_find", "lr_find needs rates > 0 and at least one iteration");
-  }
+  expect(options.num_it >= 1, "value.lr_find", "num_it of lr_find", "a number of batches >= 1",
+         options.num_it);
 }
 
 void LRFinder::on_train_begin(TrainState& state) {
   auto learner = learn();
-  learner.save("tmp");
-  schedule_.emplace(learner.lr_range(options_.start_lr), learner.lr_range(options_.end_lr),
-                    options_.num_it, annealing_exp);
+  const auto start = learner.lr_range(options_.start_lr), end = learner.lr_range(options_.end_lr);
+  for (const auto* rates : {&start, &end}) {
+    for (const double rate : *rates)
+      expect(rate > 0, "value.lr_find", "a rate of lr_find", "a number > 0", rate);
+  }
+  schedule_.emplace(start, end, options_.num_it, annealing_exp);
   learner.opt().set_lr(schedule_->value());
-  stopped_ = false;
   best_loss_ = 0;
   state.skip_validate = true;
 }
@@ -115,16 +110,8 @@ void LRFinder::on_batch_end(TrainState& state) {
   const bool diverged =
       options_.stop_div && (state.smooth_loss > 4 * best_loss_ || std::isnan(state.smooth_loss));
   if (schedule_->is_done() || diverged) {
-    stopped_ = true;
     state.stop_epoch = state.stop_training = true;
   }
-}
-
-void LRFinder::on_train_end(TrainState& state) {
-  auto learner = learn();
-  learner.load("tmp");
-  if (state.exception) return;
-  log_info("LR Finder is complete, type {learner_name}.recorder.plot() to see the graph.");
 }
 
 GradientClipping::GradientClipping(double clip) : clip_(clip) {

@@ -9,7 +9,22 @@
 namespace fastcpp {
 namespace nn = torch::nn;
 
+namespace {
+
+// Parameters that stand on a module with children, as a leaf of their own.
+class LoneParameters : public nn::Module {
+ public:
+  LoneParameters() : nn::Module("ParameterModule") {}
+  void add(const std::string& name, torch::Tensor parameter) {
+    const bool wanted = parameter.requires_grad();
+    register_parameter(name, std::move(parameter), wanted);
+  }
+};
+
+}  // namespace
+
 std::vector<Layer> flatten_model(const Layer& model) {
+  if (!model) throw ValueError("value.model", "flatten_model needs a module, found none (null)");
   const auto children = model->children();
   if (children.empty()) return {model};
   std::vector<Layer> leaves;
@@ -17,6 +32,12 @@ std::vector<Layer> flatten_model(const Layer& model) {
     const auto below = flatten_model(child);
     leaves.insert(leaves.end(), below.begin(), below.end());
   }
+  std::shared_ptr<LoneParameters> lone;
+  for (const auto& item : model->named_parameters(/*recurse=*/false)) {
+    if (!lone) lone = std::make_shared<LoneParameters>();
+    lone->add(item.key(), item.value());
+  }
+  if (lone) leaves.push_back(lone);
   return leaves;
 }
 
@@ -24,6 +45,7 @@ std::vector<LayerGroup> split_model(const Layer& model, const std::vector<Layer>
   const auto leaves = flatten_model(model);
   std::vector<std::ptrdiff_t> cuts{0};
   for (const auto& boundary : boundaries) {
+    if (!boundary) throw ValueError("value.split", "a layer group must start at a module, found none (null)");
     const auto first = flatten_model(boundary).front();
     const auto found = std::find(leaves.begin(), leaves.end(), first);
     if (found == leaves.end()) {

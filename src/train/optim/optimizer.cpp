@@ -197,6 +197,18 @@ void OptimWrapper::zero_grad() {
   }
 }
 
+OptimWrapper OptimWrapper::snapshot() const {
+  return boundary([&] {
+    auto copy = *this;
+    for (auto& group : copy.groups_) {
+      for (auto& state : group.states) {
+        for (auto& [name, tensor] : state.buffers) tensor = tensor.clone();
+      }
+    }
+    return copy;
+  });
+}
+
 void OptimWrapper::clear() {
   for (auto& group : groups_) group.states.assign(group.params.size(), {});
 }

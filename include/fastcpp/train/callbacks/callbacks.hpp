@@ -47,13 +47,11 @@ class FASTCPP_API LRFinder : public Callback {
   explicit LRFinder(const LrFindOptions& options);
   void on_train_begin(TrainState&) override;
   void on_batch_end(TrainState&) override;
-  void on_train_end(TrainState&) override;
 
  private:
   LrFindOptions options_;
   std::optional<Scheduler> schedule_;
   double best_loss_ = 0;
-  bool stopped_ = false;
 };
 
 /// Limits the 2-norm of all gradients together (fastai: `GradientClipping`).
@@ -62,6 +60,7 @@ class FASTCPP_API GradientClipping : public Callback {
   /// \param clip largest norm, >= 0; 0: no limit
   /// \throws ValueError `value.clip` on any other number
   explicit GradientClipping(double clip = 0);
+  bool in_lr_find() const override { return true; }
   void on_backward_end(TrainState&) override;
 
  private:
@@ -72,6 +71,7 @@ class FASTCPP_API GradientClipping : public Callback {
 /// `train_bn = false`.
 class FASTCPP_API BnFreeze : public Callback {
  public:
+  bool in_lr_find() const override { return true; }
   void on_epoch_begin(TrainState&) override;
 };
 

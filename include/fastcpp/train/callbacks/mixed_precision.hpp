@@ -34,6 +34,7 @@ class FASTCPP_API MixedPrecision : public Callback {
   explicit MixedPrecision(const MixedPrecisionOptions& options = {});
   /// Before all others: they see gradients as they are without a scale.
   int order() const override { return -30; }
+  bool in_lr_find() const override { return true; }
   void on_train_begin(TrainState&) override;
   void on_loss_begin(TrainState&) override;
   void on_backward_begin(TrainState&) override;

@@ -54,6 +54,7 @@ class FASTCPP_API MixUpCallback : public Callback {
  public:
   /// \throws ValueError `value.mixup` on an alpha that is not a finite number > 0
   explicit MixUpCallback(const MixUpOptions& options = {});
+  bool in_lr_find() const override { return true; }
   /// \throws ValueError `value.mixup` when another mix-up takes part in the fit
   void on_train_begin(TrainState&) override;
   /// \throws ValueError `value.mixup` on inputs that are whole numbers, or a draw that does not fit the batch

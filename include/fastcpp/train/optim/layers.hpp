@@ -15,11 +15,13 @@ using Layer = std::shared_ptr<torch::nn::Module>;
 /// Leaf layers that share a learning rate (fastai: one entry of `layer_groups`).
 using LayerGroup = std::vector<Layer>;
 
-/// Modules without children, depth-first in registration order (fastai: `flatten_model`).
+/// Modules without children, depth-first in registration order (fastai: `flatten_model`). Parameters that stand on a
+/// module with children follow its children as a leaf of their own, which shares them (fastai: `ParameterModule`).
+/// \throws ValueError `value.model` on null
 FASTCPP_API std::vector<Layer> flatten_model(const Layer& model);
 
 /// Cuts the leaf layers before the first leaf of each boundary (fastai: `split_model`); a cut at the start is implied.
-/// \throws ValueError `value.split` when a boundary is not inside the model
+/// \throws ValueError `value.split` when a boundary is null or not inside the model
 FASTCPP_API std::vector<LayerGroup> split_model(const Layer& model,
                                                 const std::vector<Layer>& boundaries);
 

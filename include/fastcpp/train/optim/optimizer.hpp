@@ -125,6 +125,8 @@ class FASTCPP_API OptimWrapper {
   void step();
   /// Drops all gradients.
   void zero_grad();
+  /// A copy whose state is its own: steps of this optimizer leave it as it is. The parameters stay the model's.
+  OptimWrapper snapshot() const;
   /// Forgets all state (fastai: `clear`).
   void clear();
 

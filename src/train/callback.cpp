@@ -1,0 +1,40 @@
+#include "fastcpp/train/callback.hpp"
+
+#include "fastcpp/train/learner.hpp"
+
+namespace fastcpp {
+namespace {
+
+class FunctionsCallback : public Callback {
+ public:
+  explicit FunctionsCallback(CallbackFunctions functions) : functions_(std::move(functions)) {}
+
+  int order() const override { return functions_.order; }
+  void on_train_begin(TrainState& s) override { call(functions_.on_train_begin, s); }
+  void on_epoch_begin(TrainState& s) override { call(functions_.on_epoch_begin, s); }
+  void on_batch_begin(TrainState& s) override { call(functions_.on_batch_begin, s); }
+  void on_loss_begin(TrainState& s) override { call(functions_.on_loss_begin, s); }
+  void on_backward_begin(TrainState& s) override { call(functions_.on_backward_begin, s); }
+  void on_backward_end(TrainState& s) override { call(functions_.on_backward_end, s); }
+  void on_step_end(TrainState& s) override { call(functions_.on_step_end, s); }
+  void on_batch_end(TrainState& s) override { call(functions_.on_batch_end, s); }
+  void on_epoch_end(TrainState& s) override { call(functions_.on_epoch_end, s); }
+  void on_train_end(TrainState& s) override { call(functions_.on_train_end, s); }
+
+ private:
+  void call(const CallbackFunctions::Function& function, TrainState& state) {
+    if (!function) return;
+    auto learner = learn();
+    function(learner, state);
+  }
+
+  CallbackFunctions functions_;
+};
+
+}  // namespace
+
+std::shared_ptr<Callback> make_callback(CallbackFunctions functions) {
+  return std::make_shared<FunctionsCallback>(std::move(functions));
+}
+
+}  // namespace fastcpp

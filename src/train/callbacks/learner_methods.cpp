@@ -1,0 +1,171 @@
+// The learner's methods that are a fit with one more callback (fastai defines them in train.py, on top of the learner).
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+
+#include "fastcpp/core/boundary.hpp"
+#include "fastcpp/core/error.hpp"
+#include "fastcpp/core/log.hpp"
+#include "fastcpp/train/callbacks/callbacks.hpp"
+#include "fastcpp/train/callbacks/general_sched.hpp"
+#include "fastcpp/train/callbacks/mixed_precision.hpp"
+#include "fastcpp/train/callbacks/mixup.hpp"
+#include "fastcpp/train/forward.hpp"
+#include "fastcpp/train/learner.hpp"
+
+namespace fastcpp {
+namespace {
+
+// The options of a fit among those of a schedule. A field more in FitOptions does not compile here.
+template <typename Options>
+FitOptions fit_options(const Options& from) {
+  FitOptions options;
+  auto& [wd, callbacks, stop] = options;
+  wd = from.wd;
+  callbacks = from.callbacks;
+  stop = from.stop;
+  return options;
+}
+
+void no_epochs(const char* name, int epochs) {
+  if (epochs < 0) {
+    throw ValueError("value.epochs", fmt::format("{} must be >= 0, found {}", name, epochs));
+  }
+}
+
+// Weights, buffers, optimizer and modes of a learner, in memory. Puts all of it back when destroyed.
+class Snapshot {
+ public:
+  explicit Snapshot(Learner learner)
+      : learner_(std::move(learner)), optimizer_(learner_.opt().snapshot()) {
+    for (const auto& module : learner_.model()->modules()) modes_.emplace_back(module, module->is_training());
+    const torch::NoGradGuard no_grad;
+    for (auto& tensor : tensors()) saved_.push_back(tensor.detach().clone());
+  }
+
+  void restore() {
+    const torch::NoGradGuard no_grad;
+    auto now = tensors();
+    for (std::size_t i = 0; i < now.size(); ++i) now[i].detach().copy_(saved_[i]);
+    learner_.opt() = optimizer_;
+    learner_.opt().zero_grad();
+    for (auto& [module, training] : modes_) {
+      if (module->is_training() != training) module->train(training);
+    }
+  }
+
+ private:
+  std::vector<torch::Tensor> tensors() const {
+    auto all = learner_.model()->parameters();
+    const auto buffers = learner_.model()->buffers();
+    all.insert(all.end(), buffers.begin(), buffers.end());
+    return all;
+  }
+
+  Learner learner_;
+  OptimWrapper optimizer_;
+  std::vector<torch::Tensor> saved_;
+  std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> modes_;
+};
+
+}  // namespace
+
+FitOutcome Learner::fit_one_cycle(int cyc_len, const OneCycleOptions& options) {
+  return boundary([&] {
+    no_epochs("cyc_len", cyc_len);
+    auto fit_with = fit_options(options);
+    fit_with.callbacks.push_back(std::make_shared<OneCycleScheduler>(options));
+    return fit(cyc_len, options.max_lr, fit_with);
+  });
+}
+
+FitOutcome Learner::fit_one_cycle(int cyc_len, const LearningRate& max_lr,
+                                  OneCycleOptions options) {
+  options.max_lr = max_lr;
+  return fit_one_cycle(cyc_len, options);
+}
+
+FitOutcome Learner::fit_fc(int tot_epochs, const FitFcOptions& options) {
+  return boundary([&] {
+    no_epochs("tot_epochs", tot_epochs);
+    auto fit_with = fit_options(options);
+    fit_with.callbacks.push_back(std::make_shared<FlatCosAnnealScheduler>(options));
+    return fit(tot_epochs, options.lr, fit_with);
+  });
+}
+
+FitOutcome Learner::lr_find(const LrFindOptions& options) {
+  return boundary([&] {
+    const auto finder = std::make_shared<LRFinder>(options);
+    const auto batches = std::max<std::int64_t>(1, data().train_dl().size());
+    const auto epochs = static_cast<int>((options.num_it + batches - 1) / batches);
+    FitOptions fit_with;
+    fit_with.wd = options.wd;
+    fit_with.stop = options.stop;
+    Snapshot before(*this);
+    FitOutcome outcome;
+    try {
+      outcome = run(epochs, options.start_lr, fit_with, finder);
+    } catch (...) {
+      before.restore();
+      throw;
+    }
+    before.restore();
+    if (outcome == FitOutcome::kStopped) return outcome;
+    log_info("LR Finder is complete, type {learner_name}.recorder.plot() to see the graph.");
+    return FitOutcome::kFinished;
+  });
+}
+
+Learner& Learner::mixup() {
+  return mixup(MixUpOptions{});
+}
+
+Learner& Learner::mixup(const MixUpOptions& options) {
+  // Twice is once, with the options given last.
+  std::erase_if(callbacks(), [](const auto& callback) {
+    return dynamic_cast<const MixUpCallback*>(callback.get()) != nullptr;
+  });
+  callbacks().push_back(std::make_shared<MixUpCallback>(options));
+  return *this;
+}
+
+Learner& Learner::clip_grad(double clip) {
+  callbacks().push_back(std::make_shared<GradientClipping>(clip));
+  return *this;
+}
+
+Learner& Learner::to_fp16() {
+  return to_fp16(MixedPrecisionOptions{});
+}
+
+Learner& Learner::to_fp16(const MixedPrecisionOptions& options) {
+  if (!data().device().is_cuda()) {
+    throw ValueError("value.precision",
+                     fmt::format("to_fp16 needs the data on a CUDA device, found {}: use to_bf16, "
+                                 "which runs on every device",
+                                 data().device().str()));
+  }
+  auto scaled = std::make_shared<MixedPrecision>(options);
+  to_fp32();
+  callbacks().push_back(std::move(scaled));
+  set_precision(torch::kHalf);
+  return *this;
+}
+
+Learner& Learner::to_bf16() {
+  to_fp32();
+  set_precision(torch::kBFloat16);
+  return *this;
+}
+
+Learner& Learner::to_fp32() {
+  set_precision(std::nullopt);
+  std::erase_if(callbacks(), [](const auto& callback) {
+    return dynamic_cast<const MixedPrecision*>(callback.get()) != nullptr;
+  });
+  return *this;
+}
+
+}  // namespace fastcpp

@@ -1,0 +1,168 @@
+// What a learner does with its data: training, validating, predicting.
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+
+#include "fastcpp/core/boundary.hpp"
+#include "fastcpp/core/error.hpp"
+#include "fastcpp/train/prediction.hpp"
+#include "train/learner_impl.hpp"
+#include "train/training.hpp"
+
+namespace fastcpp {
+namespace {
+
+class Fitting {
+ public:
+  explicit Fitting(bool& flag) : flag_(flag) { flag_ = true; }
+  ~Fitting() { flag_ = false; }
+  Fitting(const Fitting&) = delete;
+  Fitting& operator=(const Fitting&) = delete;
+
+ private:
+  bool& flag_;
+};
+
+}  // namespace
+
+FitOutcome Learner::fit(int epochs, const LearningRate& lr, const FitOptions& options) {
+  return boundary([&] { return run(epochs, lr, options, nullptr); });
+}
+
+// With a finder, of the learner's own callbacks only those take part that belong to the computation of a step.
+FitOutcome Learner::run(int epochs, const LearningRate& lr, const FitOptions& options,
+                        const std::shared_ptr<Callback>& finder) {
+  auto& impl = *impl_;
+  if (epochs < 0) {
+    throw ValueError("value.epochs", fmt::format("epochs must be >= 0, found {}", epochs));
+  }
+  const double wd = options.wd.value_or(impl.options.wd);
+  if (!(wd >= 0) || std::isinf(wd)) {
+    throw ValueError("value.wd", fmt::format("wd must be finite and >= 0, found {}", wd));
+  }
+  if (impl.fitting) {
+    throw TrainError("train.nested_fit",
+                     "this learner is in the middle of a fit: a callback may predict and validate, "
+                     "but not fit the same learner");
+  }
+  if (impl.data.train_dl().size() == 0) {
+    throw TrainError(
+        "train.empty_loader",
+        fmt::format("Your training dataloader is empty, can't train a model. It has {} "
+                    "items and a batch size of {}: use a smaller batch size",
+                    impl.data.train_ds().size(), impl.data.batch_size()));
+  }
+  if (impl.features) check_body_frozen(impl.model);
+  const auto rates = lr_range(lr);
+  opt().set_lr(rates);
+  opt().set_wd({wd});
+
+  if (!impl.recorder) impl.recorder = std::make_shared<Recorder>();
+  std::vector<std::shared_ptr<Callback>> callbacks;
+  const auto add = [&](std::shared_ptr<Callback> callback, const char* from) {
+    if (!callback) throw ValueError("value.callback", fmt::format("one of {} is null", from));
+    if (!finder || callback->in_lr_find()) callbacks.push_back(std::move(callback));
+  };
+  for (const auto& callback : std::vector(impl.options.callbacks))
+    add(callback, "the learner's callbacks");
+  callbacks.push_back(impl.recorder);
+  for (const auto& make : std::vector(impl.options.callback_fns)) {
+    if (!make) throw ValueError("value.callback", "one of the learner's callback_fns is empty");
+    add(make(*this), "the callbacks that the learner's callback_fns made");
+  }
+  for (const auto& argument : options.callbacks)
+    add(argument.make(*this), "the callbacks given to the fit");
+  if (finder) callbacks.push_back(finder);
+  std::stable_sort(callbacks.begin(), callbacks.end(),
+                   [](const auto& a, const auto& b) { return a->order() < b->order(); });
+
+  // Dropout draws from LibTorch's own generator: seeding it per fit makes a run a function of the
+  // seed alone.
+  torch::manual_seed(Rng{impl.data.seed(), impl.fits++}.next() >> 1);
+  const Fitting fitting(impl.fitting);
+  return Training(*this, options.stop).run(epochs, std::move(callbacks));
+}
+
+std::vector<double> Learner::validate(const ValidateOptions& options) {
+  auto& impl = *impl_;
+  return guarded(impl.data.batch_size(), [&] {
+    // A given loader has pictures, whatever the training goes over.
+    const DataLoader loader = options.dl ? *options.dl : impl.training_data().valid_dl();
+    const Model model = options.dl ? impl.model : impl.training_model();
+    const EvaluationMode evaluation(impl.model);
+    Training training(*this, options.stop);
+    auto figures = training.validate(loader, model);
+    if (training.stopped()) throw_stopped("validate", training.validated(), loader.size());
+    if (training.validated() == 0) {
+      throw DataError("data.empty_loader", "there is nothing to validate: this data set has no batch");
+    }
+    return figures;
+  });
+}
+
+Learner& Learner::precompute(const PrecomputeOptions& options) {
+  auto& impl = *impl_;
+  if (!options.on) {
+    impl.features.reset();
+    return *this;
+  }
+  guarded(impl.data.batch_size(), [&] {
+    impl.features = compute_features(
+        impl.data, impl.model,
+        {.precision = impl.precision, .progress = impl.progress(), .stop = options.stop});
+  });
+  return *this;
+}
+
+Predictions Learner::get_preds(DatasetType type, const GetPredsOptions& options) {
+  auto& impl = *impl_;
+  if (options.n_batch && *options.n_batch < 1) {
+    throw ValueError("value.n_batch", fmt::format("n_batch must be >= 1, found {}", *options.n_batch));
+  }
+  return guarded(impl.data.batch_size(), [&]() -> Predictions {
+    const DataLoader loader = impl.data.dl(type);
+    const torch::NoGradGuard no_grad;
+    const EvaluationMode evaluation(impl.model);
+    std::vector<torch::Tensor> preds, targets, losses;
+    const auto total = std::min(loader.size(), options.n_batch.value_or(loader.size()));
+    ProgressBar bar(impl.progress(), {.phase = ProgressPhase::kPredict, .total = total});
+    std::int64_t done = 0;
+    for (auto& batch : loader.batches()) {
+      if (done == total) break;
+      if (options.stop.stop_requested()) throw_stopped("get_preds", done, total);
+      const auto output = forward(impl.model, batch.x, {.precision = impl.precision});
+      preds.push_back((options.activ ? options.activ(output) : loss_func().activate(output)).cpu());
+      targets.push_back(batch.y.cpu());
+      if (options.with_loss) losses.push_back(loss_func().unreduced(output, batch.y).cpu());
+      bar.update(++done);
+    }
+    if (preds.empty()) {
+      throw DataError("data.empty_loader", "there is nothing to predict: this data set has no batch");
+    }
+    return {torch::cat(preds), torch::cat(targets),
+            options.with_loss ? torch::cat(losses) : torch::Tensor()};
+  });
+}
+
+torch::Tensor Learner::pred_batch(DatasetType type, const std::optional<Batch>& batch) {
+  return guarded(impl_->data.batch_size(), [&] {
+    const torch::NoGradGuard no_grad;
+    const EvaluationMode evaluation(impl_->model);
+    const auto x = batch ? batch->x : impl_->data.dl(type).first_batch().x;
+    return loss_func().activate(forward(impl_->model, x, {.precision = impl_->precision})).cpu();
+  });
+}
+
+Prediction Learner::predict_any(const std::any& item) {
+  return guarded(1, [&] {
+    const torch::NoGradGuard no_grad;
+    const EvaluationMode evaluation(impl_->model);
+    const auto output =
+        forward(impl_->model, impl_->data.one_item(item), {.precision = impl_->precision});
+    return to_prediction(impl_->data, loss_func().activate(output).cpu()[0]);
+  });
+}
+
+}  // namespace fastcpp

@@ -1,0 +1,228 @@
+#include "train/training.hpp"
+
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <cmath>
+#include <string>
+
+#include "compat/stream.hpp"
+#include "fastcpp/core/boundary.hpp"
+#include "fastcpp/core/error.hpp"
+#include "fastcpp/core/log.hpp"
+#include "train/learner_impl.hpp"
+
+namespace fastcpp {
+namespace {
+
+// A scalar on its way from the device.
+class PendingNumber {
+ public:
+  explicit PendingNumber(const torch::Tensor& scalar) : scalar_(scalar.detach()) {
+    if (!scalar_.is_cuda()) return;
+    const auto device = scalar_.device();
+    scalar_ = torch::empty({}, scalar_.options().device(torch::kCPU).pinned_memory(true))
+                  .copy_(scalar_, /*non_blocking=*/true);
+    arrived_.emplace(device.type());
+    arrived_->record(compat::current_stream(device));
+  }
+  double value() const {
+    if (arrived_) compat::wait(*arrived_);
+    return scalar_.item<double>();
+  }
+
+ private:
+  torch::Tensor scalar_;
+  std::optional<c10::Event> arrived_;
+};
+
+std::string message_of(const std::exception_ptr& cause) {
+  try {
+    std::rethrow_exception(cause);
+  } catch (const std::exception& e) {
+    return plain_message(e);
+  } catch (...) {
+    return "an exception of an unknown type";
+  }
+}
+
+}  // namespace
+
+void Training::call(void (Callback::*event)(TrainState&)) {
+  for (const auto& callback : begun_) (callback.get()->*event)(state_);
+}
+
+FitOutcome Training::run(int n_epochs, std::vector<std::shared_ptr<Callback>> callbacks) {
+  callbacks_ = std::move(callbacks);
+  state_ = TrainState{};
+  state_.n_epochs = n_epochs;
+  const auto bs = learner_.impl_->data.batch_size();
+  const auto attempt = [&](void (Training::*part)()) {
+    try {
+      guarded(bs, [&] { (this->*part)(); });
+    } catch (...) {
+      failed(std::current_exception());
+    }
+  };
+  attempt(&Training::begin);
+  if (!state_.exception) attempt(&Training::epochs);
+  end();
+  if (state_.exception) std::rethrow_exception(state_.exception);
+  if (state_.cancelled) return FitOutcome::kStopped;
+  return state_.epoch < n_epochs || state_.stop_training ? FitOutcome::kEnded
+                                                         : FitOutcome::kFinished;
+}
+
+// Keeps the first cause; what goes wrong after it is only told.
+void Training::failed(std::exception_ptr cause) {
+  if (!state_.exception) {
+    state_.exception = std::move(cause);
+  } else {
+    log_warning(fmt::format("while a failed training was ended, a callback failed too: {}",
+                            message_of(cause)));
+  }
+}
+
+void Training::begin() {
+  for (const auto& callback : callbacks_) {
+    callback->learner_ = learner_.impl_;
+    callback->on_train_begin(state_);
+    begun_.push_back(callback);
+  }
+}
+
+void Training::end() {
+  for (const auto& callback : begun_) {
+    try {
+      boundary([&] { callback->on_train_end(state_); });
+    } catch (...) {
+      failed(std::current_exception());
+    }
+  }
+  for (const auto& callback : callbacks_) callback->learner_.reset();
+}
+
+void Training::epochs() {
+  if (state_.epoch != 0) {
+    for (const auto& callback : begun_) callback->jump_to_epoch(state_.epoch);
+  }
+  while (state_.epoch < state_.n_epochs) {
+    learner_.impl_->training_model()->train();
+    state_.num_batch = 0;
+    state_.stop_training = false;
+    call(&Callback::on_epoch_begin);
+    train_epoch();
+    if (state_.cancelled) return;
+    state_.last_metrics.clear();
+    const auto& data = learner_.impl_->training_data();
+    if (!state_.skip_validate && !data.empty_val()) {
+      state_.last_metrics = validate(data.valid_dl(), learner_.impl_->training_model());
+    }
+    if (state_.cancelled) return;
+    call(&Callback::on_epoch_end);
+    ++state_.epoch;
+    if (state_.stop_training) return;
+  }
+}
+
+void Training::train_epoch() {
+  // A handle of its own: a callback may give the learner other data.
+  const DataLoader loader = learner_.impl_->training_data().train_dl();
+  ProgressBar bar(learner_.progress(), {.phase = ProgressPhase::kTrain,
+                                        .total = loader.size(),
+                                        .epoch = state_.epoch,
+                                        .n_epochs = state_.n_epochs});
+  for (auto& batch : loader.batches()) {
+    if (stop_.stop_requested()) {
+      state_.cancelled = true;
+      return;
+    }
+    train_batch(batch);
+    bar.update(state_.num_batch, fmt::format("{:.4f}", state_.smooth_loss));
+    if (state_.stop_epoch) return;
+  }
+}
+
+void Training::compute_loss(const Batch& batch, const Model& model) {
+  state_.stop_epoch = state_.skip_step = state_.skip_zero = state_.skip_bwd = false;
+  state_.last_input = batch.x;
+  state_.last_target = batch.y;
+  call(&Callback::on_batch_begin);
+  const auto precision = learner_.impl_->precision;
+  // A callback may want the half-precision output for its loss.
+  state_.last_output = forward(
+      model, state_.last_input,
+      {.precision = precision, .keep_precision = precision == torch::kHalf && state_.train});
+  call(&Callback::on_loss_begin);
+  state_.last_loss = learner_.impl_->options.loss_func(state_.last_output, state_.last_target);
+}
+
+void Training::train_batch(const Batch& batch) {
+  state_.train = true;
+  compute_loss(batch, learner_.impl_->training_model());
+  PendingNumber loss(state_.last_loss);
+  // On a device, backward pass and step are queued before anyone waits for the loss.
+  const bool later = state_.last_loss.is_cuda();
+  if (!later) update_smooth_loss(loss.value());
+  call(&Callback::on_backward_begin);
+  if (!state_.skip_bwd) state_.last_loss.backward();
+  call(&Callback::on_backward_end);
+  if (!state_.skip_bwd && !state_.skip_step) learner_.opt().step();
+  call(&Callback::on_step_end);
+  if (!state_.skip_bwd && !state_.skip_zero) learner_.opt().zero_grad();
+  if (later) update_smooth_loss(loss.value());
+  // The graph holds the activations of the whole batch: let go of it before the next one is made.
+  state_.last_loss = state_.last_loss.detach();
+  state_.last_output = state_.last_output.detach();
+  call(&Callback::on_batch_end);
+  ++state_.iteration;
+  ++state_.num_batch;
+}
+
+void Training::update_smooth_loss(double loss) {
+  smoothed_.add_value(loss);
+  state_.smooth_loss = smoothed_.smooth();
+  if (!std::isfinite(loss) && !warned_) {
+    warned_ = true;
+    log_warning(
+        fmt::format("the loss became {} at epoch {}, batch {}: the training diverged; use a "
+                    "lower learning rate, or look for broken inputs",
+                    loss, state_.epoch, state_.num_batch));
+  }
+}
+
+std::vector<double> Training::validate(const DataLoader& given, const Model& given_model) {
+  torch::NoGradGuard no_grad;
+  // Handles of their own: a callback may give the learner others.
+  const DataLoader loader = given;
+  const Model model = given_model;
+  model->eval();
+  std::vector<std::unique_ptr<MetricState>> states;
+  for (const auto& metric : learner_.options().metrics) states.push_back(metric.start());
+  double sum = 0, count = 0;
+  state_.train = false;
+  validated_ = 0;
+  ProgressBar bar(learner_.progress(), {.phase = ProgressPhase::kValidate,
+                                        .total = loader.size(),
+                                        .epoch = state_.epoch,
+                                        .n_epochs = state_.n_epochs});
+  for (auto& batch : loader.batches()) {
+    if (stop_.stop_requested()) {
+      state_.cancelled = true;
+      return {};
+    }
+    compute_loss(batch, model);
+    const auto n = static_cast<double>(state_.last_target.size(0));
+    sum += state_.last_loss.item<double>() * n;
+    count += n;
+    for (auto& metric : states) metric->update(state_.last_output, state_.last_target);
+    call(&Callback::on_batch_end);
+    bar.update(++validated_);
+    if (state_.stop_epoch) break;
+  }
+  std::vector<double> figures{sum / count};
+  for (const auto& metric : states) figures.push_back(metric->value());
+  return figures;
+}
+
+}  // namespace fastcpp

@@ -1,0 +1,51 @@
+// The training loop: a learner's state, the callbacks of one fit, and fastai's events between them.
+#pragma once
+
+#include <exception>
+#include <memory>
+#include <stop_token>
+#include <vector>
+
+#include "fastcpp/train/learner.hpp"
+
+namespace fastcpp {
+
+// Runs epochs of training and validation over the state that a learner's copies share. It asks the learner for optimizer,
+// model, loss and data at each use, so callbacks may change them in any event; the loader of an epoch under way stays.
+class Training {
+ public:
+  Training(Learner learner, std::stop_token stop)
+      : learner_(std::move(learner)), stop_(std::move(stop)) {}
+
+  // `callbacks` in the order in which they run. Only those that began are ended, all of them are, and the first cause of a
+  // failure is thrown.
+  FitOutcome run(int epochs, std::vector<std::shared_ptr<Callback>> callbacks);
+  // Validation loss and metrics; batch events go to the callbacks of `run`.
+  std::vector<double> validate(const DataLoader& loader, const Model& model);
+
+  // Batches that `validate` went over, and whether the stop token ended it.
+  std::int64_t validated() const { return validated_; }
+  bool stopped() const { return state_.cancelled; }
+
+ private:
+  void begin();
+  void epochs();
+  void train_epoch();
+  void train_batch(const Batch& batch);
+  void end();
+  // Forward pass and loss of a batch, into the state; the events before backward.
+  void compute_loss(const Batch& batch, const Model& model);
+  void update_smooth_loss(double loss);
+  void call(void (Callback::*event)(TrainState&));
+  void failed(std::exception_ptr cause);
+
+  Learner learner_;
+  std::stop_token stop_;
+  std::vector<std::shared_ptr<Callback>> callbacks_, begun_;
+  TrainState state_;
+  SmoothenValue smoothed_{0.98};
+  std::int64_t validated_ = 0;
+  bool warned_ = false;
+};
+
+}  // namespace fastcpp
