@@ -1,11 +1,16 @@
-// Lesson 1: what breed is this? Fine-tunes a pretrained ResNet on photos of 37 breeds of cats and
-// dogs.
+// Lesson 1: what breed is this? Fine-tunes a pretrained ResNet on photos of 37 breeds of cats and dogs.
 //
-//   01_pets --demo                          a few minutes on a laptop, no download: the program
-//   draws its own pictures 01_pets                                 the lesson: resnet34 at 224
-//   pixels (downloads 800 MB once) 01_pets --arch resnet50 --size 299 --bs 32 --epochs 8
-//   --finetune-epochs 3      its second half 01_pets --path my/photos                your own
-//   pictures, named <label>_<number>.jpg
+//   01_pets --demo
+//       a few minutes on a laptop, no download: the program draws its own pictures
+//
+//   01_pets
+//       the lesson: resnet34 at 224 pixels (downloads 800 MB once)
+//
+//   01_pets --arch resnet50 --size 299 --bs 32 --epochs 8 --finetune-epochs 3
+//       its second half
+//
+//   01_pets --path my/photos
+//       your own pictures, named <label>_<number>.jpg
 //
 // Prints fastai's table after every epoch and leaves pictures and figures in --out.
 #include "fastcpp/vision.hpp"

@@ -27,14 +27,12 @@ struct Cli {
 
   const fastcpp::models::Arch& model() const { return fastcpp::models::find(arch); }
   std::optional<torch::Device> torch_device() const;
-  // The folder given by --path: as it is, or unpacked from the archive behind a file:// or
-  // http(s):// URL.
+  // The folder given by --path: as it is, or unpacked from the archive behind a file:// or http(s):// URL.
   std::optional<fastcpp::Path> folder() const;
 };
 
-// Parses the command line, or prints help or a mistake and exits. `preset` holds the program's own
-// defaults; after
-// `--demo` those of `demo` count where nothing was given.
+// Parses the command line, or prints help or a mistake and exits. `preset` holds the program's own defaults; after `--demo`
+// those of `demo` count where nothing was given.
 Cli parse_cli(int argc, char** argv, const std::string& about, const Cli& preset,
               const std::optional<Cli>& demo = {});
 

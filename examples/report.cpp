@@ -67,5 +67,7 @@ void Report::write() const {
   if (!untrained_.empty()) summary["untrained"] = untrained_;
   write_file(cli_.out / "history.csv", history);
   write_file(cli_.out / "most_confused.txt", confused_);
-  write_file(cli_.out / "summary.json", summary.dump(2) + "\n");
+  // Names of files and so labels may be no UTF-8, which JSON must be.
+  const auto text = summary.dump(2, ' ', false, Json::error_handler_t::replace);
+  write_file(cli_.out / "summary.json", text + "\n");
 }

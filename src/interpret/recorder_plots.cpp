@@ -41,77 +41,89 @@ Validated validated(const Recorder& recorder) {
 }  // namespace
 
 Figure Recorder::plot(const RecorderPlotOptions& options) {
-  need_losses();
-  const auto rates = trimmed(lrs, options.skip_start, options.skip_end);
-  const auto curve = trimmed(losses, options.skip_start, options.skip_end);
-  Figure figure({.width = 6, .height = 4});
-  auto axes = figure.add_axes();
-  axes.plot(rates, curve)
-      .xscale("log")
-      .xlabel("Learning Rate")
-      .ylabel("Loss")
-      .xtick_format("{:.0e}");
-  if (options.suggestion) {
-    if (const auto found = suggest(options)) {
-      axes.scatter({found->min_grad_lr}, {curve[found->index]}, {.color = colors::red, .size = 10});
+  return boundary([&] {
+    need_losses();
+    const auto rates = trimmed(this->rates(), options.skip_start, options.skip_end);
+    const auto curve = trimmed(losses, options.skip_start, options.skip_end);
+    Figure figure({.width = 6, .height = 4, .dpi = options.dpi});
+    auto axes = figure.add_axes();
+    axes.plot(rates, curve)
+        .xscale(AxisScale::kLog)
+        .xlabel("Learning Rate")
+        .ylabel("Loss")
+        .xtick_format("{:.0e}");
+    if (options.suggestion) {
+      if (const auto found = suggest(options)) {
+        axes.scatter({found->min_grad_lr}, {curve[found->index]},
+                     {.label = found->doubtful ? "Doubtful: see the warning" : "",
+                      .color = found->doubtful ? colors::gray : colors::red,
+                      .size = 10});
+        axes.legend();
+      }
     }
-  }
-  return figure;
+    return figure;
+  });
 }
 
 Figure Recorder::plot_lr(const RecorderPlotLrOptions& options) const {
-  need_losses();
-  const auto rates = trimmed(lrs, options.skip_start, options.skip_end);
-  const auto x = numbers_from(rates.size(), options.skip_start);
-  Figure figure({.width = options.show_moms ? 12.0 : 6.0, .height = 4});
-  auto panels = figure.subplots(1, options.show_moms ? 2 : 1);
-  panels[0].plot(x, rates).xlabel("Iterations").ylabel("Learning Rate");
-  if (options.show_moms) {
-    const auto momenta = trimmed(moms, options.skip_start, options.skip_end);
-    panels[1].plot(x, momenta).xlabel("Iterations").ylabel("Momentum");
-  }
-  return figure;
+  return boundary([&] {
+    need_losses();
+    const auto rates = trimmed(lrs, options.skip_start, options.skip_end);
+    const auto x = numbers_from(rates.size(), options.skip_start);
+    Figure figure({.width = options.show_moms ? 12.0 : 6.0, .height = 4, .dpi = options.dpi});
+    auto panels = figure.subplots(1, options.show_moms ? 2 : 1);
+    panels[0].plot(x, rates).xlabel("Iterations").ylabel("Learning Rate");
+    if (options.show_moms) {
+      const auto momenta = trimmed(moms, options.skip_start, options.skip_end);
+      panels[1].plot(x, momenta).xlabel("Iterations").ylabel("Momentum");
+    }
+    return figure;
+  });
 }
 
 Figure Recorder::plot_losses(const RecorderRangeOptions& options) const {
-  need_losses();
-  const auto curve = trimmed(losses, options.skip_start, options.skip_end);
-  Figure figure({.width = 6, .height = 4});
-  auto axes = figure.add_axes();
-  axes.plot(numbers_from(curve.size(), options.skip_start), curve, {.label = "Train"});
-  const auto found = validated(*this);
-  std::vector<double> x, y;
-  for (std::size_t i = 0; i < found.rows.size(); ++i) {
-    if (found.batches[i] < options.skip_start) continue;
-    x.push_back(found.batches[i]);
-    y.push_back(*found.rows[i]->valid_loss);
-  }
-  axes.plot(x, y, {.label = "Validation"});
-  axes.xlabel("Batches processed").ylabel("Loss").legend();
-  return figure;
+  return boundary([&] {
+    need_losses();
+    const auto curve = trimmed(losses, options.skip_start, options.skip_end);
+    Figure figure({.width = 6, .height = 4, .dpi = options.dpi});
+    auto axes = figure.add_axes();
+    axes.plot(numbers_from(curve.size(), options.skip_start), curve, {.label = "Train"});
+    const auto found = validated(*this);
+    std::vector<double> x, y;
+    for (std::size_t i = 0; i < found.rows.size(); ++i) {
+      if (found.batches[i] < options.skip_start) continue;
+      x.push_back(found.batches[i]);
+      y.push_back(*found.rows[i]->valid_loss);
+    }
+    axes.plot(x, y, {.label = "Validation"});
+    axes.xlabel("Batches processed").ylabel("Loss").legend();
+    return figure;
+  });
 }
 
 Figure Recorder::plot_metrics(const RecorderRangeOptions& options) const {
-  const auto count = metric_names_.size();
-  const auto found = validated(*this);
-  if (count == 0 || found.rows.empty()) {
-    throw TrainError("train.no_metrics",
-                     count == 0 ? "There are no metrics to plot: give the learner some"
-                                : "There are no metrics to plot: no epoch was validated yet");
-  }
-  Figure figure({.width = 6, .height = 4.0 * static_cast<double>(count)});
-  auto panels = figure.subplots(static_cast<int>(count), 1);
-  const auto x = trimmed(found.batches, options.skip_start, options.skip_end);
-  for (std::size_t m = 0; m < count; ++m) {
-    std::vector<double> values;
-    for (const auto* row : found.rows) {
-      values.push_back(m < row->metrics.size() ? row->metrics[m]
-                                               : std::numeric_limits<double>::quiet_NaN());
+  return boundary([&] {
+    const auto count = metric_names_.size();
+    const auto found = validated(*this);
+    if (count == 0 || found.rows.empty()) {
+      throw TrainError("train.no_metrics",
+                       count == 0 ? "There are no metrics to plot: give the learner some"
+                                  : "There are no metrics to plot: no epoch was validated yet");
     }
-    panels[m].plot(x, trimmed(values, options.skip_start, options.skip_end));
-    panels[m].xlabel("Batches processed").ylabel(metric_names_[m]);
-  }
-  return figure;
+    Figure figure({.width = 6, .height = 4.0 * static_cast<double>(count), .dpi = options.dpi});
+    auto panels = figure.subplots(static_cast<int>(count), 1);
+    const auto x = trimmed(found.batches, options.skip_start, options.skip_end);
+    for (std::size_t m = 0; m < count; ++m) {
+      std::vector<double> values;
+      for (const auto* row : found.rows) {
+        values.push_back(m < row->metrics.size() ? row->metrics[m]
+                                                 : std::numeric_limits<double>::quiet_NaN());
+      }
+      panels[m].plot(x, trimmed(values, options.skip_start, options.skip_end));
+      panels[m].xlabel("Batches processed").ylabel(metric_names_[m]);
+    }
+    return figure;
+  });
 }
 
 }  // namespace fastcpp

@@ -2,6 +2,7 @@
 
 #include <cmath>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "plot/model.hpp"
 #include "plot/text.hpp"
@@ -64,14 +65,6 @@ Color next_color(AxesModel& axes, const std::optional<Color>& wanted) {
   return wanted ? *wanted : cycle_color(axes.colors_used++);
 }
 
-bool is_log(const std::string& scale) {
-  if (scale != "log" && scale != "linear") {
-    throw ValueError("value.scale",
-                     fmt::format("unknown axis scale '{}'; use 'linear' or 'log'", scale));
-  }
-  return scale == "log";
-}
-
 std::pair<double, double> checked_limits(double from, double to) {
   if (!std::isfinite(from) || !std::isfinite(to) || std::abs(from) > 1e300 ||
       std::abs(to) > 1e300 ||
@@ -118,113 +111,129 @@ std::vector<std::string> names_or_numbers(const std::vector<std::string>& names,
 }  // namespace
 
 Axes& Axes::plot(std::vector<double> x, std::vector<double> y, const LineOptions& options) {
-  same_length("plot", x.size(), y.size());
-  check_option("the width of a line", options.width, 1000);
-  const Color color = next_color(*model_, options.color);
-  model_->items.push_back(
-      Line{std::move(x), std::move(y), color, options.width, one_line(options.label)});
+  boundary([&] {
+    same_length("plot", x.size(), y.size());
+    check_option("the width of a line", options.width, 1000);
+    const Color color = next_color(*model_, options.color);
+    model_->items.push_back(
+        Line{std::move(x), std::move(y), color, options.width, one_line(options.label)});
+  });
   return *this;
 }
 
 Axes& Axes::scatter(std::vector<double> x, std::vector<double> y, const MarkerOptions& options) {
-  same_length("scatter", x.size(), y.size());
-  check_option("the size of a dot", options.size, 1000);
-  const Color color = next_color(*model_, options.color);
-  model_->items.push_back(
-      Dots{std::move(x), std::move(y), color, options.size, one_line(options.label)});
+  boundary([&] {
+    same_length("scatter", x.size(), y.size());
+    check_option("the size of a dot", options.size, 1000);
+    const Color color = next_color(*model_, options.color);
+    model_->items.push_back(
+        Dots{std::move(x), std::move(y), color, options.size, one_line(options.label)});
+  });
   return *this;
 }
 
 Axes& Axes::bar(std::vector<double> x, std::vector<double> height, const BarOptions& options) {
-  same_length("bar", x.size(), height.size());
-  one_each("names of bars", options.names.size(), x.size());
-  check_option("the width of a bar", options.width, 1e300);
-  if (!options.names.empty()) name_axis(model_->x, x, options.names);
-  const Color color = next_color(*model_, options.color);
-  model_->items.push_back(
-      Bars{std::move(x), std::move(height), color, options.width, one_line(options.label)});
+  boundary([&] {
+    same_length("bar", x.size(), height.size());
+    one_each("names of bars", options.names.size(), x.size());
+    check_option("the width of a bar", options.width, 1e300);
+    if (!options.names.empty()) name_axis(model_->x, x, options.names);
+    const Color color = next_color(*model_, options.color);
+    model_->items.push_back(
+        Bars{std::move(x), std::move(height), color, options.width, one_line(options.label)});
+  });
   return *this;
 }
 
 Axes& Axes::imshow(Picture picture, const ImshowOptions& options) {
-  const auto width = static_cast<std::size_t>(std::max(picture.width, 0));
-  const auto height = static_cast<std::size_t>(std::max(picture.height, 0));
-  if (width < 1 || height < 1 || width > 32767 || height > 32767 ||
-      picture.rgb.size() != width * height * 3) {
-    bad_size(fmt::format(
-        "a picture of {} by {} pixels (1 to 32767 a side) needs 3 bytes a pixel; found {} bytes",
-        picture.width, picture.height, picture.rgb.size()));
-  }
-  model_->items.push_back(Image{std::move(picture), options.interpolation});
+  boundary([&] {
+    const auto width = static_cast<std::size_t>(std::max(picture.width, 0));
+    const auto height = static_cast<std::size_t>(std::max(picture.height, 0));
+    if (width < 1 || height < 1 || width > 32767 || height > 32767 ||
+        picture.rgb.size() != width * height * 3) {
+      bad_size(fmt::format(
+          "a picture of {} by {} pixels (1 to 32767 a side) needs 3 bytes a pixel; found {} bytes",
+          picture.width, picture.height, picture.rgb.size()));
+    }
+    model_->items.push_back(Image{std::move(picture), options.interpolation});
+  });
   return *this;
 }
 
 Axes& Axes::overlay(std::vector<double> values, int rows, int cols, const OverlayOptions& options) {
-  grid_size("overlay", values.size(), rows, cols);
-  if (!(options.alpha >= 0 && options.alpha <= 1)) {
-    throw ValueError("value.plot_option",
-                     fmt::format("alpha is {}; it must lie in 0..1", options.alpha));
-  }
-  colormap(options.cmap, 0);
-  model_->items.push_back(HeatMap{std::move(values), rows, cols, options.alpha, options.cmap});
+  boundary([&] {
+    grid_size("overlay", values.size(), rows, cols);
+    if (!(options.alpha >= 0 && options.alpha <= 1)) {
+      throw ValueError("value.plot_option",
+                       fmt::format("alpha is {}; it must lie in 0..1", options.alpha));
+    }
+    model_->items.push_back(HeatMap{std::move(values), rows, cols, options.alpha, options.cmap});
+  });
   return *this;
 }
 
 Axes& Axes::matrix(std::vector<double> values, int rows, int cols, const MatrixOptions& options) {
-  grid_size("matrix", values.size(), rows, cols);
-  if (rows > 32767 || cols > 32767) bad_size("a matrix has at most 32767 rows and columns");
-  one_each("row labels", options.row_labels.size(), rows);
-  one_each("column labels", options.col_labels.size(), cols);
-  one_each("texts of cells", options.texts.size(), values.size());
-  colormap(options.cmap, 0);
-  // Thousands of numbers side by side cannot be read.
-  const auto few = [](const std::vector<std::string>& labels, int count) {
-    return !labels.empty() || count <= 50;
-  };
-  if (few(options.col_labels, cols)) {
-    name_axis(model_->x, whole_numbers(cols), names_or_numbers(options.col_labels, cols));
-  }
-  if (few(options.row_labels, rows)) {
-    name_axis(model_->y, whole_numbers(rows), names_or_numbers(options.row_labels, rows));
-  }
-  model_->x.upright = !options.col_labels.empty();
-  if (!options.xlabel.empty()) xlabel(options.xlabel);
-  if (!options.ylabel.empty()) ylabel(options.ylabel);
-  model_->items.push_back(
-      Matrix{std::move(values), rows, cols, options.cmap, one_line(options.texts)});
+  boundary([&] {
+    grid_size("matrix", values.size(), rows, cols);
+    if (rows > 32767 || cols > 32767) bad_size("a matrix has at most 32767 rows and columns");
+    one_each("row labels", options.row_labels.size(), rows);
+    one_each("column labels", options.col_labels.size(), cols);
+    one_each("texts of cells", options.texts.size(), values.size());
+    // Thousands of numbers side by side cannot be read.
+    const auto few = [](const std::vector<std::string>& labels, int count) {
+      return !labels.empty() || count <= 50;
+    };
+    if (few(options.col_labels, cols)) {
+      name_axis(model_->x, whole_numbers(cols), names_or_numbers(options.col_labels, cols));
+    }
+    if (few(options.row_labels, rows)) {
+      name_axis(model_->y, whole_numbers(rows), names_or_numbers(options.row_labels, rows));
+    }
+    model_->x.upright = !options.col_labels.empty();
+    if (!options.xlabel.empty()) xlabel(options.xlabel);
+    if (!options.ylabel.empty()) ylabel(options.ylabel);
+    model_->items.push_back(
+        Matrix{std::move(values), rows, cols, options.cmap, one_line(options.texts)});
+  });
   return *this;
 }
 
 Axes& Axes::text(double x, double y, std::string text, const TextOptions& options) {
-  model_->items.push_back(Note{x, y, clean_text(text), checked(options)});
+  boundary([&] { model_->items.push_back(Note{x, y, clean_text(text), checked(options)}); });
   return *this;
 }
 
 Axes& Axes::title(std::string text, const TextOptions& options) {
-  model_->title_style = checked(options);
-  model_->title = clean_text(text);
+  boundary([&] {
+    model_->title_style = checked(options);
+    model_->title = clean_text(text);
+  });
   return *this;
 }
 
 Axes& Axes::xlabel(std::string text, const TextOptions& options) {
-  model_->x.label_style = checked(options);
-  model_->x.label = clean_text(text);
+  boundary([&] {
+    model_->x.label_style = checked(options);
+    model_->x.label = clean_text(text);
+  });
   return *this;
 }
 
 Axes& Axes::ylabel(std::string text, const TextOptions& options) {
-  model_->y.label_style = checked(options);
-  model_->y.label = clean_text(text);
+  boundary([&] {
+    model_->y.label_style = checked(options);
+    model_->y.label = clean_text(text);
+  });
   return *this;
 }
 
-Axes& Axes::xscale(const std::string& scale) {
-  model_->x.log = is_log(scale);
+Axes& Axes::xscale(AxisScale scale) {
+  model_->x.log = scale == AxisScale::kLog;
   return *this;
 }
 
-Axes& Axes::yscale(const std::string& scale) {
-  model_->y.log = is_log(scale);
+Axes& Axes::yscale(AxisScale scale) {
+  model_->y.log = scale == AxisScale::kLog;
   return *this;
 }
 
@@ -239,17 +248,17 @@ Axes& Axes::ylim(double bottom, double top) {
 }
 
 Axes& Axes::xtick_format(const std::string& format) {
-  model_->x.format = checked_format(format);
+  boundary([&] { model_->x.format = checked_format(format); });
   return *this;
 }
 
 Axes& Axes::ytick_format(const std::string& format) {
-  model_->y.format = checked_format(format);
+  boundary([&] { model_->y.format = checked_format(format); });
   return *this;
 }
 
 Axes& Axes::legend(const LegendOptions& options) {
-  model_->legend = options;
+  boundary([&] { model_->legend = options; });
   return *this;
 }
 
@@ -258,8 +267,8 @@ Axes& Axes::axis_off() {
   return *this;
 }
 
-Axes& Axes::grid(bool on) {
-  model_->grid = on;
+Axes& Axes::grid() {
+  model_->grid = true;
   return *this;
 }
 

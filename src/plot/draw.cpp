@@ -1,7 +1,11 @@
 #include "plot/draw.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cmath>
+
+#include "fastcpp/core/error.hpp"
 
 namespace fastcpp::plot_detail {
 namespace {
@@ -88,7 +92,7 @@ void draw_text(const TextBox& text, const Canvas& canvas) {
   cairo_t* cr = canvas.cr;
   cairo_save(cr);
   canvas.color(text.color);
-  select_font(cr, text.size, text.bold, !canvas.vector);
+  Fonts::prepare(cr, text.size, !canvas.vector);
   if (text.upright) {
     cairo_translate(cr, canvas.snap_edge(text.x), text.y);
     cairo_rotate(cr, -M_PI / 2);
@@ -96,13 +100,16 @@ void draw_text(const TextBox& text, const Canvas& canvas) {
     cairo_translate(cr, text.x, canvas.snap_edge(text.y));
   }
   cairo_move_to(cr, 0, 0);
-  if (canvas.vector) {
-    cairo_show_text(cr, text.text.c_str());
-  } else {
-    // Glyph images would be put at whole pixels, which spaces small letters unevenly.
-    cairo_text_path(cr, text.text.c_str());
-    cairo_fill(cr);
+  for (const auto& run : canvas.fonts.runs(text.text, text.bold)) {
+    cairo_set_font_face(cr, run.face);
+    if (canvas.vector) {
+      cairo_show_text(cr, run.text.c_str());
+    } else {
+      // Glyph images would be put at whole pixels, which spaces small letters unevenly.
+      cairo_text_path(cr, run.text.c_str());
+    }
   }
+  if (!canvas.vector) cairo_fill(cr);
   cairo_restore(cr);
 }
 
@@ -120,6 +127,19 @@ void draw_axes(const AxesLayout& axes, const Canvas& canvas) {
 }
 
 }  // namespace
+
+void check(cairo_status_t status) {
+  if (status == CAIRO_STATUS_SUCCESS) return;
+  if (status == CAIRO_STATUS_NO_MEMORY) {
+    throw MemoryError(
+        "train.out_of_memory",
+        "there is not enough memory to draw the figure: make it smaller, or lower its "
+        "dpi");
+  }
+  throw Error("plot.cairo",
+              fmt::format("Cairo could not draw the figure: {}; a smaller figure or dpi may help",
+                          cairo_status_to_string(status)));
+}
 
 double Canvas::snap_stroke(double at, double width) const {
   if (vector) return at;

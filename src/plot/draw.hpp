@@ -3,6 +3,7 @@
 
 #include <cairo.h>
 
+#include "plot/fonts.hpp"
 #include "plot/layout.hpp"
 
 namespace fastcpp::plot_detail {
@@ -12,6 +13,7 @@ struct Canvas {
   cairo_t* cr;
   bool vector;   // SVG: nothing is rounded to pixels
   double scale;  // device units a point
+  Fonts& fonts;
 
   // The middle of the pixel a stroke of this width goes through, so that it is not smeared over
   // two.
@@ -21,6 +23,9 @@ struct Canvas {
   Rect snap(const Rect& rect) const;
   void color(const Color& color, double alpha = 1) const;
 };
+
+// Throws what a status of Cairo means.
+void check(cairo_status_t status);
 
 void draw(const FigureLayout& figure, const Canvas& canvas);
 

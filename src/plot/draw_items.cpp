@@ -152,12 +152,11 @@ struct SurfaceCloser {
 };
 using Surface = std::unique_ptr<cairo_surface_t, SurfaceCloser>;
 
-// A surface whose pixels come from `pixel(x, y)` as premultiplied 0xaarrggbb; null when there is no
-// memory.
+// A surface whose pixels come from `pixel(x, y)` as premultiplied 0xaarrggbb.
 template <typename F>
 Surface make_surface(cairo_format_t format, int width, int height, F pixel) {
   Surface surface(cairo_image_surface_create(format, width, height));
-  if (cairo_surface_status(surface.get()) != CAIRO_STATUS_SUCCESS) return nullptr;
+  check(cairo_surface_status(surface.get()));
   cairo_surface_flush(surface.get());
   unsigned char* data = cairo_image_surface_get_data(surface.get());
   const int stride = cairo_image_surface_get_stride(surface.get());
@@ -220,7 +219,6 @@ void draw_item(const Image& image, const AxesLayout& axes, const Canvas& canvas)
         const std::size_t at = (static_cast<std::size_t>(y / side) * picture.width + x / side) * 3;
         return packed({picture.rgb[at], picture.rgb[at + 1], picture.rgb[at + 2]});
       });
-  if (!surface) return;
   paint_surface(surface.get(), rect, blocks ? CAIRO_FILTER_NEAREST : CAIRO_FILTER_GOOD, canvas);
 }
 
@@ -268,7 +266,7 @@ void draw_item(const HeatMap& map, const AxesLayout& axes, const Canvas& canvas)
     };
     return part(255) << 24 | part(color.r) << 16 | part(color.g) << 8 | part(color.b);
   });
-  if (surface) paint_surface(surface.get(), rect, CAIRO_FILTER_GOOD, canvas);
+  paint_surface(surface.get(), rect, CAIRO_FILTER_GOOD, canvas);
 }
 
 void draw_item(const Matrix& matrix, const AxesLayout& axes, const Canvas& canvas) {
@@ -286,7 +284,7 @@ void draw_item(const Matrix& matrix, const AxesLayout& axes, const Canvas& canva
         make_surface(CAIRO_FORMAT_RGB24, matrix.cols * side, matrix.rows * side, [&](int x, int y) {
           return packed(color_at(static_cast<std::size_t>(y / side) * matrix.cols + x / side));
         });
-    if (surface) paint_surface(surface.get(), rect, CAIRO_FILTER_NEAREST, canvas);
+    paint_surface(surface.get(), rect, CAIRO_FILTER_NEAREST, canvas);
     return;
   }
   for (int row = 0; row < matrix.rows; ++row) {

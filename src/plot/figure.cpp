@@ -8,9 +8,12 @@
 #include <cmath>
 #include <cstdint>
 #include <iterator>
+#include <set>
 #include <unordered_map>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/core/log.hpp"
 #include "plot/draw.hpp"
 #include "plot/layout.hpp"
 #include "plot/model.hpp"
@@ -42,29 +45,37 @@ struct Closer {
 using Surface = std::unique_ptr<cairo_surface_t, Closer>;
 using Context = std::unique_ptr<cairo_t, Closer>;
 
-void check(cairo_status_t status) {
-  if (status == CAIRO_STATUS_SUCCESS) return;
-  throw Error("plot.cairo",
-              fmt::format("Cairo could not draw the figure: {}; a smaller figure or dpi may help",
-                          cairo_status_to_string(status)));
-}
-
 // Called from C, which an exception must not pass.
 cairo_status_t append(void* to, const unsigned char* bytes, unsigned int count) {
   try {
     static_cast<std::string*>(to)->append(reinterpret_cast<const char*>(bytes), count);
     return CAIRO_STATUS_SUCCESS;
   } catch (const std::exception&) {
-    return CAIRO_STATUS_WRITE_ERROR;
+    return CAIRO_STATUS_NO_MEMORY;
   }
+}
+
+void warn_of_missing(const std::set<char32_t>& letters) {
+  constexpr std::size_t most = 10;
+  std::string some;
+  for (std::size_t i = 0; const char32_t letter : letters) {
+    if (i++ == most) break;
+    some += (some.empty() ? "" : " ") + utf8(letter);
+  }
+  log_warning(fmt::format(
+      "no installed font has the letters {}{}: the figure shows boxes instead; install a font that "
+      "has them (for Chinese, Japanese and Korean Debian's fonts-noto-cjk)",
+      some, letters.size() > most ? " and others" : ""));
 }
 
 void paint(const FigureModel& model, cairo_surface_t* surface, bool vector, double scale) {
   check(cairo_surface_status(surface));
   const Context cr(cairo_create(surface));
   cairo_scale(cr.get(), scale, scale);
-  draw(layout(model), {cr.get(), vector, scale});
+  Fonts fonts;
+  draw(layout(model), {cr.get(), vector, scale, fonts});
   check(cairo_status(cr.get()));
+  if (!fonts.missing().empty() && !model.warned.exchange(true)) warn_of_missing(fonts.missing());
 }
 
 // Names every id anew: prefix and a number, in order of appearance.
@@ -119,7 +130,8 @@ std::string lower(std::string text) {
 
 }  // namespace
 
-Figure::Figure(const FigureOptions& options) : model_(std::make_shared<FigureModel>()) {
+Figure::Figure(const FigureOptions& options)
+    : model_(boundary([] { return std::make_shared<FigureModel>(); })) {
   const auto fits = [](double inches, double per_inch) {
     return inches > 0 && per_inch > 0 && inches * per_inch <= kMostPixels;
   };
@@ -140,20 +152,22 @@ Axes Figure::add_axes() {
 }
 
 std::vector<Axes> Figure::subplots(int rows, int cols) {
-  if (rows < 1 || cols < 1 || rows > 1000 || cols > 1000) {
-    throw ValueError(
-        "value.plot_size",
-        fmt::format("a figure cannot have {} rows of {} axes; both lie in 1..1000", rows, cols));
-  }
-  model_->rows = rows;
-  model_->cols = cols;
-  model_->axes.clear();
-  std::vector<Axes> handles;
-  for (int i = 0; i < rows * cols; ++i) {
-    model_->axes.push_back(std::make_shared<AxesModel>());
-    handles.push_back(Axes(model_->axes.back()));
-  }
-  return handles;
+  return boundary([&] {
+    if (rows < 1 || cols < 1 || rows > 1000 || cols > 1000) {
+      throw ValueError(
+          "value.plot_size",
+          fmt::format("a figure cannot have {} rows of {} axes; both lie in 1..1000", rows, cols));
+    }
+    model_->rows = rows;
+    model_->cols = cols;
+    model_->axes.clear();
+    std::vector<Axes> handles;
+    for (int i = 0; i < rows * cols; ++i) {
+      model_->axes.push_back(std::make_shared<AxesModel>());
+      handles.push_back(Axes(model_->axes.back()));
+    }
+    return handles;
+  });
 }
 
 Axes Figure::axes(std::size_t index) {
@@ -175,7 +189,7 @@ Figure& Figure::suptitle(std::string text, const TextOptions& options) {
                      fmt::format("the size of a text is {}; it must be above 0 and at most 1000",
                                  *options.size));
   }
-  model_->suptitle = clean_text(text);
+  boundary([&] { model_->suptitle = clean_text(text); });
   model_->suptitle_style = options;
   return *this;
 }
@@ -189,46 +203,55 @@ int Figure::pixel_height() const {
 }
 
 void Figure::save(const Path& path) const {
-  const std::string ending = lower(path.extension().string());
-  if (ending != ".png" && ending != ".svg") {
-    throw ValueError("value.figure_format",
-                     fmt::format("cannot save a figure as '{}': the file's ending must be "
-                                 ".png or .svg",
-                                 path.string()));
-  }
-  write_file(path, ending == ".png" ? png() : svg());
+  boundary([&] {
+    const std::string ending = lower(path.extension().string());
+    if (ending != ".png" && ending != ".svg") {
+      throw ValueError("value.figure_format",
+                       fmt::format("cannot save a figure as '{}': the file's ending must be "
+                                   ".png or .svg",
+                                   path.string()));
+    }
+    write_file(path, ending == ".png" ? png() : svg());
+  });
 }
 
 std::string Figure::svg() const {
-  std::string text;
-  const Surface surface(cairo_svg_surface_create_for_stream(
-      append, &text, model_->options.width * 72, model_->options.height * 72));
-  paint(*model_, surface.get(), true, 1);
-  cairo_surface_finish(surface.get());
-  check(cairo_surface_status(surface.get()));
-  return with_own_ids(text);
+  return boundary([&] {
+    std::string text;
+    const Surface surface(cairo_svg_surface_create_for_stream(
+        append, &text, model_->options.width * 72, model_->options.height * 72));
+    paint(*model_, surface.get(), true, 1);
+    cairo_surface_finish(surface.get());
+    check(cairo_surface_status(surface.get()));
+    return with_own_ids(text);
+  });
 }
 
 std::string Figure::png() const {
-  const Surface surface(
-      cairo_image_surface_create(CAIRO_FORMAT_RGB24, pixel_width(), pixel_height()));
-  paint(*model_, surface.get(), false, model_->options.dpi / 72);
-  std::string bytes;
-  check(cairo_surface_write_to_png_stream(surface.get(), append, &bytes));
-  return bytes;
+  return boundary([&] {
+    const Surface surface(
+        cairo_image_surface_create(CAIRO_FORMAT_RGB24, pixel_width(), pixel_height()));
+    paint(*model_, surface.get(), false, model_->options.dpi / 72);
+    std::string bytes;
+    check(cairo_surface_write_to_png_stream(surface.get(), append, &bytes));
+    return bytes;
+  });
 }
 
 FigureOptions matrix_figure_options(const std::vector<std::string>& labels, double dpi) {
-  TextMeasurer measurer;
-  constexpr double size = 9, around = 60;
-  double longest = 0;
-  for (const std::string& label : labels)
-    longest = std::max(longest, measurer.width(clean_text(label), size));
-  const double cells = static_cast<double>(labels.size()) * 1.4 * size;
-  // Thousands of labels would ask for gigabytes of pixels.
-  const double most = 100;
-  const double side = (cells + longest + around) / 72;
-  return {std::min(std::max(6.4, side), most), std::min(std::max(4.8, side), most), dpi};
+  return boundary([&] {
+    TextMeasurer measurer;
+    constexpr double size = 9, around = 60;
+    double longest = 0;
+    for (const std::string& label : labels)
+      longest = std::max(longest, measurer.width(clean_text(label), size));
+    const double cells = static_cast<double>(labels.size()) * 1.4 * size;
+    // Thousands of labels would ask for gigabytes of pixels.
+    const double most = 100;
+    const double side = (cells + longest + around) / 72;
+    return FigureOptions{std::min(std::max(6.4, side), most), std::min(std::max(4.8, side), most),
+                         dpi};
+  });
 }
 
 }  // namespace fastcpp

@@ -1,6 +1,7 @@
 // What a figure consists of, before anything is measured.
 #pragma once
 
+#include <atomic>
 #include <memory>
 #include <optional>
 #include <string>
@@ -42,13 +43,13 @@ struct HeatMap {
   std::vector<double> values;
   int rows, cols;
   double alpha;
-  std::string cmap;
+  Colormap cmap;
 };
 
 struct Matrix {
   std::vector<double> values;
   int rows, cols;
-  std::string cmap;
+  Colormap cmap;
   std::vector<std::string> texts;
 };
 
@@ -88,6 +89,8 @@ struct FigureModel {
   std::vector<std::shared_ptr<AxesModel>> axes;
   std::string suptitle;
   TextOptions suptitle_style;
+  // Whether it was told that letters have no font. Drawing changes nothing else.
+  mutable std::atomic<bool> warned = false;
 };
 
 }  // namespace fastcpp::plot_detail

@@ -199,20 +199,6 @@ std::vector<std::string> split_lines(const std::string& text) {
   return lines;
 }
 
-void select_font(cairo_t* cr, double size, bool bold, bool hinted) {
-  cairo_select_font_face(cr, "DejaVu Sans", CAIRO_FONT_SLANT_NORMAL,
-                         bold ? CAIRO_FONT_WEIGHT_BOLD : CAIRO_FONT_WEIGHT_NORMAL);
-  cairo_set_font_size(cr, size);
-  cairo_font_options_t* options = cairo_font_options_create();
-  cairo_font_options_set_antialias(options, CAIRO_ANTIALIAS_GRAY);
-  // Rounded metrics would make a text's width depend on the resolution.
-  cairo_font_options_set_hint_metrics(options, CAIRO_HINT_METRICS_OFF);
-  cairo_font_options_set_hint_style(options,
-                                    hinted ? CAIRO_HINT_STYLE_SLIGHT : CAIRO_HINT_STYLE_NONE);
-  cairo_set_font_options(cr, options);
-  cairo_font_options_destroy(options);
-}
-
 void TextMeasurer::Close::operator()(cairo_t* cr) const {
   cairo_destroy(cr);
 }
@@ -221,7 +207,8 @@ TextMeasurer::TextMeasurer() {
   cairo_surface_t* surface = cairo_image_surface_create(CAIRO_FORMAT_A8, 1, 1);
   cr_.reset(cairo_create(surface));
   cairo_surface_destroy(surface);
-  select_font(cr_.get(), kMeasureSize, false, false);
+  Fonts::prepare(cr_.get(), kMeasureSize, false);
+  cairo_set_font_face(cr_.get(), fonts_.usual(false));
   cairo_font_extents_t font;
   cairo_font_extents(cr_.get(), &font);
   if (font.ascent > 0 && font.descent >= 0) {
@@ -238,11 +225,15 @@ double TextMeasurer::width(const std::string& text, double size, bool bold) {
   auto& known = widths_[bold ? 1 : 0];
   auto it = known.find(text);
   if (it == known.end()) {
-    select_font(cr_.get(), kMeasureSize, bold, false);
-    cairo_text_extents_t extents;
-    cairo_text_extents(cr_.get(), text.c_str(), &extents);
-    const double ink = extents.x_bearing + extents.width;
-    it = known.emplace(text, std::max(extents.x_advance, ink) / kMeasureSize).first;
+    double advance = 0, ink = 0;
+    for (const auto& run : fonts_.runs(text, bold)) {
+      cairo_set_font_face(cr_.get(), run.face);
+      cairo_text_extents_t extents;
+      cairo_text_extents(cr_.get(), run.text.c_str(), &extents);
+      ink = std::max(ink, advance + extents.x_bearing + extents.width);
+      advance += extents.x_advance;
+    }
+    it = known.emplace(text, std::max(advance, ink) / kMeasureSize).first;
   }
   return it->second * size;
 }

@@ -7,7 +7,7 @@
 #include <unordered_map>
 #include <vector>
 
-typedef struct _cairo cairo_t;
+#include "plot/fonts.hpp"
 
 namespace fastcpp::plot_detail {
 
@@ -16,9 +16,6 @@ std::string clean_text(std::string_view text);
 
 // The lines between newlines; at least one.
 std::vector<std::string> split_lines(const std::string& text);
-
-// Chooses the font of every text; size in user units.
-void select_font(cairo_t* cr, double size, bool bold, bool hinted);
 
 class TextMeasurer {
  public:
@@ -39,6 +36,7 @@ class TextMeasurer {
   struct Close {
     void operator()(cairo_t* cr) const;
   };
+  Fonts fonts_;
   std::unique_ptr<cairo_t, Close> cr_;
   std::unordered_map<std::string, double> widths_[2];  // at size 1; normal and bold
   double ascent_ = 1, descent_ = 0.25, middle_ = 0.36;

@@ -130,9 +130,14 @@ void Recorder::need_losses() const {
   }
 }
 
+std::vector<double> Recorder::rates() const {
+  return {lrs.begin(),
+          lrs.begin() + static_cast<std::ptrdiff_t>(std::min(lrs.size(), losses.size()))};
+}
+
 std::optional<LrSuggestion> Recorder::suggest(const RecorderPlotOptions& options) {
   need_losses();
-  const auto rates = trimmed(lrs, options.skip_start, options.skip_end);
+  const auto rates = trimmed(this->rates(), options.skip_start, options.skip_end);
   const auto curve = trimmed(losses, options.skip_start, options.skip_end);
   if (curve.size() < 2) {
     log_warning(
@@ -142,12 +147,26 @@ std::optional<LrSuggestion> Recorder::suggest(const RecorderPlotOptions& options
     return std::nullopt;
   }
   LrSuggestion result;
-  result.index = argmin(gradient(curve));
+  const auto slope = gradient(curve);
+  result.index = argmin(slope);
   result.min_grad_lr = rates[result.index];
   result.min_loss_lr_10 = rates[argmin(curve)] / 10;
   min_grad_lr = result.min_grad_lr;
+  // The outer twentieths of the curve.
+  const auto edge = std::max<std::size_t>(1, curve.size() / 20);
+  result.doubtful =
+      !(slope[result.index] < 0) || result.index < edge || result.index + edge >= curve.size();
   log_info(fmt::format("Min numerical gradient: {:.2E}", result.min_grad_lr));
   log_info(fmt::format("Min loss divided by 10: {:.2E}", result.min_loss_lr_10));
+  if (result.doubtful) {
+    log_warning(
+        fmt::format("the suggested learning rate {:.2E} is doubtful: {}; look at the curve, and "
+                    "take a rate well "
+                    "below the one where the loss begins to rise",
+                    result.min_grad_lr,
+                    slope[result.index] < 0 ? "the loss falls steepest at an end of the curve"
+                                            : "the loss falls nowhere"));
+  }
   return result;
 }
 

@@ -302,7 +302,7 @@ Figure ImageDataBunch::show_batch(const ShowBatchOptions& options) const {
   const auto n = std::min<std::int64_t>(std::int64_t{options.rows} * options.rows, batch.x.size(0));
   const auto side = static_cast<int>(std::ceil(std::sqrt(static_cast<double>(n))));
   const auto size = options.figsize.value_or(std::pair{4.0 * side, 4.0 * side});
-  Figure figure({.width = size.first, .height = size.second});
+  Figure figure({.width = size.first, .height = size.second, .dpi = options.dpi});
   auto cells = figure.subplots(side, side);
   for (std::int64_t i = 0; i < static_cast<std::int64_t>(cells.size()); ++i) {
     auto& cell = cells[static_cast<std::size_t>(i)];

@@ -7,8 +7,8 @@
 
 #include "fastcpp/interpret/classification.hpp"
 #include "fastcpp/vision/cnn_learner.hpp"
-#include "fastcpp/vision/models/cnn_model.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
+#include "fastcpp/vision/models/cnn_model.hpp"
 #include "plot/layout.hpp"
 #include "support/catch.hpp"
 #include "support/deviation.hpp"
@@ -165,9 +165,10 @@ TEST_CASE("figures with heat maps") {
   CHECK(with != without);
   CHECK(interp.plot_top_losses(4, {.heatmap = true, .heatmap_thresh = 17}).png() == without);
   CHECK(interp.plot_top_losses(4, {.heatmap = true, .alpha = 0.3}).png() != with);
-  CHECK(interp.plot_top_losses(4, {.heatmap = true, .cmap = "viridis"}).png() != with);
+  CHECK(interp.plot_top_losses(4, {.heatmap = true, .cmap = Colormap::kViridis}).png() != with);
   const TopLossesPlotOptions defaults;
-  CHECK((defaults.heatmap_thresh == 16 && defaults.alpha == 0.6 && defaults.cmap == "magma"));
+  CHECK((defaults.heatmap_thresh == 16 && defaults.alpha == 0.6 &&
+         defaults.cmap == Colormap::kMagma));
   const auto top = interp.top_losses(1);
   const auto worst = top.indices[0];
   CHECK(

@@ -139,7 +139,7 @@ TEST_CASE("predictions, losses and confusion as the reference computes them") {
       if (want.contains("titles")) check_titles(with_pictures, want);
       std::optional<std::int64_t> k;
       if (!want.at("k").is_null()) k = want.at("k").get<std::int64_t>();
-      const auto top = interp.top_losses(k, want.at("largest").get<bool>());
+      const auto top = interp.top_losses(k, {.largest = want.at("largest").get<bool>()});
       CHECK(top.indices == want.at("indices").get<std::vector<std::int64_t>>());
       const auto values = numbers(want.at("losses"));
       for (std::size_t i = 0; i < values.size(); ++i) {

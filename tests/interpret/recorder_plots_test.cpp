@@ -1,5 +1,6 @@
 #include <torch/torch.h>
 
+#include <cmath>
 #include <limits>
 
 #include "fastcpp/plot/figure.hpp"
@@ -89,4 +90,37 @@ TEST_CASE("after a training that ended early, plots show what was validated") {
   recorder.metrics = {{0.25, 0.75}};
   CHECK(line(recorder.plot_metrics(), 1, 0).x == std::vector<double>{20});
   CHECK(line(recorder.plot_losses(), 0, 1).x == std::vector<double>{20});
+}
+
+TEST_CASE("a suggestion at an end of the curve is said to be doubtful") {
+  TempDir dir;
+  auto learn = learner(dir);
+  learn.fit(1);
+  auto& recorder = learn.recorder();
+  const auto plotted = [&](auto loss_at) {
+    recorder.lrs.clear();
+    recorder.losses.clear();
+    for (int i = 0; i < 100; ++i) {
+      recorder.lrs.push_back(1e-7 * std::pow(10, 0.08 * i));
+      recorder.losses.push_back(loss_at(i));
+    }
+    // A fit that ended in the middle of a batch knows one rate more.
+    recorder.lrs.push_back(100);
+    CapturedLog log;
+    const auto figure = recorder.plot({.suggestion = true, .dpi = 50});
+    CHECK(figure.pixel_width() == 300);
+    const auto layout = plot_detail::layout_of(figure);
+    const auto& items = layout.axes.at(0).model->items;
+    CHECK(std::get<plot_detail::Line>(items.at(0)).x.size() == 85);
+    const auto& dot = std::get<plot_detail::Dots>(items.at(1));
+    CHECK((dot.color == colors::gray) == !dot.label.empty());
+    CHECK(log.warnings.size() == (dot.label.empty() ? 0 : 1));
+    return dot.color == colors::gray;
+  };
+  // Falls in the middle; falls at once and then rises, as after unfreezing; falls nowhere.
+  CHECK_FALSE(plotted([](int i) { return -std::tanh((i - 50) / 10.0); }));
+  CHECK(plotted([](int i) { return std::exp(-i / 2.0) + std::exp((i - 90) / 4.0); }));
+  CHECK(plotted([](int i) { return std::exp((i - 90) / 4.0); }));
+  CHECK(plotted([](int i) { return -i * i / 1e4; }));
+  CHECK(recorder.suggest()->doubtful);
 }

@@ -1,14 +1,22 @@
 #include "fastcpp/plot/figure.hpp"
 
+#include <sys/resource.h>
+
 #include <algorithm>
+#include <clocale>
 #include <cmath>
+#include <csignal>
 #include <iterator>
 #include <limits>
+#include <locale>
+#include <optional>
+#include <thread>
 
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/core/rng.hpp"
 #include "plot/plot_support.hpp"
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/support.hpp"
 
 using namespace fastcpp;
@@ -19,6 +27,12 @@ namespace {
 
 constexpr double kNan = std::numeric_limits<double>::quiet_NaN();
 constexpr double kInf = std::numeric_limits<double>::infinity();
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
 
 // The names of all elements when every one is closed in its turn, else nothing.
 std::vector<std::string> elements(const std::string& xml) {
@@ -48,7 +62,7 @@ Color pixel(const Pixels& pixels, double x, double y) {
 }
 
 Figure losses() {
-  Figure figure({.width = 6, .height = 4});
+  Figure figure({.width = 6, .height = 4, .dpi = 72});
   figure.axes()
       .plot({0, 1, 2}, {3, 2, 1}, {.label = "Train"})
       .xlabel("Batches processed")
@@ -64,7 +78,7 @@ TEST_CASE("a PNG has inches times dpi pixels") {
     FigureOptions options;
     int width, height;
   };
-  for (const Case& c : {Case{{}, 461, 346}, Case{{7, 6}, 504, 432}, Case{{15, 11}, 1080, 792},
+  for (const Case& c : {Case{{}, 640, 480}, Case{{7, 6}, 700, 600}, Case{{15, 11, 72}, 1080, 792},
                         Case{{12, 12, 60}, 720, 720}, Case{{1, 2, 200}, 200, 400}}) {
     const Figure figure(c.options);
     const std::string png = figure.png();
@@ -93,7 +107,7 @@ TEST_CASE("an SVG is a closed document of the figure's size with the letters in 
   CHECK(letters(titled) >= before + 3);
   // Pictures, heat maps and matrices stay vectors or pictures of their own: no bitmap of the whole
   // page.
-  Figure picture({.width = 2, .height = 2});
+  Figure picture({.width = 2, .height = 2, .dpi = 72});
   picture.axes().imshow(gradient(50, 50)).overlay({0, 1, 2, 3}, 2, 2).axis_off();
   const auto parts = elements(picture.svg());
   CHECK(std::count(parts.begin(), parts.end(), "image") == 2);
@@ -153,8 +167,98 @@ TEST_CASE("save chooses by the ending and writes whole files") {
   CHECK(ls(folder.path()).size() == 3);
 }
 
+TEST_CASE("a handle outlives its figure, and survives being moved from") {
+  std::optional<Axes> axes;
+  {
+    Figure figure;
+    axes = figure.axes();
+  }
+  axes->plot({0, 1}, {0, 1}).title("alone");
+  Figure figure = losses();
+  Figure other = std::move(figure);
+  CHECK(figure.png() == other.png());
+  Axes first = other.axes(), second = std::move(first);
+  first.title("still there");
+  CHECK(count_texts(layout_of(other), "still there") == 1);
+}
+
+TEST_CASE("a figure is drawn by several threads at once") {
+  const Figure figure = losses();
+  const std::string png = figure.png(), svg = figure.svg();
+  std::vector<std::string> pngs(4), svgs(4);
+  std::vector<std::jthread> threads;
+  for (std::size_t i = 0; i < 4; ++i) {
+    threads.emplace_back([&, i] {
+      pngs[i] = figure.png();
+      svgs[i] = figure.svg();
+    });
+  }
+  threads.clear();
+  CHECK(pngs == std::vector(4, png));
+  CHECK(svgs == std::vector(4, svg));
+}
+
+TEST_CASE("a figure that does not fit the disk") {
+  const TempDir folder;
+  write_file(folder / "a.png", "old");
+  const Figure figure = losses();
+  figure.png();
+  const auto result = in_child([&] {
+    ::signal(SIGXFSZ, SIG_IGN);
+    const rlimit limit{1000, 1000};
+    if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return 98;
+    const auto error = caught([&] { figure.save(folder / "a.png"); });
+    const bool told = error.message.find("a.png") != std::string::npos;
+    return error.code == "io.cannot_write" && told ? 0 : 1;
+  });
+  CHECK(result.status == 0);
+  CHECK(read_file(folder / "a.png") == "old");
+  CHECK(ls(folder.path()).size() == 1);
+}
+
+TEST_CASE("a figure too large for the memory") {
+  if (kSanitized) return;  // they have limits of their own
+  const Figure figure({.width = 300, .height = 300, .dpi = 100});
+  const auto result = in_child([&] {
+    const rlimit limit{1u << 30, 1u << 30};
+    if (::setrlimit(RLIMIT_AS, &limit) != 0) return 98;
+    return caught([&] { figure.png(); }).code == "train.out_of_memory" ? 0 : 1;
+  });
+  CHECK(result.status == 0);
+}
+
+TEST_CASE("files of any name") {
+  const TempDir folder;
+  const Figure figure = losses();
+  for (const char* name : {"a\xff\xfe.png", "with blank [1].svg", "猫.png"}) {
+    figure.save(folder / name);
+    CHECK(std::filesystem::file_size(folder / name) > 100);
+  }
+}
+
+TEST_CASE("the locale does not matter") {
+  struct Comma : std::numpunct<char> {
+    char do_decimal_point() const override { return ','; }
+    char do_thousands_sep() const override { return '.'; }
+    std::string do_grouping() const override { return "\3"; }
+  };
+  const auto drawn = [] {
+    Figure figure;
+    figure.axes().plot({0, 2000}, {0.001, 0.1}).xtick_format("{:.1f}");
+    return figure.png() + figure.svg();
+  };
+  const std::string expected = drawn();
+  const auto former = std::locale::global(std::locale(std::locale(), new Comma));
+  for (const char* name : {"de_DE.UTF-8", "tr_TR.UTF-8"}) {
+    std::setlocale(LC_ALL, name);  // where the system has it
+    CHECK(drawn() == expected);
+  }
+  std::locale::global(former);
+  std::setlocale(LC_ALL, "C");
+}
+
 TEST_CASE("handles share one drawing") {
-  Figure figure;
+  Figure figure({.dpi = 72});
   Axes axes = figure.add_axes();
   const std::string empty = figure.png();
   const Figure copy = figure;
@@ -173,23 +277,23 @@ TEST_CASE("handles share one drawing") {
 }
 
 TEST_CASE("colour maps") {
-  CHECK(colormap("Blues", 0) == Color{0xf7, 0xfb, 0xff});
-  CHECK(colormap("Blues", 1) == Color{0x08, 0x30, 0x6b});
-  CHECK(colormap("Blues", 0.5) == Color{0x6b, 0xae, 0xd6});
+  CHECK(colormap(Colormap::kBlues, 0) == Color{0xf7, 0xfb, 0xff});
+  CHECK(colormap(Colormap::kBlues, 1) == Color{0x08, 0x30, 0x6b});
+  CHECK(colormap(Colormap::kBlues, 0.5) == Color{0x6b, 0xae, 0xd6});
   // Entries 0, 64, 128, 192 and 255 of matplotlib's tables; 18 of 256 entries are kept, hence
   // 5/255.
   struct Case {
-    const char* name;
+    Colormap cmap;
     Color entries[5];
   };
   const Case cases[] = {
-      {"magma",
+      {Colormap::kMagma,
        {{0x00, 0x00, 0x04},
         {0x51, 0x12, 0x7c},
         {0xb7, 0x37, 0x79},
         {0xfc, 0x89, 0x61},
         {0xfc, 0xfd, 0xbf}}},
-      {"viridis",
+      {Colormap::kViridis,
        {{0x44, 0x01, 0x54},
         {0x3b, 0x52, 0x8b},
         {0x21, 0x91, 0x8c},
@@ -199,17 +303,15 @@ TEST_CASE("colour maps") {
   for (const Case& c : cases) {
     const int index[5] = {0, 64, 128, 192, 255};
     for (int i = 0; i < 5; ++i) {
-      INFO(c.name << " " << index[i]);
-      CHECK(distance(colormap(c.name, index[i] / 255.0), c.entries[i]) <= 5);
+      INFO(static_cast<int>(c.cmap) << " " << index[i]);
+      CHECK(distance(colormap(c.cmap, index[i] / 255.0), c.entries[i]) <= 5);
     }
   }
-  CHECK(colormap("magma", -3) == colormap("magma", 0));
-  CHECK(colormap("magma", kInf) == colormap("magma", 1));
-  CHECK(colormap("magma", kNan) == colors::white);
-  CHECK(caught([] { colormap("jet", 0); }).code == "value.colormap");
-  for (const std::string& name : colormap_names()) CHECK_NOTHROW(colormap(name, 0.3));
+  CHECK(colormap(Colormap::kMagma, -3) == colormap(Colormap::kMagma, 0));
+  CHECK(colormap(Colormap::kMagma, kInf) == colormap(Colormap::kMagma, 1));
+  CHECK(colormap(Colormap::kMagma, kNan) == colors::white);
 
-  const Picture picture = colorize({-5, 5, 0, kNan}, 2, 2, "gray");
+  const Picture picture = colorize({-5, 5, 0, kNan}, 2, 2, Colormap::kGray);
   CHECK(picture.width == 2);
   CHECK(picture.rgb ==
         std::vector<std::uint8_t>{0, 0, 0, 255, 255, 255, 128, 128, 128, 255, 255, 255});
@@ -217,13 +319,16 @@ TEST_CASE("colour maps") {
 }
 
 TEST_CASE("a cell of a matrix has the colour of its value") {
-  Figure figure({.width = 4, .height = 4});
+  Figure figure({.width = 4, .height = 4, .dpi = 72});
   figure.axes().matrix({10, 20, 30, 50, kNan, 40}, 2, 3);
   const Pixels pixels(figure.png());
   const auto axes = layout_of(figure).axes[0];
-  const Color expected[] = {colormap("Blues", 0),   colormap("Blues", 0.25),
-                            colormap("Blues", 0.5), colormap("Blues", 1.0),
-                            colors::white,          colormap("Blues", 0.75)};
+  const Color expected[] = {colormap(Colormap::kBlues, 0),
+                            colormap(Colormap::kBlues, 0.25),
+                            colormap(Colormap::kBlues, 0.5),
+                            colormap(Colormap::kBlues, 1.0),
+                            colors::white,
+                            colormap(Colormap::kBlues, 0.75)};
   for (int i = 0; i < 6; ++i) {
     // All four corners of the cell, two pixels inside.
     for (double dx : {-0.5, 0.5}) {
@@ -238,19 +343,19 @@ TEST_CASE("a cell of a matrix has the colour of its value") {
 TEST_CASE("large matrices are drawn as one picture of the same colours") {
   std::vector<double> values(200 * 100);
   for (std::size_t i = 0; i < values.size(); ++i) values[i] = i % 100 < 50 ? 0 : 1;
-  Figure figure({.width = 4, .height = 6});
+  Figure figure({.width = 4, .height = 6, .dpi = 72});
   figure.axes().matrix(values, 200, 100);
   const Pixels pixels(figure.png());
   const auto axes = layout_of(figure).axes[0];
-  CHECK(pixel(pixels, axes.x_at(25), axes.y_at(100)) == colormap("Blues", 0));
-  CHECK(pixel(pixels, axes.x_at(75), axes.y_at(100)) == colormap("Blues", 1));
+  CHECK(pixel(pixels, axes.x_at(25), axes.y_at(100)) == colormap(Colormap::kBlues, 0));
+  CHECK(pixel(pixels, axes.x_at(75), axes.y_at(100)) == colormap(Colormap::kBlues, 1));
 }
 
 TEST_CASE("a pixel of a picture is where it belongs") {
   const Picture picture{
       3, 2, {255, 0, 0, 0, 255, 0, 0, 0, 255, 10, 20, 30, 40, 50, 60, 70, 80, 90}};
   for (const bool off : {false, true}) {
-    Figure figure({.width = 3, .height = 3});
+    Figure figure({.width = 3, .height = 3, .dpi = 72});
     figure.axes().imshow(picture);
     if (off) figure.axes().axis_off();
     const Pixels pixels(figure.png());
@@ -265,7 +370,7 @@ TEST_CASE("a pixel of a picture is where it belongs") {
 }
 
 TEST_CASE("a photograph made smaller keeps its colours") {
-  Figure figure({.width = 2, .height = 2});
+  Figure figure({.width = 2, .height = 2, .dpi = 72});
   figure.axes().imshow(gradient(500, 500)).axis_off();
   const Pixels pixels(figure.png());
   const auto axes = layout_of(figure).axes[0];
@@ -280,7 +385,7 @@ TEST_CASE("a photograph made smaller keeps its colours") {
 }
 
 TEST_CASE("a heat map lies over the whole picture, scaled by its own values") {
-  Figure figure({.width = 3, .height = 3});
+  Figure figure({.width = 3, .height = 3, .dpi = 72});
   const Picture gray{2, 2, std::vector<std::uint8_t>(12, 100)};
   figure.axes().imshow(gray).overlay({-4, 6, -4, 6}, 2, 2).axis_off();
   const Pixels pixels(figure.png());
@@ -294,23 +399,24 @@ TEST_CASE("a heat map lies over the whole picture, scaled by its own values") {
   const double y = axes.y_at(0.5);
   // Beyond the centres of the outer cells the value stays, between them it is bilinear. Rounding
   // twice: 2/255, and the middle lies within one pixel of 0.5.
-  CHECK(distance(pixel(pixels, axes.box.x + 2, y), over(colormap("magma", 0))) <= 2);
-  CHECK(distance(pixel(pixels, axes.box.right() - 2, y), over(colormap("magma", 1))) <= 2);
-  CHECK(distance(pixel(pixels, axes.x_at(0.5), y), over(colormap("magma", 0.5))) <= 4);
-  CHECK(distance(pixel(pixels, axes.x_at(0.25), y), over(colormap("magma", 0.25))) <= 4);
+  CHECK(distance(pixel(pixels, axes.box.x + 2, y), over(colormap(Colormap::kMagma, 0))) <= 2);
+  CHECK(distance(pixel(pixels, axes.box.right() - 2, y), over(colormap(Colormap::kMagma, 1))) <= 2);
+  CHECK(distance(pixel(pixels, axes.x_at(0.5), y), over(colormap(Colormap::kMagma, 0.5))) <= 4);
+  CHECK(distance(pixel(pixels, axes.x_at(0.25), y), over(colormap(Colormap::kMagma, 0.25))) <= 4);
 
   // Without contrast or without numbers there is still a picture.
   for (const double value : {1.0, kNan}) {
-    Figure flat({.width = 2, .height = 2});
+    Figure flat({.width = 2, .height = 2, .dpi = 72});
     flat.axes().imshow(gray).overlay({value, value}, 1, 2).axis_off();
-    const Color expected = std::isnan(value) ? Color{100, 100, 100} : over(colormap("magma", 0));
+    const Color expected =
+        std::isnan(value) ? Color{100, 100, 100} : over(colormap(Colormap::kMagma, 0));
     const auto box = layout_of(flat).axes[0];
     CHECK(distance(pixel(Pixels(flat.png()), box.x_at(0.5), box.y_at(0.5)), expected) <= 2);
   }
 }
 
 TEST_CASE("lines, dots and bars are drawn where their values are") {
-  Figure figure({.width = 6, .height = 4});
+  Figure figure({.width = 6, .height = 4, .dpi = 72});
   figure.axes()
       .plot({0, 10}, {5, 5}, {.width = 4})
       .scatter({5}, {8}, {.color = colors::red, .size = 10})
@@ -325,7 +431,7 @@ TEST_CASE("lines, dots and bars are drawn where their values are") {
 }
 
 TEST_CASE("values that are not finite leave a gap, a lonely point is a dot") {
-  Figure figure({.width = 6, .height = 4});
+  Figure figure({.width = 6, .height = 4, .dpi = 72});
   figure.axes()
       .plot({0, 4, 5, 6, 10}, {1, 1, kNan, 1, 1}, {.width = 3})
       .plot({5}, {2})
@@ -355,8 +461,8 @@ TEST_CASE("numbers at the ends of the range of doubles do no harm") {
     for (const auto& y : hard) {
       const std::size_t n = std::min(x.size(), y.size());
       const std::vector<double> xs(x.begin(), x.begin() + n), ys(y.begin(), y.begin() + n);
-      for (const char* scale : {"linear", "log"}) {
-        Figure figure({.width = 2, .height = 2});
+      for (const auto scale : {AxisScale::kLinear, AxisScale::kLog}) {
+        Figure figure({.width = 2, .height = 2, .dpi = 72});
         figure.axes()
             .plot(xs, ys, {.label = "a"})
             .scatter(xs, ys)
@@ -372,7 +478,7 @@ TEST_CASE("numbers at the ends of the range of doubles do no harm") {
 }
 
 TEST_CASE("limits") {
-  Figure figure({.width = 4, .height = 4});
+  Figure figure({.width = 4, .height = 4, .dpi = 72});
   figure.axes().plot({-1e6, 1e6}, {-1e6, 1e6}, {.width = 3}).xlim(0, 10).ylim(10, 0);
   const auto axes = layout_of(figure).axes[0];
   CHECK(axes.x_at(0) == Approx(axes.box.x));
@@ -389,7 +495,7 @@ TEST_CASE("thousands of points") {
     x.push_back(i);
     y.push_back(rng.uniform());
   }
-  Figure figure;
+  Figure figure({.dpi = 72});
   figure.axes().plot(x, y);
   // Points that add nothing to the drawing are left out of it; all would be about a megabyte.
   CHECK(figure.svg().size() < 300000);
@@ -399,6 +505,7 @@ TEST_CASE("thousands of points") {
 }
 
 TEST_CASE("texts of any bytes") {
+  CapturedLog log;  // of letters that no font here has
   struct Case {
     const char *given, *drawn;
   };
@@ -411,7 +518,7 @@ TEST_CASE("texts of any bytes") {
         Case{"cut \xe2\x82", "cut \uFFFD\uFFFD"}, Case{"\xc0\x80", "\uFFFD\uFFFD"},
         Case{"\xed\xa0\x80", "\uFFFD\uFFFD\uFFFD"}, Case{"tab\there\x01", "tab here "},
         Case{"\xf4\x90\x80\x80", "\uFFFD\uFFFD\uFFFD\uFFFD"}}) {
-    Figure figure;
+    Figure figure({.dpi = 72});
     figure.axes().title(c.given);
     CHECK(count_texts(layout_of(figure), c.drawn) == 1);
     CHECK_NOTHROW(figure.png());
@@ -420,7 +527,7 @@ TEST_CASE("texts of any bytes") {
   for (int i = 0; i < 50; ++i) {
     std::string noise;
     for (int k = 0; k < 60; ++k) noise += static_cast<char>(rng.integer(0, 255));
-    Figure figure({.width = 3, .height = 2});
+    Figure figure({.width = 3, .height = 2, .dpi = 72});
     figure.suptitle(noise);
     figure.axes()
         .plot({0, 1}, {0, 1}, {.label = noise})
@@ -434,7 +541,7 @@ TEST_CASE("texts of any bytes") {
 }
 
 TEST_CASE("what cannot be drawn is refused with a code") {
-  Figure figure;
+  Figure figure({.dpi = 72});
   Axes axes = figure.axes();
   const auto code = [](auto&& f) { return caught(f).code; };
   for (const FigureOptions& options :
@@ -450,7 +557,6 @@ TEST_CASE("what cannot be drawn is refused with a code") {
   CHECK(code([&] { axes.imshow({-1, -1, {0, 0, 0}}); }) == "value.plot_size");
   CHECK(code([&] { axes.overlay({1}, 1, 2); }) == "value.plot_size");
   CHECK(code([&] { axes.overlay({1}, 1, 1, {.alpha = 2}); }) == "value.plot_option");
-  CHECK(code([&] { axes.overlay({1}, 1, 1, {.cmap = "no"}); }) == "value.colormap");
   CHECK(code([&] { axes.matrix({}, 0, 0); }) == "value.plot_size");
   CHECK(code([&] { axes.matrix({1}, -1, -1); }) == "value.plot_size");
   CHECK(code([&] { axes.matrix({1, 2}, 1, 2, {.col_labels = {"a"}}); }) == "value.plot_size");
@@ -459,7 +565,6 @@ TEST_CASE("what cannot be drawn is refused with a code") {
   CHECK(code([&] { axes.scatter({}, {}, {.size = kNan}); }) == "value.plot_option");
   CHECK(code([&] { axes.title("a", {.size = -1}); }) == "value.plot_option");
   CHECK(code([&] { figure.suptitle("a", {.size = kInf}); }) == "value.plot_option");
-  CHECK(code([&] { axes.xscale("logarithmic"); }) == "value.scale");
   CHECK(code([&] { axes.xlim(1, 1); }) == "value.limits");
   CHECK(code([&] { axes.ylim(0, kInf); }) == "value.limits");
   for (const char* format : {"{", "{:s}", "{} {}", "{:1000000}", "{0:{1}}"}) {
@@ -469,7 +574,7 @@ TEST_CASE("what cannot be drawn is refused with a code") {
   CHECK(code([&] { figure.axes(1); }) == "value.axes_index");
   // Nothing of it was drawn.
   CHECK(figure.png() == [] {
-    Figure empty;
+    Figure empty({.dpi = 72});
     empty.axes();
     return empty.png();
   }());

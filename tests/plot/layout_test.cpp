@@ -68,7 +68,7 @@ Figure lr_finder(double first, double last, const std::string& format) {
   figure.axes()
       .plot(rates, losses)
       .scatter({rates[40]}, {losses[40]}, {.color = colors::red, .size = 10})
-      .xscale("log")
+      .xscale(AxisScale::kLog)
       .xtick_format(format)
       .xlabel("Learning Rate")
       .ylabel("Loss");

@@ -11,17 +11,20 @@ using namespace fastcpp;
 using namespace fastcpp::test;
 
 TEST_CASE("figures without a single font") {
+  CapturedLog log;
   const TempDir folder;
   write_file(folder / "fonts.conf",
              "<?xml version=\"1.0\"?><!DOCTYPE fontconfig SYSTEM \"fonts.dtd\"><fontconfig>"
              "<cachedir>" +
                  (folder / "cache").string() + "</cachedir></fontconfig>");
   ::setenv("FONTCONFIG_FILE", (folder / "fonts.conf").c_str(), 1);
-  Figure figure({.width = 6, .height = 4});
+  Figure figure({.width = 6, .height = 4, .dpi = 72});
   figure.axes().plot({0, 1, 2}, {3, 1, 2}, {.label = "Train"}).title("größer").xlabel("x").legend();
   const auto layout = plot_detail::layout_of(figure);
   CHECK(text_faults(layout) == "");
   CHECK(count_texts(layout, "Train") == 1);
   CHECK(Pixels(figure.png()).width() == 432);
   CHECK(figure.svg().find("</svg>") != std::string::npos);
+  REQUIRE(log.warnings.size() == 1);
+  CHECK(log.warnings[0].find("ß ö") != std::string::npos);
 }

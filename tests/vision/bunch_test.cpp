@@ -208,7 +208,7 @@ TEST_CASE("printed and shown forms") {
                          dir.path().string() + ";\n\nValid: LabelList (6 items)\n"));
   CHECK(text.ends_with(";\n\nTest: None"));
   const auto figure = data.show_batch({.rows = 2});
-  CHECK(figure.pixel_width() == 576);  // 4 inches a cell at 72 dpi
+  CHECK(figure.pixel_width() == 800);  // 4 inches a cell at 100 dpi
   CHECK(figure.size() == 4);
   CHECK(caught([&] { data.show_batch({.rows = 0}); }).code == "value.rows");
   CHECK(to_picture(torch::full({3, 1, 1}, 2.0)).rgb == std::vector<std::uint8_t>{255, 255, 255});

@@ -19,9 +19,9 @@ namespace fastcpp {
 
 /// A pair of classes that were taken for each other.
 struct Confusion {
-  std::string actual;
-  std::string predicted;
-  std::int64_t count = 0;
+  std::string actual;      ///< the class it was
+  std::string predicted;   ///< the class it was taken for
+  std::int64_t count = 0;  ///< how often
 };
 
 /// fastai's printed form: `[('Ragdoll', 'Birman', 5), ('Birman', 'Ragdoll', 3)]`.
@@ -30,19 +30,24 @@ FASTCPP_API std::string to_string(const std::vector<Confusion>& pairs);
 /// The largest losses and whose they are.
 struct TopLosses {
   torch::Tensor losses;               ///< k values, best first
-  std::vector<std::int64_t> indices;  ///< k indices into the data set
+  std::vector<std::int64_t> indices;  ///< k indices into the dataset
+};
+
+/// Options of `top_losses`.
+struct TopLossesOptions {
+  bool largest = true;  ///< the worst; false: the best
 };
 
 /// Options of `plot_confusion_matrix`.
 struct ConfusionPlotOptions {
-  bool normalize = false;  ///< divide each row by its sum
-  std::string title = "Confusion matrix";
-  std::string cmap = "Blues";
-  int norm_dec = 2;      ///< decimals when normalised
-  bool plot_txt = true;  ///< write the numbers into the cells
+  bool normalize = false;                  ///< divide each row by its sum
+  std::string title = "Confusion matrix";  ///< above the matrix
+  Colormap cmap = Colormap::kBlues;        ///< the colours of the cells
+  int norm_dec = 2;                        ///< decimals when normalised, 0..15
+  bool plot_txt = true;                    ///< write the numbers into the cells
   std::optional<std::pair<double, double>> figsize =
-      {};  ///< inches; absent: large enough for the labels
-  double dpi = 72;
+      {};            ///< inches; absent: large enough for the labels
+  double dpi = 100;  ///< pixels an inch
 };
 
 /// Options of `plot_top_losses`.
@@ -50,10 +55,12 @@ struct TopLossesPlotOptions {
   bool largest = true;                           ///< the worst; false: the best
   std::pair<double, double> figsize = {12, 12};  ///< inches
   bool heatmap = false;                          ///< Grad-CAM over the pictures
-  int heatmap_thresh = 16;  ///< none when the last feature map has fewer places
-  double alpha = 0.6;       ///< opacity of the heat map
-  std::string cmap = "magma";
-  bool show_text = true;  ///< titles
+  int heatmap_thresh = 16;           ///< none when the last feature map has fewer places
+  double alpha = 0.6;                ///< opacity of the heat map, 0..1
+  Colormap cmap = Colormap::kMagma;  ///< colours of the heat map
+  bool show_text = true;             ///< titles
+  bool show_names = false;  ///< the file's name in each title, to find and mend wrong labels
+  double dpi = 100;         ///< pixels an inch
 };
 
 /// Options of `GradCAM`.
@@ -61,62 +68,83 @@ struct GradCamOptions {
   std::optional<DatasetType> ds_type = {};  ///< absent: the set that was interpreted
   int heatmap_thresh = 16;  ///< no heat map when the last feature map has fewer places
   bool image = true;        ///< the picture below the heat map; false: the heat map alone
+  std::pair<double, double> figsize = {6.4, 4.8};  ///< inches
+  double dpi = 100;                                ///< pixels an inch
 };
 
 /// Options of `from_learner`.
 struct InterpretationOptions {
-  DatasetType ds_type = DatasetType::Valid;  ///< `Fix` for training items; `Train` is shuffled and
-                                             ///< does not match indices
-  Loss::Activation activ = {};               ///< absent: the one that goes with the loss
+  DatasetType ds_type =
+      DatasetType::Valid;  ///< `Fix` for training items; `Train` is shuffled: indices match nothing
+  Loss::Activation activ = {};  ///< absent: the one that goes with the loss
 };
 
-/// Predictions, targets and losses of a data set, and ways to look at them (fastai:
-/// `ClassificationInterpretation`).
+/// Predictions, targets and losses of a dataset, and ways to look at them (fastai: `ClassificationInterpretation`).
+///
+/// `top_losses` and `plot_top_losses` serve classes, numbers and several labels an item; what is about a confusion of
+/// classes needs one class an item and throws DataError `data.not_classes` otherwise. A copy shares the learner and the
+/// tensors. Not to be used by several threads at once while one draws heat maps, which run the model.
 class FASTCPP_API ClassificationInterpretation {
  public:
-  /// Predicts the whole data set.
-  /// \throws as `Learner::get_preds`
+  /// Predicts the whole dataset.
+  /// \throws as `Learner::get_preds` and the constructor
   static ClassificationInterpretation from_learner(Learner learn,
                                                    const InterpretationOptions& options = {});
 
-  /// \param preds  n x c, after the activation
-  /// \param y_true n class indices
-  /// \param losses n
-  /// \throws ValueError `value.length` when n differs
+  /// \param learn   whose data name the classes, and whose model draws heat maps
+  /// \param preds   n x c, after the activation; n for one number an item
+  /// \param y_true  n class indices (int64, 0 .. c - 1), or the shape of preds for numbers and several labels
+  /// \param losses  n; more an item are averaged
+  /// \param ds_type the set that they belong to
+  /// \throws ValueError `value.length` when n differs; `value.class_index` for a class that preds do not have;
+  ///         `value.undefined_tensor`
   ClassificationInterpretation(Learner learn, torch::Tensor preds, torch::Tensor y_true,
                                torch::Tensor losses, DatasetType ds_type = DatasetType::Valid);
 
+  /// Predictions, n x c, on the CPU.
   const torch::Tensor& preds() const { return preds_; }
+  /// Targets, on the CPU.
   const torch::Tensor& y_true() const { return y_true_; }
+  /// One loss an item, n, on the CPU.
   const torch::Tensor& losses() const { return losses_; }
-  /// Predicted class of each item.
+  /// Predicted class of each item, n, int64; undefined for numbers and several labels.
   const torch::Tensor& pred_class() const { return pred_class_; }
 
   /// The k largest (or smallest) losses, sorted; all when k is absent (fastai: `top_losses`).
-  TopLosses top_losses(std::optional<std::int64_t> k = {}, bool largest = true) const;
+  TopLosses top_losses(std::optional<std::int64_t> k = {},
+                       const TopLossesOptions& options = {}) const;
 
   /// Counts, c x c, int64: row = actual, column = predicted (fastai: `confusion_matrix`).
+  /// \throws DataError `data.not_classes`
   torch::Tensor confusion_matrix() const;
 
-  /// Pairs confused at least min_val times, most frequent first, ties in class order (fastai:
-  /// `most_confused`).
+  /// Pairs confused at least min_val times, most frequent first, ties in class order (fastai: `most_confused`).
+  /// \throws DataError `data.not_classes`
   std::vector<Confusion> most_confused(std::int64_t min_val = 1) const;
 
   /// The confusion matrix as a picture (fastai: `plot_confusion_matrix`).
+  /// \throws DataError `data.not_classes`; ValueError `value.plot_option`, `value.figure_size`
   Figure plot_confusion_matrix(const ConfusionPlotOptions& options = {}) const;
 
-  /// The k worst pictures with prediction, truth, loss and probability of the truth (fastai:
-  /// `plot_top_losses`). \param k >= 1, at most the number of items \throws DataError
-  /// `data.no_pictures`; ValueError `value.k`; with a heat map TrainError `train.no_body`
+  /// The k worst pictures with prediction, truth, loss and, for classes, the probability of the truth (fastai:
+  /// `plot_top_losses`).
+  /// \param k       >= 1; all items when there are fewer
+  /// \param options look of the figure
+  /// \throws DataError `data.no_pictures`, `data.empty` without items; ValueError `value.k`; with a heat map DataError
+  ///         `data.not_classes` and what `grad_cam` throws
   Figure plot_top_losses(std::int64_t k, const TopLossesPlotOptions& options = {}) const;
 
   /// One picture with the places that speak for its actual class (fastai: `GradCAM`). Title:
-  /// `pred. class: P, actual class: A`. \param idx 0 .. items - 1 \throws DataError
-  /// `data.no_pictures`; ValueError `value.index`; as `grad_cam`
+  /// `pred. class: P, actual class: A`.
+  /// \param idx     0 .. items - 1
+  /// \param options look of the figure
+  /// \throws DataError `data.no_pictures`, `data.not_classes`; ValueError `value.index`; as `grad_cam`
   Figure GradCAM(std::int64_t idx, const GradCamOptions& options = {}) const;
 
  private:
+  void need_classes(const char* what) const;
   std::string class_name(std::int64_t cls) const;
+  std::string title_of(std::int64_t index) const;
 
   Learner learn_;
   torch::Tensor preds_, y_true_, losses_, pred_class_;

@@ -4,7 +4,6 @@
 
 #include <cstddef>
 #include <cstdint>
-#include <string>
 #include <vector>
 
 #include "fastcpp/export.hpp"
@@ -44,22 +43,25 @@ inline constexpr Color tab_cyan{23, 190, 207};
 /// The colour of the `index`-th line of a plot: the ten `tab_…` colours in turn.
 FASTCPP_API Color cycle_color(std::size_t index);
 
-/// A colour of a colour map.
-///
-/// `Blues` is ColorBrewer's; `magma` and `viridis` (van der Walt, Smith: matplotlib's perceptually
-/// uniform maps) are interpolated between 18 of their 256 entries and differ from them by at most
-/// 5/255. \param name  `Blues`, `magma`, `viridis` or `gray` \param value 0..1, clamped; NaN gives
-/// white \throws ValueError `value.colormap` on an unknown name
-FASTCPP_API Color colormap(const std::string& name, double value);
+/// A map from values to colours; the names are matplotlib's.
+enum class Colormap {
+  kBlues,    ///< white to dark blue (ColorBrewer)
+  kMagma,    ///< black over red to pale yellow (van der Walt, Smith), within 5/255 of matplotlib's
+  kViridis,  ///< violet over green to yellow (van der Walt, Smith), within 5/255 of matplotlib's
+  kGray,     ///< black to white
+};
 
-/// The names `colormap` knows.
-FASTCPP_API std::vector<std::string> colormap_names();
+/// A colour of a colour map. Thread-safe.
+/// \param cmap  the map
+/// \param value 0..1, clamped; NaN gives white
+FASTCPP_API Color colormap(Colormap cmap, double value);
 
-/// A picture of single-channel values, as fastai's `Image.show` draws them.
-/// \param values row-major, `rows * cols`; scaled by their own minimum and maximum, non-finite ones
-/// become white \param rows,cols >= 1 \param cmap   name of a colour map \throws ValueError
-/// `value.plot_size` when the number of values differs, `value.colormap`
+/// A picture of single-channel values, as fastai's `Image.show` draws them. Thread-safe.
+/// \param values    row-major, `rows * cols`; scaled by their own minimum and maximum, non-finite ones become white
+/// \param rows,cols >= 1
+/// \param cmap      the colours
+/// \throws ValueError `value.plot_size` when the number of values differs
 FASTCPP_API Picture colorize(const std::vector<double>& values, int rows, int cols,
-                             const std::string& cmap = "viridis");
+                             Colormap cmap = Colormap::kViridis);
 
 }  // namespace fastcpp

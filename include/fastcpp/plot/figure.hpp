@@ -6,8 +6,8 @@
 ///
 /// ```cpp
 /// fastcpp::Figure figure({.width = 6, .height = 4});
-/// figure.axes(0).plot(batches, losses, {.label = "Train"}).xlabel("Batches
-/// processed").ylabel("Loss").legend(); figure.save("losses.png");
+/// figure.axes().plot(batches, losses, {.label = "Train"}).xlabel("Batches processed").ylabel("Loss").legend();
+/// figure.save("losses.png");
 /// ```
 #pragma once
 
@@ -35,7 +35,7 @@ struct FigureModel;
 struct FigureOptions {
   double width = 6.4;   ///< inches, > 0
   double height = 4.8;  ///< inches, > 0
-  double dpi = 72;      ///< pixels an inch of the PNG, > 0; a side has at most 32767 pixels
+  double dpi = 100;     ///< pixels an inch of the PNG, > 0; a side has at most 32767 pixels
 };
 
 /// Options of `Axes::plot`.
@@ -57,8 +57,8 @@ struct BarOptions {
   std::string label = {};           ///< text in the legend; none when empty
   std::optional<Color> color = {};  ///< default: the next of `cycle_color`
   double width = 0.8;               ///< of a bar, in units of the x axis, > 0
-  std::vector<std::string> names =
-      {};  ///< one per bar, below it; upright when there is no room; numbers when empty
+  /// One per bar, below it; upright when there is no room; numbers when empty.
+  std::vector<std::string> names = {};
 };
 
 /// How a picture is enlarged.
@@ -75,15 +75,15 @@ struct ImshowOptions {
 
 /// Options of `Axes::overlay` (fastai: `alpha`, `cmap` of the heat maps).
 struct OverlayOptions {
-  double alpha = 0.6;          ///< opacity, 0..1
-  std::string cmap = "magma";  ///< name of a colour map
+  double alpha = 0.6;                ///< opacity, 0..1
+  Colormap cmap = Colormap::kMagma;  ///< the colours
 };
 
 /// Options of `Axes::matrix`.
 struct MatrixOptions {
-  std::string cmap = "Blues";  ///< name of a colour map
-  std::vector<std::string> row_labels =
-      {};  ///< one per row, first row at the top; numbers when empty
+  Colormap cmap = Colormap::kBlues;  ///< the colours of the cells
+  /// One per row, first row at the top; numbers when empty.
+  std::vector<std::string> row_labels = {};
   std::vector<std::string> col_labels = {};  ///< one per column, drawn upright; numbers when empty
   std::vector<std::string> texts = {};       ///< one per cell, row-major; none when empty
   std::string xlabel = {};                   ///< below the columns
@@ -101,6 +101,12 @@ struct TextOptions {
   TextAlign align = TextAlign::kCenter;  ///< ignored by axis labels
 };
 
+/// How an axis is divided (matplotlib: `xscale`, `yscale`).
+enum class AxisScale {
+  kLinear,  ///< equal steps
+  kLog,     ///< equal factors; values that are not positive are left out
+};
+
 /// Corner of the legend.
 enum class LegendLocation { kBest, kUpperRight, kUpperLeft, kLowerLeft, kLowerRight };
 
@@ -109,42 +115,48 @@ struct LegendOptions {
   LegendLocation location = LegendLocation::kBest;  ///< default: the corner that hides the least
 };
 
-/// One plot of a figure: a handle, cheap to copy; all copies draw into the same axes.
+/// One plot of a figure. A handle: all copies draw into the same axes, and keep these alive, also after the figure is
+/// gone. Handles of a grid that `Figure::subplots` replaced may be used, but nothing of theirs is seen. Not to be changed
+/// while another thread changes or draws the figure.
 ///
-/// Every function returns the handle, so calls can be chained. Values that are not finite are left
-/// out (a line has a gap there). Texts are UTF-8; invalid bytes are replaced by U+FFFD, and `\n`
-/// starts a new line.
+/// Every function returns the handle, so calls can be chained. Values that are not finite are left out (a line has a gap
+/// there). Texts are UTF-8; invalid bytes are replaced by U+FFFD, and `\n` starts a new line. Letters that the usual font
+/// lacks come from another font of the system; where none has them, one warning a figure says so. All functions throw
+/// MemoryError `train.out_of_memory` when there is no memory for what they keep.
 class FASTCPP_API Axes {
  public:
   /// A line through points, in the given order.
-  /// \throws ValueError `value.plot_size` when `x` and `y` differ in length, `value.plot_option` on
-  /// a bad width
+  /// \throws ValueError `value.plot_size` when `x` and `y` differ in length, `value.plot_option` on a bad width
   Axes& plot(std::vector<double> x, std::vector<double> y, const LineOptions& options = {});
 
   /// Dots.
-  /// \throws ValueError `value.plot_size` when `x` and `y` differ in length, `value.plot_option` on
-  /// a bad size
+  /// \throws ValueError `value.plot_size` when `x` and `y` differ in length, `value.plot_option` on a bad size
   Axes& scatter(std::vector<double> x, std::vector<double> y, const MarkerOptions& options = {});
 
   /// Bars from 0 to `height`, centred at `x`.
-  /// \throws ValueError `value.plot_size` when `x`, `height` or names differ in number,
-  /// `value.plot_option` on a bad width
+  /// \throws ValueError `value.plot_size` when `x`, `height` or names differ in number, `value.plot_option` on a bad
+  ///         width
   Axes& bar(std::vector<double> x, std::vector<double> height, const BarOptions& options = {});
 
-  /// A picture, as large as the axes allow with its aspect kept. Coordinates become pixels: (0, 0)
-  /// is the centre of the first one, y grows downwards. \throws ValueError `value.plot_size` when
-  /// `rgb` does not hold `width * height * 3` bytes
+  /// A picture, as large as the axes allow with its aspect kept. Coordinates become pixels: (0, 0) is the centre of the
+  /// first one, y grows downwards.
+  /// \throws ValueError `value.plot_size` when `rgb` does not hold `width * height * 3` bytes
   Axes& imshow(Picture picture, const ImshowOptions& options = {});
 
-  /// A heat map over the whole picture of these axes, enlarged bilinearly, coloured from its own
-  /// minimum to its own maximum. \param values row-major, `rows * cols` \throws ValueError
-  /// `value.plot_size`, `value.colormap`, `value.plot_option` on a bad alpha
+  /// A heat map over the whole picture of these axes, enlarged bilinearly, coloured from its own minimum to its own
+  /// maximum.
+  /// \param values    row-major, `rows * cols`
+  /// \param rows,cols >= 1
+  /// \param options   opacity and colours
+  /// \throws ValueError `value.plot_size`, `value.plot_option` on a bad alpha
   Axes& overlay(std::vector<double> values, int rows, int cols, const OverlayOptions& options = {});
 
-  /// A matrix as coloured cells with names along both sides and a text in each cell, white where
-  /// the value is above half the maximum. A NaN cell stays white and, as in numpy, makes the
-  /// maximum NaN, so that all texts are black. \param values row-major, `rows * cols` \throws
-  /// ValueError `value.plot_size` when values, labels or texts differ in number, `value.colormap`
+  /// A matrix as coloured cells with names along both sides and a text in each cell, white where the value is above half
+  /// the maximum. A NaN cell stays white and, as in numpy, makes the maximum NaN, so that all texts are black.
+  /// \param values    row-major, `rows * cols`
+  /// \param rows,cols >= 1
+  /// \param options   names, texts and colours
+  /// \throws ValueError `value.plot_size` when values, labels or texts differ in number
   Axes& matrix(std::vector<double> values, int rows, int cols, const MatrixOptions& options = {});
 
   /// A text at a point of the axes, vertically centred there.
@@ -161,15 +173,13 @@ class FASTCPP_API Axes {
   /// \throws ValueError `value.plot_option` on a bad size
   Axes& ylabel(std::string text, const TextOptions& options = {});
 
-  /// `"linear"` or `"log"`; on a logarithmic axis values that are not positive are left out.
-  /// \throws ValueError `value.scale`
-  Axes& xscale(const std::string& scale);
-  /// As `xscale`, for the y axis.
-  /// \throws ValueError `value.scale`
-  Axes& yscale(const std::string& scale);
+  /// How the x axis is divided; linear at first.
+  Axes& xscale(AxisScale scale);
+  /// How the y axis is divided; linear at first.
+  Axes& yscale(AxisScale scale);
 
-  /// The ends of the x axis; default: the data and 5 % more on each side. `left > right` turns the
-  /// axis around. \throws ValueError `value.limits` when an end is not finite or both are the same
+  /// The ends of the x axis; default: the data and 5 % more on each side. `left > right` turns the axis around.
+  /// \throws ValueError `value.limits` when an end is not finite or both are the same
   Axes& xlim(double left, double right);
   /// The ends of the y axis.
   /// \throws ValueError `value.limits`
@@ -187,8 +197,12 @@ class FASTCPP_API Axes {
   Axes& legend(const LegendOptions& options = {});
   /// Leaves out frame, ticks and axis labels; title and content stay.
   Axes& axis_off();
-  /// Whether thin lines run through the ticks; off at first.
-  Axes& grid(bool on);
+  /// Thin lines through the ticks.
+  Axes& grid();
+
+  // A handle that was moved from stays as good as a copy.
+  Axes(const Axes&) = default;
+  Axes& operator=(const Axes&) = default;
 
  private:
   friend class Figure;
@@ -196,14 +210,12 @@ class FASTCPP_API Axes {
   std::shared_ptr<plot_detail::AxesModel> model_;
 };
 
-/// A figure: a handle over shared state; copies show the same drawing. Nothing is drawn before
-/// `png`, `svg` or `save`, and these may be called any number of times. Not to be changed from
-/// several threads at once.
+/// A figure. A handle: copies show the same drawing. Nothing is drawn before `png`, `svg` or `save`, and these may be
+/// called any number of times, also by several threads at once; not to be changed meanwhile.
 class FASTCPP_API Figure {
  public:
   /// An empty figure.
-  /// \throws ValueError `value.figure_size` when a side or dpi is not positive or a side has more
-  /// than 32767 pixels
+  /// \throws ValueError `value.figure_size` when a side or dpi is not positive or a side has more than 32767 pixels
   explicit Figure(const FigureOptions& options = {});
 
   /// The only axes of the figure; the same as `subplots(1, 1)[0]`.
@@ -232,26 +244,32 @@ class FASTCPP_API Figure {
   int pixel_height() const;
 
   /// Writes the figure: the ending `.png` or `.svg` decides. The file appears whole or not at all.
-  /// \throws ValueError `value.figure_format` on another ending; IoError `io.cannot_write`
+  /// \throws ValueError `value.figure_format` on another ending; IoError `io.cannot_write`, `io.cannot_create`; as `png`
   void save(const Path& path) const;
 
-  /// The figure as an SVG document, `width * 72` by `height * 72` points; letters are drawn as
-  /// outlines, so no font is needed to show it. Ids are made from the content: several documents
-  /// may stand inline in one page of HTML.
+  /// The figure as an SVG document, `width * 72` by `height * 72` points; letters are drawn as outlines, so no font is
+  /// needed to show it. Ids are made from the content: several documents may stand inline in one page of HTML.
+  /// \throws as `png`
   std::string svg() const;
 
   /// The figure as the bytes of a PNG file.
+  /// \throws MemoryError `train.out_of_memory`; Error `plot.cairo` when Cairo fails otherwise
   std::string png() const;
+
+  // A figure that was moved from stays as good as a copy.
+  Figure(const Figure&) = default;
+  Figure& operator=(const Figure&) = default;
 
  private:
   friend struct plot_detail::FigureAccess;
   std::shared_ptr<plot_detail::FigureModel> model_;
 };
 
-/// The size at which the names along a matrix of `labels.size()` rows and columns are readable: 6.4
-/// by 4.8 inches for few short names, larger for more and longer ones, at most 100 by 100. \param
-/// labels names of the rows, and of the columns \param dpi    pixels an inch of the figure
+/// The size at which the names along a matrix of `labels.size()` rows and columns are readable: 6.4 by 4.8 inches for few
+/// short names, larger for more and longer ones, at most 100 by 100.
+/// \param labels names of the rows, and of the columns
+/// \param dpi    pixels an inch of the figure
 FASTCPP_API FigureOptions matrix_figure_options(const std::vector<std::string>& labels,
-                                                double dpi = 72);
+                                                double dpi = 100);
 
 }  // namespace fastcpp

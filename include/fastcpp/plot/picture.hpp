@@ -13,8 +13,8 @@ namespace fastcpp {
 struct Picture {
   int width = 0;   ///< pixels, >= 1
   int height = 0;  ///< pixels, >= 1
-  std::vector<std::uint8_t>
-      rgb;  ///< row-major, top row first, 3 bytes a pixel: `width * height * 3`
+  /// Row-major, top row first, 3 bytes a pixel: `width * height * 3`.
+  std::vector<std::uint8_t> rgb;
 };
 
 }  // namespace fastcpp

@@ -31,19 +31,22 @@ struct RecorderPlotOptions {
   int skip_start = 10;      ///< batches left out at the start
   int skip_end = 5;         ///< batches left out at the end
   bool suggestion = false;  ///< mark the steepest descent
+  double dpi = 100;         ///< pixels an inch; the figure has 6 by 4 inches
 };
 
-/// A range of batches.
+/// Options of `Recorder::plot_losses` and `Recorder::plot_metrics`.
 struct RecorderRangeOptions {
-  int skip_start = 0;
-  int skip_end = 0;
+  int skip_start = 0;  ///< batches, or validated epochs, left out at the start
+  int skip_end = 0;    ///< likewise at the end
+  double dpi = 100;    ///< pixels an inch; a panel has 6 by 4 inches
 };
 
 /// Options of `Recorder::plot_lr`.
 struct RecorderPlotLrOptions {
   bool show_moms = false;  ///< a second panel with the momentum
-  int skip_start = 0;
-  int skip_end = 0;
+  int skip_start = 0;      ///< batches left out at the start
+  int skip_end = 0;        ///< batches left out at the end
+  double dpi = 100;        ///< pixels an inch; a panel has 6 by 4 inches
 };
 
 /// A learning rate read off an LR finder's curve.
@@ -51,6 +54,9 @@ struct LrSuggestion {
   std::size_t index = 0;      ///< position in the trimmed curve
   double min_grad_lr = 0;     ///< where the smoothed loss falls steepest
   double min_loss_lr_10 = 0;  ///< a tenth of the rate at the lowest loss
+  /// Whether to doubt `min_grad_lr`: the loss falls nowhere, or steepest at an end of the curve, as happens with a network
+  /// that is trained already. A warning says so.
+  bool doubtful = false;
 };
 
 /// Keeps rates, losses and metrics of the last fit and shows the table (fastai: `Recorder`). A learner has one for its
@@ -79,17 +85,21 @@ class FASTCPP_API Recorder : public Callback {
   // training needs no figures. To use them, include <fastcpp/vision.hpp> or <fastcpp/plot/figure.hpp>.
 
   /// Loss against learning rate on a logarithmic axis (fastai: `recorder.plot`).
+  /// A suggestion is a red dot, a doubtful one a grey dot that says so.
   /// \throws TrainError `train.nothing_recorded` before the first fit
   Figure plot(const RecorderPlotOptions& options = {});
   /// Learning rate per batch, with momentum two panels (fastai: `plot_lr`).
+  /// \throws TrainError `train.nothing_recorded`
   Figure plot_lr(const RecorderPlotLrOptions& options = {}) const;
-  /// Training loss per batch and validation loss per epoch (fastai: `plot_losses`).
+  /// Training loss per batch and validation loss per validated epoch (fastai: `plot_losses`).
+  /// \throws TrainError `train.nothing_recorded`
   Figure plot_losses(const RecorderRangeOptions& options = {}) const;
-  /// One panel per metric (fastai: `plot_metrics`).
-  /// \throws TrainError `train.no_metrics`
+  /// One panel per metric, a point per validated epoch (fastai: `plot_metrics`).
+  /// \throws TrainError `train.no_metrics` when there are none, or no epoch was validated
   Figure plot_metrics(const RecorderRangeOptions& options = {}) const;
-  /// The rate where the curve falls steepest, and a tenth of the rate at its minimum; nothing when
-  /// there are too few points. Prints them as fastai does.
+  /// The rate where the curve falls steepest, and a tenth of the rate at its minimum; nothing when there are too few
+  /// points. Tells them to the log as fastai prints them.
+  /// \throws TrainError `train.nothing_recorded`
   std::optional<LrSuggestion> suggest(const RecorderPlotOptions& options = {});
 
   /// The history as CSV: a header line and the table's cells.
@@ -98,6 +108,8 @@ class FASTCPP_API Recorder : public Callback {
  private:
   TableRow table_row(const HistoryRow& row) const;
   void need_losses() const;
+  // Rates of the batches whose loss is known: a fit may end in the middle of a batch.
+  std::vector<double> rates() const;
   // [skip_start, size - skip_end), as the reference trims its curves.
   static std::vector<double> trimmed(const std::vector<double>& values, int skip_start,
                                      int skip_end);

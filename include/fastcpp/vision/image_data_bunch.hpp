@@ -87,8 +87,9 @@ struct ShowBatchOptions {
   int rows = 5;                              ///< rows^2 pictures, at most a batch
   DatasetType ds_type = DatasetType::Train;  ///< training pictures are shown augmented
   bool reverse = false;                      ///< from the end of the batch
-  std::optional<std::pair<double, double>> figsize =
-      {};  ///< width and height in inches; absent: 4 per cell
+  /// Width and height in inches; absent: 4 per cell.
+  std::optional<std::pair<double, double>> figsize = {};
+  double dpi = 100;  ///< pixels an inch
 };
 
 /// The loaders of a picture classifier (fastai: `ImageDataBunch`). A cheap handle, as DataBunch.
