@@ -1,5 +1,8 @@
 #include "train/golden_model.hpp"
 
+#include <charconv>
+#include <stdexcept>
+
 #include "fastcpp/io/state_dict.hpp"
 
 namespace fastcpp::test {
@@ -24,7 +27,8 @@ std::shared_ptr<TensorDataset> golden_set(const Json& data, const std::string& p
              side = data.at("side").get<std::int64_t>();
   const auto key_x = data.at("x_" + part + "_key").get<std::string>();
   const auto key_y = data.at("y_" + part + "_key").get<std::string>();
-  auto x = torch::empty({n, 3, side, side});
+  const auto channels = data.value("channels", std::int64_t{3});
+  auto x = torch::empty({n, channels, side, side});
   for (std::int64_t i = 0; i < x.numel(); ++i) {
     x.data_ptr<float>()[i] = static_cast<float>(2 * sgn(key_x, static_cast<std::uint64_t>(i)));
   }
@@ -33,6 +37,22 @@ std::shared_ptr<TensorDataset> golden_set(const Json& data, const std::string& p
     y[i] = ints(key_y, data.at("classes").get<std::int64_t>(), static_cast<std::uint64_t>(i));
   }
   return std::make_shared<TensorDataset>(x.to(dtype), y);
+}
+
+// The leading whole numbers in the brackets of a layer that the file writes as Python does.
+std::vector<std::int64_t> arguments(const Json& layer, const std::string& start) {
+  const auto text = layer.get<std::string>();
+  if (!text.starts_with(start))
+    throw std::runtime_error("another layer than " + start + ": " + text);
+  std::vector<std::int64_t> numbers;
+  const char *at = text.data() + start.size(), *end = text.data() + text.size();
+  for (std::int64_t value; at < end;) {
+    const auto [next, error] = std::from_chars(at, end, value);
+    if (error != std::errc()) break;
+    numbers.push_back(value);
+    at = next + std::min<std::ptrdiff_t>(2, end - next);  // ", "
+  }
+  return numbers;
 }
 
 }  // namespace
@@ -46,9 +66,15 @@ DataBunch golden_data(const Json& data, torch::ScalarType dtype) {
 
 torch::nn::Sequential golden_network(const Json& model, bool conv_bias, torch::ScalarType dtype) {
   namespace nn = torch::nn;
-  nn::Sequential network(nn::Conv2d(nn::Conv2dOptions(3, 6, 3).padding(1).bias(conv_bias)),
-                         nn::BatchNorm2d(6), nn::ReLU(), ConcatPool(), nn::Flatten(),
-                         nn::Linear(12, 5));
+  const auto& layers = model.at("layers");
+  const auto conv = arguments(layers.at(0), "Conv2d(");
+  const auto linear = arguments(layers.at(5), "Linear(");
+  const auto maps = conv.at(1);
+  nn::Sequential network(
+      nn::Conv2d(
+          nn::Conv2dOptions(conv.at(0), maps, conv.at(2)).padding(conv.at(2) / 2).bias(conv_bias)),
+      nn::BatchNorm2d(maps), nn::ReLU(), ConcatPool(), nn::Flatten(),
+      nn::Linear(linear.at(0), linear.at(1)));
   torch::NoGradGuard no_grad;
   const auto key = model.at("weights_key").get<std::string>();
   const auto gain = number(model.at("bn_gain"));

@@ -94,11 +94,26 @@ LabelList labelled(const Json& names, const Json& file, const Path& folder) {
   std::vector<Path> paths;
   for (const auto& name : names) paths.push_back(folder / name.get<std::string>());
   list.items = paths;
-  for (const auto& label : label_from_re(paths, R"(/([^/]+)_\d+.png$)")) {
+  for (const auto& label : label_from_re(paths, R"(/([^/]+)_\d+\.[a-z]+$)")) {
     const auto at = std::find(list.classes.begin(), list.classes.end(), label);
     list.y.push_back(at - list.classes.begin());
   }
   return list;
+}
+
+// The outputs of the head's linear layers but the last, which the file's rows of name and size show: a linear layer has
+// a weight larger than its bias, a batch norm has not.
+std::vector<std::int64_t> head_widths(const Json& rows) {
+  std::vector<std::int64_t> widths;
+  for (std::size_t i = 0; i + 1 < rows.size(); ++i) {
+    const auto name = rows[i][0].get<std::string>(), next = rows[i + 1][0].get<std::string>();
+    if (!name.starts_with("1.") || !name.ends_with(".weight") || !next.ends_with(".bias")) continue;
+    if (number(rows[i][1]) > number(rows[i + 1][1]))
+      widths.push_back(static_cast<std::int64_t>(number(rows[i + 1][1])));
+  }
+  REQUIRE_FALSE(widths.empty());
+  widths.pop_back();
+  return widths;
 }
 
 }  // namespace
@@ -135,12 +150,14 @@ TEST_CASE("a whole training beside the reference") {
         Approx(number(file.at("first_valid_batch").at("sumsq"))).epsilon(1e-5));
 
   auto watcher = std::make_shared<Watcher>();
-  auto learn = cnn_learner(data, models::find(file.at("arch").get<std::string>()),
-                           {.pretrained = false,
-                            .ps = {number(file.at("ps"))},
-                            .metrics = {accuracy, error_rate},
-                            .callbacks = {watcher},
-                            .silent = true});
+  auto learn = cnn_learner(
+      data, models::find(file.at("arch").get<std::string>()),
+      {.pretrained = false,
+       .lin_ftrs = head_widths(file.at("state_sums").at("initial")),
+       .ps = file.at("ps").is_array() ? numbers(file.at("ps")) : std::vector{number(file.at("ps"))},
+       .metrics = {accuracy, error_rate},
+       .callbacks = {watcher},
+       .silent = true});
   set_weights_by_rule(*learn.model(), file.at("weights_key").get<std::string>(),
                       number(file.at("bn_gain")));
   learn.freeze();

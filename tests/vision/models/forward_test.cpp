@@ -60,7 +60,9 @@ void check_sums(const torch::Tensor& got, const Json& sum, const Json& sumsq, To
 
 void check_full(const Json& expected, torch::ScalarType type, Topic& topic) {
   const torch::NoGradGuard no_grad;
-  auto network = models::find(expected.at("arch").get<std::string>()).make(1000);
+  auto network = models::find(expected.at("arch").get<std::string>())
+                     .make(expected.value(
+                         "classes", std::int64_t{1000}));  // ImageNet's, unless it says otherwise
   set_weights_by_rule(*network, expected.at("weights_key"), expected.at("bn_gain"));
   network->to(type);
   network->eval();

@@ -101,6 +101,26 @@ double deviation(const torch::Tensor& weight) {
 
 const CreateCnnModelOptions kNoWeights{.pretrained = false, .seed = 1};
 
+// The widths and dropouts of the head that the file shows.
+CreateCnnModelOptions head_options(const Json& cnn) {
+  auto options = kNoWeights;
+  options.lin_ftrs.clear();
+  options.ps.clear();
+  std::int64_t former = 0;
+  for (const auto& [name, shape] : state_in(cnn.at("head"))) {
+    const auto index = std::stoll(name);
+    if (shape.size() == 2) {
+      options.lin_ftrs.push_back(shape[0]);
+      // A dropout has no state, but a place between batch norm and linear layer; its probability does not show.
+      options.ps.push_back(index - former > 1 ? 0.5 : 0);
+    }
+    former = index;
+  }
+  REQUIRE_FALSE(options.lin_ftrs.empty());
+  options.lin_ftrs.pop_back();
+  return options;
+}
+
 }  // namespace
 
 TEST_CASE("names and shapes of the whole networks are torchvision's") {
@@ -108,7 +128,9 @@ TEST_CASE("names and shapes of the whole networks are torchvision's") {
   Deviation unequal("models/full/state");
   for (const auto& [name, expected] : golden_file.at("arch").items()) {
     INFO(name);
-    const auto network = models::find(name).make(1000);
+    // The outputs are as many as the file's last bias has values.
+    const auto outputs = expected.at("full").at("state").back()[1].at(0).get<std::int64_t>();
+    const auto network = models::find(name).make(outputs);
     const auto state = state_of(*network);
     const bool same = state == state_in(expected.at("full").at("state"));
     CHECK(same);
@@ -127,7 +149,7 @@ TEST_CASE("names, shapes and layer groups of cnn models are fastai's") {
     // Without the time that initial weights take.
     auto arch = models::find(name);
     arch.init = nullptr;
-    const auto model = create_cnn_model(arch, classes, kNoWeights);
+    const auto model = create_cnn_model(arch, classes, head_options(expected.at("cnn")));
     const auto state = state_of(*model);
     const bool same = state == state_in(expected.at("state"));
     CHECK(same);
