@@ -486,7 +486,7 @@ DataLoader DataLoader::with(const DataLoaderChanges& changes) const {
   if (seed) options.seed = *seed;
   if (device) options.device = *device;
   if (tfms) options.tfms = *tfms;
-  return {impl_->dataset, options};
+  return DataLoader(impl_->dataset, options);
 }
 
 }  // namespace fastcpp
