@@ -1,6 +1,7 @@
 #include "fastcpp/train/learner.hpp"
 
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <cmath>
@@ -9,6 +10,8 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
+#include "fastcpp/io/checkpoint.hpp"
+#include "fastcpp/io/state_dict.hpp"
 #include "train/learner_impl.hpp"
 
 namespace fastcpp {
@@ -48,7 +51,8 @@ void check_layer_groups(const Model& model, const std::vector<LayerGroup>& group
   std::unordered_map<const void*, std::size_t> group_of;
   for (std::size_t g = 0; g < groups.size(); ++g) {
     for (const auto& layer : groups[g]) {
-      if (!layer) throw ValueError("value.layer_groups", fmt::format("layer group {} holds a null layer", g));
+      if (!layer)
+        throw ValueError("value.layer_groups", fmt::format("layer group {} holds a null layer", g));
       for (const auto& parameter : layer->parameters()) {
         const auto [found, added] = group_of.emplace(parameter.unsafeGetTensorImpl(), g);
         if (!added && found->second != g) {
@@ -90,7 +94,8 @@ DataBunch Learner::data() const {
 }
 void Learner::set_data(const DataBunch& data) {
   if (impl_->features) {
-    log_warning("the features computed before are of other data and were dropped: call precompute again");
+    log_warning(
+        "the features computed before are of other data and were dropped: call precompute again");
   }
   impl_->data = data;
   impl_->features.reset();
@@ -151,7 +156,7 @@ Recorder& Learner::recorder() {
 void Learner::Impl::rebuild_opt() {
   OptimWrapper made(options.opt_func, layer_groups, *model,
                     {.true_wd = options.true_wd, .bn_wd = options.bn_wd});
-  made.set_lr(lr_range(kDefaultLr, layer_groups.size()));
+  made.set_lr(fastcpp::lr_range(kDefaultLr, layer_groups.size()));
   if (!opt) {
     opt = std::make_shared<OptimWrapper>(std::move(made));
     return;
@@ -242,7 +247,8 @@ StateDict without_module_prefix(const StateDict& weights) {
 std::string saved_models(const Path& folder) {
   std::string names;
   std::error_code ec;
-  for (std::filesystem::directory_iterator it(folder, ec), end; !ec && it != end; it.increment(ec)) {
+  for (std::filesystem::directory_iterator it(folder, ec), end; !ec && it != end;
+       it.increment(ec)) {
     if (it->path().extension() != ".pth") continue;
     names += (names.empty() ? "'" : ", '") + it->path().stem().string() + "'";
   }
@@ -328,18 +334,20 @@ void Learner::load_weights(const Path& source, const StateDict& weights, bool st
                                    source.string(), all, weights.size()));
   }
   if (!report.ok()) {
-    log_warning(fmt::format("'{}': {} of {} tensors of the model were loaded; {} are not in the "
-                            "file, {} have another shape; {} of the file are unknown to the model",
-                            source.string(), all - left, all, report.missing.size(),
-                            report.wrong_shape.size(), report.unexpected.size()));
+    log_warning(
+        fmt::format("'{}': {} of {} tensors of the model were loaded; {} are not in the "
+                    "file, {} have another shape; {} of the file are unknown to the model",
+                    source.string(), all - left, all, report.missing.size(),
+                    report.wrong_shape.size(), report.unexpected.size()));
   }
   if (!impl.features) return;
   const auto body = tensors_of(*body_of(impl.model));
   for (std::size_t i = 0; i < body.size(); ++i) {
     if (torch::equal(body[i], body_before[i])) continue;
     impl.features.reset();
-    log_warning("the features computed before are of another body and were dropped: call "
-                "precompute again");
+    log_warning(
+        "the features computed before are of another body and were dropped: call "
+        "precompute again");
     return;
   }
 }

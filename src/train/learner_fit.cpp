@@ -96,7 +96,8 @@ std::vector<double> Learner::validate(const ValidateOptions& options) {
     auto figures = training.validate(loader, model);
     if (training.stopped()) throw_stopped("validate", training.validated(), loader.size());
     if (training.validated() == 0) {
-      throw DataError("data.empty_loader", "there is nothing to validate: this data set has no batch");
+      throw DataError("data.empty_loader",
+                      "there is nothing to validate: this data set has no batch");
     }
     return figures;
   });
@@ -119,7 +120,8 @@ Learner& Learner::precompute(const PrecomputeOptions& options) {
 Predictions Learner::get_preds(DatasetType type, const GetPredsOptions& options) {
   auto& impl = *impl_;
   if (options.n_batch && *options.n_batch < 1) {
-    throw ValueError("value.n_batch", fmt::format("n_batch must be >= 1, found {}", *options.n_batch));
+    throw ValueError("value.n_batch",
+                     fmt::format("n_batch must be >= 1, found {}", *options.n_batch));
   }
   return guarded(impl.data.batch_size(), [&]() -> Predictions {
     const DataLoader loader = impl.data.dl(type);
@@ -139,7 +141,8 @@ Predictions Learner::get_preds(DatasetType type, const GetPredsOptions& options)
       bar.update(++done);
     }
     if (preds.empty()) {
-      throw DataError("data.empty_loader", "there is nothing to predict: this data set has no batch");
+      throw DataError("data.empty_loader",
+                      "there is nothing to predict: this data set has no batch");
     }
     return {torch::cat(preds), torch::cat(targets),
             options.with_loss ? torch::cat(losses) : torch::Tensor()};

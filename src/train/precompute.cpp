@@ -67,9 +67,9 @@ torch::Tensor outputs(const Model& body, const DataLoader& loader, const Feature
 }  // namespace
 
 void throw_stopped(const char* what, std::int64_t done, std::int64_t total) {
-  throw TrainError("train.stopped",
-                   fmt::format("{} was stopped by its stop token after {} of {} batches", what,
-                               done, total));
+  throw TrainError(
+      "train.stopped",
+      fmt::format("{} was stopped by its stop token after {} of {} batches", what, done, total));
 }
 
 std::shared_ptr<nn::Module> body_of(const Model& model) {

@@ -14,8 +14,8 @@
 #include <string_view>
 #include <typeinfo>
 
-#include "fastcpp/core/python_text.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/core/python_text.hpp"
 #include "fastcpp/train/forward.hpp"
 
 namespace fastcpp {

@@ -48,11 +48,11 @@ struct TrainState {
   bool skip_zero = false;      ///< keep the gradients after this batch
   bool skip_bwd = false;       ///< no backward pass for this batch
   bool cancelled = false;      ///< the stop token was triggered
-  torch::Tensor last_input;    ///< batch on its way into the model; may be replaced in on_batch_begin
-  torch::Tensor last_target;   ///< its target; may be replaced in on_batch_begin
-  torch::Tensor last_output;   ///< what the model gave; may be replaced in on_loss_begin
-  torch::Tensor last_loss;     ///< scalar with a graph; may be replaced in on_backward_begin
-  double smooth_loss = 0;      ///< debiased moving average of the training loss
+  torch::Tensor last_input;  ///< batch on its way into the model; may be replaced in on_batch_begin
+  torch::Tensor last_target;  ///< its target; may be replaced in on_batch_begin
+  torch::Tensor last_output;  ///< what the model gave; may be replaced in on_loss_begin
+  torch::Tensor last_loss;    ///< scalar with a graph; may be replaced in on_backward_begin
+  double smooth_loss = 0;     ///< debiased moving average of the training loss
   /// Validation loss and metrics of the epoch; empty when nothing was validated.
   std::vector<double> last_metrics;
   std::exception_ptr exception;  ///< set in on_train_end after a failure: its first cause
@@ -127,13 +127,13 @@ class CallbackArg {
  public:
   /// An object; shared.
   template <typename C>
-    requires std::is_base_of_v<Callback, C>
-  CallbackArg(std::shared_ptr<C> callback)  // NOLINT: a callback is an argument
+  requires std::is_base_of_v<Callback, C> CallbackArg(
+      std::shared_ptr<C> callback)  // NOLINT: a callback is an argument
       : make_([callback = std::move(callback)](Learner&) { return callback; }) {}
   /// A factory.
   template <typename F>
-    requires std::is_invocable_r_v<std::shared_ptr<Callback>, F, Learner&>
-  CallbackArg(F make) : make_(std::move(make)) {}  // NOLINT: the same
+  requires std::is_invocable_r_v<std::shared_ptr<Callback>, F, Learner&> CallbackArg(F make)
+      : make_(std::move(make)) {}  // NOLINT: the same
 
   /// The callback for a learner; may be null.
   std::shared_ptr<Callback> make(Learner& learn) const { return make_ ? make_(learn) : nullptr; }

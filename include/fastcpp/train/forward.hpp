@@ -21,7 +21,8 @@ using ComputeType = std::optional<torch::ScalarType>;
 /// How `forward` runs a model.
 struct ForwardOptions {
   ComputeType precision = {};  ///< half precision or bfloat16 for convolutions and linear layers
-  bool keep_precision = false;  ///< leave the output in `precision`; false: the output is single precision
+  bool keep_precision =
+      false;  ///< leave the output in `precision`; false: the output is single precision
 };
 
 /// Runs the model on a batch in the memory layout that is fastest for it. Safe in several threads as far as the model is.

@@ -12,16 +12,16 @@
 #include <utility>
 #include <vector>
 
+#include "fastcpp/core/learning_rate.hpp"
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/core/progress.hpp"
-#include "fastcpp/core/learning_rate.hpp"
 #include "fastcpp/data/data_bunch.hpp"
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/callback.hpp"
-#include "fastcpp/train/optim/layers.hpp"
 #include "fastcpp/train/loss.hpp"
 #include "fastcpp/train/metrics/metrics.hpp"
 #include "fastcpp/train/model.hpp"
+#include "fastcpp/train/optim/layers.hpp"
 #include "fastcpp/train/optim/optimizer.hpp"
 #include "fastcpp/train/recorder.hpp"
 
@@ -48,7 +48,8 @@ struct LearnerOptions {
   std::vector<LayerGroup> layer_groups = {};              ///< absent: one group of all leaf layers
   bool add_time = true;                                   ///< a `time` column
   bool silent = false;                                    ///< no table and no progress bar
-  std::shared_ptr<ProgressSink> progress = {};  ///< absent: the process-wide one (`progress_sink()`)
+  std::shared_ptr<ProgressSink> progress =
+      {};  ///< absent: the process-wide one (`progress_sink()`)
 };
 
 /// How a fit ended.
@@ -74,9 +75,9 @@ struct OneCycleOptions {
   std::optional<double> final_div = {};  ///< ends at max_lr / final_div; absent: div_factor * 1e4
   std::optional<double> wd = {};         ///< absent: the learner's; >= 0
   std::vector<CallbackArg> callbacks = {};  ///< take part in this fit only: objects or factories
-  std::optional<int> tot_epochs = {};    ///< length of the whole cycle; absent: cyc_len
-  int start_epoch = 0;                   ///< epochs of the cycle done before, 0 <= start_epoch < cyc_len
-  std::stop_token stop = {};             ///< ends the fit between two batches
+  std::optional<int> tot_epochs = {};       ///< length of the whole cycle; absent: cyc_len
+  int start_epoch = 0;        ///< epochs of the cycle done before, 0 <= start_epoch < cyc_len
+  std::stop_token stop = {};  ///< ends the fit between two batches
 };
 
 /// Options of `fit_fc`, in fastai's order.
@@ -85,8 +86,8 @@ struct FitFcOptions {
   std::pair<double, double> moms = {0.95, 0.85};  ///< momentum while flat, and after
   double start_pct = 0.72;                        ///< share of the batches with a constant rate
   std::optional<double> wd = {};                  ///< absent: the learner's; >= 0
-  std::vector<CallbackArg> callbacks = {};        ///< take part in this fit only: objects or factories
-  std::stop_token stop = {};                      ///< ends the fit between two batches
+  std::vector<CallbackArg> callbacks = {};  ///< take part in this fit only: objects or factories
+  std::stop_token stop = {};                ///< ends the fit between two batches
 };
 
 struct MixUpOptions;
@@ -121,7 +122,7 @@ struct SaveOptions {
 
 /// Options of `load`.
 struct LoadOptions {
-  bool strict = true;                 ///< names and shapes must fit; false: load what fits, and say what does not
+  bool strict = true;  ///< names and shapes must fit; false: load what fits, and say what does not
   std::optional<bool> with_opt = {};  ///< absent: take the optimizer's state when the file has one
   bool remove_module = false;         ///< drop a leading `module.` of every name that has it
 };

@@ -39,7 +39,8 @@ class Snapshot {
  public:
   explicit Snapshot(Learner learner)
       : learner_(std::move(learner)), optimizer_(learner_.opt().snapshot()) {
-    for (const auto& module : learner_.model()->modules()) modes_.emplace_back(module, module->is_training());
+    for (const auto& module : learner_.model()->modules())
+      modes_.emplace_back(module, module->is_training());
     const torch::NoGradGuard no_grad;
     for (auto& tensor : tensors()) saved_.push_back(tensor.detach().clone());
   }
