@@ -6,6 +6,7 @@
 
 #include <cmath>
 #include <unordered_map>
+#include <utility>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
@@ -173,8 +174,12 @@ void Learner::Impl::rebuild_opt() {
   *opt = std::move(made);
 }
 
-OptimWrapper& Learner::opt() {
+const OptimWrapper& Learner::opt() const {
   if (!impl_->opt) boundary([&] { impl_->rebuild_opt(); });
+  return *impl_->opt;
+}
+OptimWrapper& Learner::opt() {
+  std::as_const(*this).opt();
   return *impl_->opt;
 }
 

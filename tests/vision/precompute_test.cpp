@@ -70,7 +70,7 @@ TEST_CASE("a head trains on precomputed features as it does on pictures") {
 
   // Features and pictures lead to the same predictions, and predicting goes over pictures.
   const auto by_features = fast.validate();
-  fast.precompute(false);
+  fast.precompute({.on = false});
   const auto by_pictures = fast.validate();
   CHECK(by_features[0] == Approx(by_pictures[0]).epsilon(1e-4));
   CHECK(by_features[1] == by_pictures[1]);
@@ -86,8 +86,8 @@ TEST_CASE("precomputed features need a frozen body and a head") {
   learn.unfreeze();
   const auto error = caught([&] { learn.fit(1, 1e-3); });
   CHECK(error.code == "train.precomputed");
-  CHECK(error.message.find("precompute(false)") != std::string::npos);
-  learn.precompute(false);
+  CHECK(error.message.find("precompute({.on = false})") != std::string::npos);
+  learn.precompute({.on = false});
   learn.fit(1, 1e-3);
 
   torch::nn::Sequential flat{torch::nn::Flatten()};

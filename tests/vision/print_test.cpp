@@ -209,7 +209,7 @@ TEST_CASE("the learning-rate finder's table and messages") {
   learn.lr_find({.num_it = 6, .stop_div = false});
   REQUIRE(log.info.size() == 1);
   CHECK(log.info[0] ==
-        "LR Finder is complete, type {learner_name}.recorder.plot() to see the graph.");
+        "LR Finder is complete: learn.recorder().plot() draws the curve.");
   // 3 batches an epoch; what validation would have given is one mark, so that the time stands
   // below the first metric.
   REQUIRE(table.lines().size() >= 2);

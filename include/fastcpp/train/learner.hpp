@@ -297,6 +297,7 @@ class FASTCPP_API Learner {
   /// The optimizer, made when there is none: one object for the learner's life. `freeze`, `unfreeze` and `split` give it
   /// new content.
   OptimWrapper& opt();
+  const OptimWrapper& opt() const;
   /// One rate per layer group (fastai: `lr_range`).
   std::vector<double> lr_range(const LearningRate& lr) const;
 

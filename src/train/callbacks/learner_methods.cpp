@@ -114,7 +114,7 @@ FitOutcome Learner::lr_find(const LrFindOptions& options) {
     }
     before.restore();
     if (outcome == FitOutcome::kStopped) return outcome;
-    log_info("LR Finder is complete, type {learner_name}.recorder.plot() to see the graph.");
+    log_info("LR Finder is complete: learn.recorder().plot() draws the curve.");
     return FitOutcome::kFinished;
   });
 }

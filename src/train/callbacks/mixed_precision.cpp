@@ -61,7 +61,7 @@ void MixedPrecision::on_backward_end(TrainState& state) {
   const torch::NoGradGuard no_grad;
   state.last_loss = state.last_loss / scale_;
   std::vector<torch::Tensor> gradients;
-  const auto learn = this->learn();
+  auto learn = this->learn();
   for (const auto& group : learn.opt().groups()) {
     for (const auto& parameter : group.params) {
       if (parameter.grad().defined()) gradients.push_back(parameter.grad());
