@@ -139,7 +139,7 @@ StateDict flat(const Learner& learn) {
   return all;
 }
 
-void load_flat(const Learner& learn, const StateDict& all) {
+void load_flat(Learner learn, const StateDict& all) {
   StateDict weights;
   std::map<std::int64_t, Value> states;
   for (const auto& [name, tensor] : all) {

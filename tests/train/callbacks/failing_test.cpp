@@ -214,7 +214,7 @@ TEST_CASE("a full disk leaves whole rows and whole models") {
   }
   {
     auto fill = std::make_shared<AtEpochEnd>(1, [&] { full.emplace(100); });
-    const std::vector<std::shared_ptr<Callback>> callbacks = {
+    const std::vector<CallbackArg> callbacks = {
         track_epoch()(learner), fill, save_model({.every = SaveEvery::kEpoch})(learner)};
     const auto error = caught([&] { learner.fit(3, 1e-2, {.callbacks = callbacks}); });
     full.reset();
@@ -316,7 +316,7 @@ TEST_CASE("what mix-up cannot mix is refused, and the loss always comes back") {
   TempDir dir;
   auto learner = small_learner(dir.path());
   const auto loss = learner.loss_func().name();
-  const auto fails_with = [&](const std::vector<std::shared_ptr<Callback>>& callbacks) {
+  const auto fails_with = [&](const std::vector<CallbackArg>& callbacks) {
     const auto error = caught([&] { learner.fit(1, 1e-3, {.callbacks = callbacks}); });
     CHECK(learner.loss_func().name() == loss);
     return error.code;
