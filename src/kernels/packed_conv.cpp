@@ -28,18 +28,15 @@ Index up(Index n, Index step) {
   return (n + step - 1) / step * step;
 }
 
-// A picture's rows and columns, and the distance of its rows in floats.
+// Pictures with a number of rows each, and the distance of their rows in floats.
 struct Plane {
   const float* data;
-  Index rows, cols, line;
+  Index rows, line;
 };
 
-// Memory that a thread keeps for the next call.
-float* scratch(std::size_t which, Index count) {
-  thread_local std::vector<Tensor> kept(2);
-  auto& tensor = kept.at(which);
-  if (!tensor.defined() || tensor.numel() < count) tensor = torch::empty({count});
-  return tensor.data_ptr<float>();
+// Memory for one call: a thread that kept it would keep the largest it ever needed.
+Tensor scratch(Index count) {
+  return torch::empty({count}, torch::kFloat32);
 }
 
 }  // namespace
@@ -75,7 +72,7 @@ struct PackedConv::Impl {
   // [block][row][col][in][block's channel]
   const float* direct_weights() const {
     std::call_once(direct_once, [&] {
-      auto whole = torch::zeros({blocks() * block(), in, rows, cols});
+      auto whole = torch::zeros({blocks() * block(), in, rows, cols}, torch::kFloat32);
       whole.narrow(0, 0, out).copy_(weight);
       direct =
           whole.view({blocks(), block(), in, rows, cols}).permute({0, 3, 4, 2, 1}).contiguous();
@@ -86,7 +83,7 @@ struct PackedConv::Impl {
   // [point][block][in][block's channel]
   const float* point_weights() const {
     std::call_once(points_once, [&] {
-      points = torch::empty({kTilePoints, blocks(), in, block()});
+      points = torch::empty({kTilePoints, blocks(), in, block()}, torch::kFloat32);
       const auto plain = weight.contiguous();
       const float* const from = plain.data_ptr<float>();
       float* const to = points.data_ptr<float>();
@@ -108,12 +105,14 @@ struct PackedConv::Impl {
     return points.data_ptr<float>();
   }
 
-  // The pictures with zeros around them, `all_rows` x `all_cols` each.
-  Plane padded(const Tensor& x, Index all_rows, Index all_cols) const {
-    const Index n = x.size(0), h = x.size(2), w = x.size(3), line = all_cols * in;
+  // The pictures with zeros around them; themselves where there is nothing to add.
+  Tensor padded(const Tensor& x) const {
+    if (padding == 0) return x;
+    const Index n = x.size(0), h = x.size(2), w = x.size(3);
+    const Index all_rows = h + 2 * padding, line = (w + 2 * padding) * in;
     const auto* from = x.data_ptr<float>();
-    if (h == all_rows && w == all_cols) return {from, h, w, line};
-    float* const start = scratch(0, n * all_rows * line);
+    auto result = scratch(n * all_rows * line);
+    float* const start = result.data_ptr<float>();
     at::parallel_for(0, n * all_rows, 64, [&](Index first, Index last) {
       for (Index r = first; r < last; ++r) {
         float* to = start + r * line;
@@ -128,7 +127,7 @@ struct PackedConv::Impl {
         std::fill(to + (padding + w) * in, to + line, 0.0f);
       }
     });
-    return {start, all_rows, all_cols, line};
+    return result;
   }
 
   const float* bias_of(Index b) const {
@@ -138,7 +137,9 @@ struct PackedConv::Impl {
   // Every output pixel as a product of its window with the weights.
   void run_direct(const Tensor& x, Tensor& y, const float* add, bool relu) const {
     const Index oh = y.size(2), ow = y.size(3), n = y.size(0);
-    const Plane picture = padded(x, x.size(2) + 2 * padding, x.size(3) + 2 * padding);
+    const auto held = padded(x);
+    const Plane picture{held.data_ptr<float>(), x.size(2) + 2 * padding,
+                        (x.size(3) + 2 * padding) * in};
     const float* weights = direct_weights();
     float* const to = y.data_ptr<float>();
     const Index pixels = n * oh * ow,
@@ -169,39 +170,76 @@ struct PackedConv::Impl {
   }
 
   void run_winograd(const Tensor& x, Tensor& y, const float* add, bool relu) const {
-    const Index oh = y.size(2), ow = y.size(3), n = y.size(0);
-    const Index down = up(oh, kTileOut) / kTileOut, across = up(ow, kTileOut) / kTileOut;
-    const Plane picture = padded(x, down * kTileOut + 2, across * kTileOut + 2);
-    const float* weights = point_weights();
-    float* const to = y.data_ptr<float>();
-    const Index tiles = n * down * across;
+    const Tiles t{.from = x.data_ptr<float>(),
+                  .h = x.size(2),
+                  .w = x.size(3),
+                  .to = y.data_ptr<float>(),
+                  .oh = y.size(2),
+                  .ow = y.size(3),
+                  .down = up(y.size(2), kTileOut) / kTileOut,
+                  .across = up(y.size(3), kTileOut) / kTileOut,
+                  .weights = point_weights(),
+                  .add = add,
+                  .relu = relu};
+    const Index tiles = y.size(0) * t.down * t.across;
     // Even shares for all threads, and in whole rows of a product.
     const Index share = (tiles + at::get_num_threads() - 1) / at::get_num_threads();
     const Index chunks_a_share = (share + kMostTiles - 1) / kMostTiles;
     const Index size = up((share + chunks_a_share - 1) / chunks_a_share, Product::kMostRows);
     at::parallel_for(0, (tiles + size - 1) / size, 1, [&](Index first, Index last) {
+      const auto values = scratch(std::min(size, tiles) * kTilePoints * (in + blocks() * block()) +
+                                  kTilePoints * in);
       for (Index chunk = first; chunk < last; ++chunk) {
-        winograd_chunk(picture, chunk * size, std::min(tiles, (chunk + 1) * size), down, across, oh,
-                       ow, weights, to, add, relu);
+        winograd_chunk(t, chunk * size, std::min(tiles, (chunk + 1) * size),
+                       values.data_ptr<float>());
       }
     });
   }
 
-  void winograd_chunk(const Plane& picture, Index first, Index last, Index down, Index across,
-                      Index oh, Index ow, const float* weights, float* to, const float* add,
-                      bool relu) const {
+  // Pictures, their tiles and what is made of them.
+  struct Tiles {
+    const float* from;
+    Index h, w;
+    float* to;
+    Index oh, ow, down, across;
+    const float *weights, *add;
+    bool relu;
+  };
+
+  // The inputs of the tile in that row and column of the outputs; copied to `edge`, with zeros around, where the tile
+  // reaches beyond its picture.
+  TileIn tile_in(const Tiles& t, Index image, Index row, Index col, float* edge) const {
+    const Index top = row - padding, left = col - padding;
+    const float* const picture = t.from + image * t.h * t.w * in;
+    TileIn tile{.in = edge, .line = kTileIn * in, .channels = in, .out = nullptr, .plane = 0};
+    if (top >= 0 && left >= 0 && top + kTileIn <= t.h && left + kTileIn <= t.w) {
+      tile.in = picture + (top * t.w + left) * in;
+      tile.line = t.w * in;
+      return tile;
+    }
+    std::fill_n(edge, kTilePoints * in, 0.0f);
+    const Index first = std::clamp<Index>(left, 0, t.w),
+                last = std::clamp<Index>(left + kTileIn, first, t.w);
+    for (Index y = std::max<Index>(top, 0); y < std::min(top + kTileIn, t.h); ++y) {
+      std::copy_n(picture + (y * t.w + first) * in, (last - first) * in,
+                  edge + ((y - top) * kTileIn + first - left) * in);
+    }
+    return tile;
+  }
+
+  // `values`: room for the transformed inputs, the products, and the inputs of one tile.
+  void winograd_chunk(const Tiles& all, Index first, Index last, float* values) const {
     const Index count = last - first, out_all = blocks() * block();
-    float* const v = scratch(1, count * kTilePoints * (in + out_all));
+    const auto& [from, h, w, to, oh, ow, down, across, weights, add, relu] = all;
+    float* const v = values;
     float* const m = v + count * kTilePoints * in;
+    float* const edge = m + count * kTilePoints * out_all;
     for (Index t = 0; t < count; ++t) {
       const Index tile = first + t, image = tile / (down * across), at = tile % (down * across);
-      kernels.to_points({.in = picture.data +
-                               (image * picture.rows + at / across * kTileOut) * picture.line +
-                               at % across * kTileOut * in,
-                         .line = picture.line,
-                         .channels = in,
-                         .out = v + t * in,
-                         .plane = count * in});
+      auto inputs = tile_in(all, image, at / across * kTileOut, at % across * kTileOut, edge);
+      inputs.out = v + t * in;
+      inputs.plane = count * in;
+      kernels.to_points(inputs);
     }
     Product p{};
     p.runs = 1;
@@ -248,14 +286,17 @@ PackedConv::~PackedConv() = default;
 std::shared_ptr<const PackedConv> PackedConv::make(const Tensor& weight, const Tensor& bias,
                                                    std::int64_t stride, std::int64_t padding) {
   const auto* kernels = conv_kernels();
-  if (!kernels || !weight.device().is_cpu() || weight.scalar_type() != torch::kFloat32) {
-    return nullptr;
-  }
+  const auto plain = [](const Tensor& t) {
+    return t.device().is_cpu() && t.scalar_type() == torch::kFloat32 &&
+           t.layout() == torch::kStrided;
+  };
+  if (!kernels || !plain(weight) || weight.dim() != 4 || weight.numel() == 0) return nullptr;
+  if (bias.defined() && (!plain(bias) || bias.numel() != weight.size(0))) return nullptr;
   auto impl = std::unique_ptr<Impl>(new Impl(*kernels, weight.detach(), stride, padding));
   if (bias.defined()) {
-    const auto plain = bias.detach().contiguous();
+    const auto values = bias.detach().contiguous();
     impl->bias.assign(static_cast<std::size_t>(impl->blocks() * impl->block()), 0.0f);
-    std::copy_n(plain.data_ptr<float>(), plain.numel(), impl->bias.begin());
+    std::copy_n(values.data_ptr<float>(), values.numel(), impl->bias.begin());
   }
   return std::shared_ptr<const PackedConv>(new PackedConv(std::move(impl)));
 }

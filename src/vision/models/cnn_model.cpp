@@ -4,6 +4,7 @@
 
 #include <cmath>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "vision/models/layers.hpp"
 
@@ -48,13 +49,15 @@ nn::Sequential cut_body(const models::Network& network, const models::Arch& arch
 }  // namespace
 
 nn::Sequential create_body(const models::Arch& arch, const CreateBodyOptions& options) {
-  constexpr std::int64_t kImageNetClasses = 1000;
-  auto network = arch.make(kImageNetClasses);
-  if (options.pretrained) load_pretrained(*network, arch, options.weights);
-  auto body = cut_body(*network, arch, options.cut);
-  // After the cut, so that no time goes into a head that is thrown away.
-  if (!options.pretrained && arch.init) arch.init(*body, options.seed);
-  return body;
+  return boundary([&] {
+    constexpr std::int64_t kImageNetClasses = 1000;
+    auto network = models::make_network(arch, kImageNetClasses);
+    if (options.pretrained) load_pretrained(*network, arch, options.weights);
+    auto body = cut_body(*network, arch, options.cut);
+    // After the cut, so that no time goes into a head that is thrown away.
+    if (!options.pretrained && arch.init) arch.init(*body, options.seed);
+    return body;
+  });
 }
 
 namespace {
@@ -94,45 +97,50 @@ std::vector<std::int64_t> widths(std::int64_t nf, std::int64_t nc,
 }  // namespace
 
 nn::Sequential create_head(std::int64_t nf, std::int64_t nc, const CreateHeadOptions& options) {
-  const auto size = widths(nf, nc, options);
-  const auto ps = dropouts(options);
-  auto head = std::make_shared<Stack>();
-  if (options.concat_pool) {
-    head->push_back(AdaptiveConcatPool2d(1));
-  } else {
-    head->push_back(nn::AdaptiveAvgPool2d(1));
-  }
-  head->push_back(nn::Flatten());
-  for (std::size_t i = 0; i < ps.size(); ++i) {
-    head->push_back(nn::BatchNorm1d(size[i]));
-    if (ps[i] != 0) head->push_back(nn::Dropout(ps[i]));
-    head->push_back(models::linear(size[i], size[i + 1]));
-    if (i + 1 < ps.size()) head->push_back(models::relu());
-  }
-  if (options.bn_final) {
-    head->push_back(nn::BatchNorm1d(nn::BatchNormOptions(nc).momentum(0.01)));
-  }
-  models::init_weights(*head, {}, options.seed);
-  return sequential(head);
+  return boundary([&] {
+    const auto size = widths(nf, nc, options);
+    const auto ps = dropouts(options);
+    auto head = std::make_shared<Stack>();
+    if (options.concat_pool) {
+      head->push_back(AdaptiveConcatPool2d(1));
+    } else {
+      head->push_back(nn::AdaptiveAvgPool2d(1));
+    }
+    head->push_back(nn::Flatten());
+    for (std::size_t i = 0; i < ps.size(); ++i) {
+      head->push_back(models::single_precision(nn::BatchNorm1d(size[i])));
+      if (ps[i] != 0) head->push_back(nn::Dropout(ps[i]));
+      head->push_back(models::linear(size[i], size[i + 1]));
+      if (i + 1 < ps.size()) head->push_back(models::relu());
+    }
+    if (options.bn_final) {
+      head->push_back(
+          models::single_precision(nn::BatchNorm1d(nn::BatchNormOptions(nc).momentum(0.01))));
+    }
+    models::init_weights(*head, {}, options.seed);
+    return sequential(head);
+  });
 }
 
 nn::Sequential create_cnn_model(const models::Arch& arch, std::int64_t nc,
                                 const CreateCnnModelOptions& options) {
-  auto head = options.custom_head;
-  auto body = create_body(arch, {.pretrained = options.pretrained,
-                                 .cut = options.cut,
-                                 .weights = options.weights,
-                                 .seed = Rng{options.seed, 0}.next()});
-  if (head.is_empty()) {
-    const auto nf = num_features_model(body) * (options.concat_pool ? 2 : 1);
-    head = create_head(nf, nc,
-                       {.lin_ftrs = options.lin_ftrs,
-                        .ps = options.ps,
-                        .concat_pool = options.concat_pool,
-                        .bn_final = options.bn_final,
-                        .seed = Rng{options.seed, 1}.next()});
-  }
-  return sequential(models::stack(Stack::from(body), Stack::from(head)));
+  return boundary([&] {
+    auto head = options.custom_head;
+    auto body = create_body(arch, {.pretrained = options.pretrained,
+                                   .cut = options.cut,
+                                   .weights = options.weights,
+                                   .seed = Rng{options.seed, 0}.next()});
+    if (head.is_empty()) {
+      const auto nf = num_features_model(body) * (options.concat_pool ? 2 : 1);
+      head = create_head(nf, nc,
+                         {.lin_ftrs = options.lin_ftrs,
+                          .ps = options.ps,
+                          .concat_pool = options.concat_pool,
+                          .bn_final = options.bn_final,
+                          .seed = Rng{options.seed, 1}.next()});
+    }
+    return sequential(models::stack(Stack::from(body), Stack::from(head)));
+  });
 }
 
 namespace {
@@ -161,24 +169,29 @@ class EvalMode {
 }  // namespace
 
 std::int64_t num_features_model(nn::Sequential body) {
-  const torch::NoGradGuard no_grad;
-  const EvalMode eval(*body);
-  torch::TensorOptions where;
-  const auto parameters = body->parameters();
-  if (!parameters.empty()) where = parameters.front().options();
-  auto random = models::generator(0);
-  std::string reason = "it has no output of four dimensions";
-  for (std::int64_t side = 64; side <= 2048; side *= 2) {
-    try {
-      auto x = torch::empty({1, 3, side, side}).uniform_(-1, 1, random).to(where);
-      const auto out = body->forward(x);
-      if (out.dim() >= 2) return out.size(1);
-    } catch (const c10::Error& e) {
-      reason = e.what_without_backtrace();
+  return boundary([&] {
+    if (body.is_empty()) throw ValueError("value.body", "num_features_model got no body (null)");
+    const torch::NoGradGuard no_grad;
+    const EvalMode eval(*body);
+    torch::TensorOptions where;
+    const auto parameters = body->parameters();
+    if (!parameters.empty()) where = parameters.front().options();
+    auto random = models::generator(0);
+    std::string reason = "it has no output of four dimensions";
+    for (std::int64_t side = 64; side <= 2048; side *= 2) {
+      try {
+        auto x =
+            torch::empty({1, 3, side, side}, torch::kFloat32).uniform_(-1, 1, random).to(where);
+        const auto out = body->forward(x);
+        if (out.dim() >= 2) return out.size(1);
+      } catch (const c10::Error& e) {
+        reason = e.what_without_backtrace();
+      }
     }
-  }
-  throw ValueError("value.body",
-                   fmt::format("the body refuses pictures of 64 x 64 to 2048 x 2048: {}", reason));
+    throw ValueError(
+        "value.body",
+        fmt::format("the body refuses pictures of 64 x 64 to 2048 x 2048: {}", reason));
+  });
 }
 
 void kaiming_normal(torch::Tensor& weight, torch::Generator& generator) {
@@ -187,19 +200,22 @@ void kaiming_normal(torch::Tensor& weight, torch::Generator& generator) {
 }
 
 void apply_init(nn::Module& module, const InitFunc& init, std::uint64_t seed) {
-  const torch::NoGradGuard no_grad;
-  auto random = models::generator(seed);
-  for (const auto& layer : module.modules()) {
-    if (!layer->children().empty()) continue;
-    const auto own = layer->named_parameters(false);
-    // One dimension: batch norms and the like keep what they have.
-    const auto* weight = own.find("weight");
-    if (!weight || weight->dim() < 2 || !weight->requires_grad()) continue;
-    auto fresh = torch::empty(weight->sizes());
-    init(fresh, random);
-    weight->copy_(fresh);
-    if (const auto* bias = own.find("bias")) bias->zero_();
-  }
+  if (!init) throw ValueError("value.init", "apply_init got an empty function");
+  boundary([&] {
+    const torch::NoGradGuard no_grad;
+    auto random = models::generator(seed);
+    for (const auto& layer : module.modules()) {
+      if (!layer->children().empty()) continue;
+      const auto own = layer->named_parameters(false);
+      // One dimension: batch norms and the like keep what they have.
+      const auto* weight = own.find("weight");
+      if (!weight || weight->dim() < 2 || !weight->requires_grad()) continue;
+      auto fresh = torch::empty(weight->sizes(), torch::kFloat32);
+      init(fresh, random);
+      weight->copy_(fresh);
+      if (const auto* bias = own.find("bias")) bias->zero_();
+    }
+  });
 }
 
 }  // namespace fastcpp

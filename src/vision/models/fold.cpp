@@ -58,4 +58,10 @@ void pack_convolutions(nn::Module& root) {
   }
 }
 
+void set_frozen_conv(nn::Module& root, FrozenConv which) {
+  for (const auto& module : root.modules()) {
+    if (auto* conv = module->as<Conv2dImpl>()) conv->set_frozen_conv(which);
+  }
+}
+
 }  // namespace fastcpp::models

@@ -1,6 +1,7 @@
 #include "vision/models/layers.hpp"
 
 #include <ATen/CPUGeneratorImpl.h>
+#include <ATen/TracerMode.h>
 
 #include <cmath>
 
@@ -12,75 +13,132 @@ namespace nn = torch::nn;
 // LibTorch draws random weights in the constructor. So the layer is made with one channel, then
 // gets its size.
 Conv2dImpl::Conv2dImpl(std::int64_t in, std::int64_t out, std::int64_t kernel, const ConvOptions& o)
-    : nn::Conv2dImpl(nn::Conv2dOptions(1, 1, 1).stride(o.stride).padding(o.padding).bias(o.bias)),
-      own_options_(o) {
+    : nn::Conv2dImpl(nn::Conv2dOptions(1, 1, 1).stride(o.stride).padding(o.padding).bias(o.bias)) {
   options.in_channels(in).out_channels(out).kernel_size(kernel).groups(o.groups);
-  weight.set_data(torch::empty({out, in / o.groups, kernel, kernel}));
-  if (o.bias) bias.set_data(torch::empty({out}));
+  weight.set_data(torch::empty({out, in / o.groups, kernel, kernel}, torch::kFloat32));
+  if (o.bias) bias.set_data(torch::empty({out}, torch::kFloat32));
 }
 
 Tensor Conv2dImpl::forward(const Tensor& x) {
-  if (packed_) return packed_->run(x);
-  if (!is_training()) return nn::Conv2dImpl::forward(x);  // maybe in several threads
-  const auto* fixed = frozen(x);
+  if (packed_) {
+    const auto fixed = packed(x);
+    return fixed ? fixed->run(x) : nn::Conv2dImpl::forward(x);
+  }
+  if (!is_training()) return nn::Conv2dImpl::forward(x);
+  const auto fixed = frozen(x);
   return fixed ? fixed->run(x) : nn::Conv2dImpl::forward(x);
 }
 
+// Nothing where the kernels cannot do what the options ask for.
+std::optional<Conv2dImpl::Window> Conv2dImpl::window() const {
+  const auto& o = options;
+  const auto one_of = [](const auto& pair) -> std::optional<std::int64_t> {
+    if (pair->at(0) != pair->at(1)) return std::nullopt;
+    return pair->at(0);
+  };
+  if (o.groups() != 1 || o.transposed() || one_of(o.dilation()) != 1 ||
+      !get_if<torch::enumtype::kZeros>(&o.padding_mode()) || weight.dim() != 4) {
+    return std::nullopt;
+  }
+  const auto stride = one_of(o.stride());
+  std::optional<std::int64_t> padding;
+  if (const auto* given = get_if<torch::ExpandingArray<2>>(&o.padding())) {
+    padding = one_of(*given);
+  } else if (get_if<torch::enumtype::kValid>(&o.padding())) {
+    padding = 0;
+  } else if (weight.size(2) == weight.size(3) && weight.size(2) % 2 == 1 && stride == 1) {
+    padding = weight.size(2) / 2;  // `same`
+  }
+  if (!stride || !padding || *stride < 1 || *padding < 0) return std::nullopt;
+  return Window{*stride, *padding};
+}
+
+// Whether nobody sees the difference between the kernels and LibTorch's convolution of that batch: no gradient, no cast,
+// no trace, no error to be told.
+bool Conv2dImpl::suits(const Tensor& x) const {
+  return x.dim() == 4 && x.scalar_type() == torch::kFloat32 && x.device().is_cpu() &&
+         x.layout() == torch::kStrided && x.numel() > 0 && x.size(1) == weight.size(1) &&
+         !(x.requires_grad() && torch::GradMode::is_enabled()) &&
+         !compat::is_autocast_enabled(torch::kCPU) && !at::tracer::impl::is_dispatch_enabled();
+}
+
+std::shared_ptr<const PackedConv> Conv2dImpl::packed(const Tensor& x) const {
+  return packed_ && window() == packed_window_ && suits(x) ? packed_ : nullptr;
+}
+
 // Null where somebody needs a gradient, or LibTorch's own convolution is the better choice.
-const PackedConv* Conv2dImpl::frozen(const Tensor& x) {
-  // The pictures are copied with a border; larger copies than this are not worth it.
-  constexpr std::int64_t kMostValues = std::int64_t{1} << 26;
+std::shared_ptr<const PackedConv> Conv2dImpl::frozen(const Tensor& x) {
   const auto still = [](const Tensor& t) {
     return !t.defined() || (!t.requires_grad() && !t.is_inference());
   };
-  if (!still(weight) || !still(bias) || (x.requires_grad() && torch::GradMode::is_enabled()) ||
-      own_options_.groups != 1 || x.dim() != 4 || x.scalar_type() != torch::kFloat32 ||
-      x.numel() > kMostValues || !x.device().is_cpu() || compat::is_autocast_enabled(torch::kCPU) ||
-      !PackedConv::suits_winograd(weight, own_options_.stride)) {
-    frozen_ = {};
+  const auto now = window();
+  if (frozen_conv_ == FrozenConv::kLibTorch || !still(weight) || !still(bias) || !now ||
+      !PackedConv::suits_winograd(weight, now->stride)) {
+    forget_frozen();
     return nullptr;
   }
-  const auto same = [](const Tensor& kept, const Tensor& now) {
-    return kept.defined() == now.defined() &&
-           (!now.defined() ||
-            (kept.data_ptr() == now.data_ptr() && kept.strides() == now.strides()));
+  if (!suits(x)) return nullptr;
+  const auto same = [](const Tensor& kept, const Tensor& t) {
+    return kept.defined() == t.defined() &&
+           (!t.defined() || (kept.data_ptr() == t.data_ptr() && kept.strides() == t.strides()));
   };
   const auto version = weight._version() + (bias.defined() ? bias._version() : 0);
-  if (!same(frozen_.weight, weight) || !same(frozen_.bias, bias) || frozen_.version != version) {
-    frozen_ = {PackedConv::make(weight, bias, own_options_.stride, own_options_.padding),
-               weight.detach(), bias.defined() ? bias.detach() : Tensor(), version};
+  const std::lock_guard lock(mutex_);
+  if (!same(frozen_.weight, weight) || !same(frozen_.bias, bias) || frozen_.version != version ||
+      frozen_.window != *now) {
+    frozen_ = {PackedConv::make(weight, bias, now->stride, now->padding), *now, weight.detach(),
+               bias.defined() ? bias.detach() : Tensor(), version};
   }
-  return frozen_.packed.get();
+  return frozen_.conv;
+}
+
+void Conv2dImpl::forget_frozen() {
+  const std::lock_guard lock(mutex_);
+  frozen_ = {};
 }
 
 // Once an epoch: so memory is free during validation, and weights that were written behind
 // LibTorch's back between two epochs are noticed.
 void Conv2dImpl::train(bool on) {
-  frozen_ = {};
+  forget_frozen();
   nn::Conv2dImpl::train(on);
 }
 
 std::shared_ptr<nn::Module> Conv2dImpl::clone(const torch::optional<torch::Device>& device) const {
-  auto copy = std::make_shared<Conv2dImpl>(options.in_channels(), options.out_channels(),
-                                           options.kernel_size()->at(0), own_options_);
+  auto copy = std::make_shared<Conv2dImpl>(1, 1, 1, ConvOptions{.bias = options.bias()});
+  copy->options = options;
+  copy->_reversed_padding_repeated_twice = _reversed_padding_repeated_twice;
+  copy->frozen_conv_ = frozen_conv_;
   const auto copied = [&](const Tensor& t) {
     return device ? t.detach().to(*device, /*non_blocking=*/false, /*copy=*/true)
                   : t.detach().clone();
   };
   copy->weight.set_data(copied(weight));
-  if (own_options_.bias) copy->bias.set_data(copied(bias));
+  if (!bias.defined() || !copy->bias.defined()) {
+    copy->bias = bias.defined() ? copied(bias) : Tensor();
+  } else {
+    copy->bias.set_data(copied(bias));
+  }
   copy->train(is_training());
   return copy;
 }
 
 void Conv2dImpl::pack() {
-  if (own_options_.groups != 1) return;
-  packed_ = PackedConv::make(weight, bias, own_options_.stride, own_options_.padding);
+  const auto now = window();
+  packed_ = now ? PackedConv::make(weight, bias, now->stride, now->padding) : nullptr;
+  if (now) packed_window_ = *now;
+}
+
+void Conv2dImpl::set_frozen_conv(FrozenConv which) {
+  forget_frozen();
+  frozen_conv_ = which;
 }
 
 Tensor conv_norm(Conv2d& conv, nn::BatchNorm2d& layer, const Tensor& x, bool with_relu,
                  const Tensor& add) {
-  if (conv->packed() && is_folded(*layer)) return conv->packed()->run(x, add, with_relu);
+  if (is_folded(*layer)) {
+    if (const auto packed = conv->packed(x)) return packed->run(x, add, with_relu);
+  }
   auto y = norm(layer, conv(x));
   if (add.defined()) y += add;
   return with_relu ? y.relu_() : y;
@@ -89,8 +147,8 @@ Tensor conv_norm(Conv2d& conv, nn::BatchNorm2d& layer, const Tensor& x, bool wit
 nn::Linear linear(std::int64_t in, std::int64_t out) {
   nn::Linear layer(1, 1);
   layer->options.in_features(in).out_features(out);
-  layer->weight.set_data(torch::empty({out, in}));
-  layer->bias.set_data(torch::empty({out}));
+  layer->weight.set_data(torch::empty({out, in}, torch::kFloat32));
+  layer->bias.set_data(torch::empty({out}, torch::kFloat32));
   return layer;
 }
 

@@ -7,10 +7,13 @@
 
 #include <cstdint>
 #include <memory>
+#include <mutex>
+#include <optional>
 #include <utility>
 
-#include "fastcpp/vision/models/models.hpp"
 #include "fastcpp/kernels/packed_conv.hpp"
+#include "fastcpp/vision/models/fold.hpp"
+#include "fastcpp/vision/models/models.hpp"
 
 namespace fastcpp::models {
 
@@ -24,8 +27,9 @@ struct ConvOptions {
   bool bias = false;
 };
 
-// LibTorch's convolution, which may also be packed for prediction, and packs itself in training
-// where it is part of a frozen body.
+// LibTorch's convolution, which may also be packed for prediction, and packs itself in training where it is part of a
+// frozen body. The kernels take over only what they do exactly as LibTorch would by the options as they are at the moment;
+// all else, and a trace, goes to LibTorch. Several threads may call `forward` at once, also in training mode.
 class Conv2dImpl : public torch::nn::Conv2dImpl {
  public:
   Conv2dImpl(std::int64_t in, std::int64_t out, std::int64_t kernel, const ConvOptions& options);
@@ -36,22 +40,35 @@ class Conv2dImpl : public torch::nn::Conv2dImpl {
 
   // From now on `forward` uses the weights as they are now, and makes no graph.
   void pack();
-  const std::shared_ptr<const PackedConv>& packed() const { return packed_; }
+  // What `pack` made, where it may take the place of LibTorch's convolution for this batch; else null.
+  std::shared_ptr<const PackedConv> packed(const Tensor& x) const;
+  // Whether a frozen layer may be packed in training; it may unless told otherwise.
+  void set_frozen_conv(FrozenConv which);
 
  private:
-  const PackedConv* frozen(const Tensor& x);
-
-  // A frozen layer's weights as they were when they were packed. They are kept, so that no other
-  // weights get their address meanwhile.
+  // Those of LibTorch's options that the kernels know.
+  struct Window {
+    std::int64_t stride, padding;
+    bool operator==(const Window&) const = default;
+  };
+  // The weights as they were when they were packed. They are kept, so that no other weights get their address meanwhile.
   struct Frozen {
-    std::shared_ptr<const PackedConv> packed;
+    std::shared_ptr<const PackedConv> conv;
+    Window window;
     Tensor weight, bias;
-    std::int64_t version = 0;
+    std::int64_t version;
   };
 
-  ConvOptions own_options_;
+  std::optional<Window> window() const;
+  bool suits(const Tensor& x) const;
+  std::shared_ptr<const PackedConv> frozen(const Tensor& x);
+  void forget_frozen();
+
   std::shared_ptr<const PackedConv> packed_;
-  Frozen frozen_;
+  Window packed_window_{};
+  FrozenConv frozen_conv_ = FrozenConv::kPacked;
+  std::mutex mutex_;  // of frozen_
+  Frozen frozen_{};
 };
 TORCH_MODULE(Conv2d);
 
@@ -61,8 +78,22 @@ inline Conv2d conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel,
 }
 torch::nn::Linear linear(std::int64_t in, std::int64_t out);
 
+// LibTorch's own layers are made in the default type of the process, which a host may have set to double: all of ours
+// compute in single precision.
+template <typename Layer>
+Layer single_precision(Layer layer) {
+  const auto convert = [](Tensor& t) {
+    // Counters stay the integers they are.
+    if (t.defined() && t.scalar_type() == torch::kFloat64)
+      t.set_data(t.detach().to(torch::kFloat32));
+  };
+  for (auto& parameter : layer->parameters()) convert(parameter);
+  for (auto& buffer : layer->buffers()) convert(buffer);
+  return layer;
+}
+
 inline torch::nn::BatchNorm2d batch_norm(std::int64_t channels) {
-  return torch::nn::BatchNorm2d(channels);
+  return single_precision(torch::nn::BatchNorm2d(channels));
 }
 inline torch::nn::ReLU relu() {
   return torch::nn::ReLU(torch::nn::ReLUOptions(true));
@@ -117,6 +148,10 @@ struct InitRule {
 void init_weights(torch::nn::Module& module, const InitRule& rule, std::uint64_t seed);
 
 torch::Generator generator(std::uint64_t seed);
+
+// The network that an architecture makes.
+// Throws ValueError `value.arch` when it has no function for that, or the function gives none.
+std::shared_ptr<Network> make_network(const Arch& arch, std::int64_t num_classes);
 
 // The networks; weights uninitialised.
 std::shared_ptr<Network> make_resnet(int layers, std::int64_t num_classes);

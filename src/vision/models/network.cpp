@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "vision/models/layers.hpp"
 
@@ -9,13 +10,16 @@ namespace fastcpp::models {
 namespace nn = torch::nn;
 
 std::shared_ptr<Stack> Stack::from(const nn::Sequential& layers) {
-  if (auto same = std::dynamic_pointer_cast<Stack>(layers.ptr())) return same;
-  auto result = std::make_shared<Stack>();
-  std::size_t i = 0;
-  const auto children = layers->named_children();
-  for (const auto& layer : *layers) result->push_back(children[i++].key(), layer);
-  result->train(layers->is_training());
-  return result;
+  return boundary([&] {
+    if (layers.is_empty()) throw ValueError("value.network", "Stack::from got no layers (null)");
+    if (auto same = std::dynamic_pointer_cast<Stack>(layers.ptr())) return same;
+    auto result = std::make_shared<Stack>();
+    std::size_t i = 0;
+    const auto children = layers->named_children();
+    for (const auto& layer : *layers) result->push_back(children[i++].key(), layer);
+    result->train(layers->is_training());
+    return result;
+  });
 }
 
 torch::Tensor Stack::forward(torch::Tensor x) {
@@ -35,14 +39,17 @@ std::shared_ptr<nn::Module> Stack::clone(const torch::optional<torch::Device>& d
 }
 
 void Network::add(std::string name, nn::AnyModule layer) {
-  register_module(std::move(name), layer.ptr());
-  stages_.push_back({std::move(layer), nullptr});
+  boundary([&] {
+    register_module(std::move(name), layer.ptr());
+    stages_.push_back({std::move(layer), nullptr});
+  });
 }
 
 void Network::then(Step step) {
   if (stages_.empty()) {
     throw ValueError("value.network", "Network::then: there is no child yet to run the step after");
   }
+  if (!step) throw ValueError("value.network", "Network::then: the step is empty");
   stages_.back().after = std::move(step);
 }
 
@@ -55,20 +62,22 @@ torch::Tensor Network::forward(torch::Tensor x) {
 }
 
 nn::Sequential Network::body(std::int64_t cut) const {
-  const auto count = static_cast<std::int64_t>(stages_.size());
-  const auto end = cut < 0 ? count + cut : cut;
-  if (end <= 0 || end > count) {
-    throw ValueError(
-        "value.cut",
-        fmt::format("cut = {}: the network has {} children; the cut must keep at least "
-                    "one of them and cannot keep more",
-                    cut, count));
-  }
-  auto result = std::make_shared<Stack>();
-  for (std::int64_t i = 0; i < end; ++i) {
-    result->push_back(stages_[static_cast<std::size_t>(i)].layer);
-  }
-  return nn::Sequential(std::shared_ptr<nn::SequentialImpl>(std::move(result)));
+  return boundary([&] {
+    const auto count = static_cast<std::int64_t>(stages_.size());
+    const auto end = cut < 0 ? count + cut : cut;
+    if (end <= 0 || end > count) {
+      throw ValueError(
+          "value.cut",
+          fmt::format("cut = {}: the network has {} children; the cut must keep at least "
+                      "one of them and cannot keep more",
+                      cut, count));
+    }
+    auto result = std::make_shared<Stack>();
+    for (std::int64_t i = 0; i < end; ++i) {
+      result->push_back(stages_[static_cast<std::size_t>(i)].layer);
+    }
+    return nn::Sequential(std::shared_ptr<nn::SequentialImpl>(std::move(result)));
+  });
 }
 
 namespace {

@@ -4,6 +4,7 @@
 #include <string>
 #include <string_view>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/io/checkpoint.hpp"
 #include "fastcpp/io/hub.hpp"
@@ -33,24 +34,27 @@ std::string present_name(std::string name) {
 
 void load_pretrained(models::Network& network, const models::Arch& arch,
                      const std::optional<Path>& weights) {
-  if (!weights && arch.weights_file.empty()) {
-    throw ValueError(
-        "value.no_weights",
-        fmt::format("{}: no pretrained weights are published; give a file as `weights`, "
-                    "or pretrained = false",
-                    arch.name));
-  }
-  const auto file = weights ? *weights : hub_weights(arch.weights_file);
-  StateDict state;
-  for (const auto& [name, tensor] : load_weights(file)) state.insert(present_name(name), tensor);
-  try {
-    load_state_dict(network, state);
-  } catch (const WeightsError& e) {
-    throw WeightsError(
-        e.code(), fmt::format("{}: expected the weights of a whole {}, with all its layers and as "
-                              "many outputs as the network has: {}",
-                              file.string(), arch.name, e.what()));
-  }
+  boundary([&] {
+    if (!weights && arch.weights_file.empty()) {
+      throw ValueError(
+          "value.no_weights",
+          fmt::format("{}: no pretrained weights are published; give a file as `weights`, "
+                      "or pretrained = false",
+                      arch.name));
+    }
+    const auto file = weights ? *weights : hub_weights(arch.weights_file);
+    StateDict state;
+    for (const auto& [name, tensor] : load_weights(file)) state.insert(present_name(name), tensor);
+    try {
+      load_state_dict(network, state);
+    } catch (const WeightsError& e) {
+      throw WeightsError(
+          e.code(),
+          fmt::format("{}: expected the weights of a whole {}, with all its layers and as "
+                      "many outputs as the network has: {}",
+                      file.string(), arch.name, e.what()));
+    }
+  });
 }
 
 }  // namespace fastcpp

@@ -2,7 +2,10 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <deque>
+#include <mutex>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/vision/models/cnn_model.hpp"
 #include "vision/models/layers.hpp"
@@ -93,60 +96,131 @@ const std::vector<const Arch*>& all() {
   return list;
 }
 
+// Those of the users. They stay where they are and are never taken away, so references to them do not die.
+struct Registered {
+  std::mutex mutex;
+  std::deque<Arch> list;
+};
+Registered& registered() {
+  static Registered own;
+  return own;
+}
+
+// With the lock held.
+const Arch* look_up(std::string_view name) {
+  for (const auto* arch : all()) {
+    if (arch->name == name) return arch;
+  }
+  for (const auto& arch : registered().list) {
+    if (arch.name == name) return &arch;
+  }
+  return nullptr;
+}
+
 }  // namespace
 
 const Arch& find(std::string_view name) {
-  for (const auto* arch : all()) {
-    if (arch->name == name) return *arch;
-  }
-  throw ValueError("value.unknown_arch", fmt::format("no architecture is called \"{}\"; known: {}",
-                                                     name, fmt::join(names(), ", ")));
+  return boundary([&]() -> const Arch& {
+    {
+      const std::lock_guard lock(registered().mutex);
+      if (const auto* arch = look_up(name)) return *arch;
+    }
+    throw ValueError("value.unknown_arch",
+                     fmt::format("no architecture is called \"{}\"; known: {}; others become known "
+                                 "by register_arch",
+                                 name, fmt::join(names(), ", ")));
+  });
 }
 
 std::vector<std::string> names() {
-  std::vector<std::string> result;
-  for (const auto* arch : all()) result.push_back(arch->name);
-  return result;
+  return boundary([] {
+    std::vector<std::string> result;
+    for (const auto* arch : all()) result.push_back(arch->name);
+    const std::lock_guard lock(registered().mutex);
+    for (const auto& arch : registered().list) result.push_back(arch.name);
+    return result;
+  });
 }
 
-std::shared_ptr<Network> Arch::build(const ArchOptions& options) const {
-  if (options.num_classes <= 0) {
-    throw ValueError("value.num_classes", fmt::format("{}: num_classes = {}, expected at least 1",
-                                                      name, options.num_classes));
+const Arch& register_arch(Arch arch) {
+  return boundary([&]() -> const Arch& {
+    if (arch.name.empty()) throw ValueError("value.arch", "an architecture needs a name");
+    if (!arch.make) {
+      throw ValueError("value.arch",
+                       fmt::format("the architecture \"{}\" has no function `make`", arch.name));
+    }
+    auto& own = registered();
+    const std::lock_guard lock(own.mutex);
+    if (look_up(arch.name)) {
+      throw ValueError(
+          "value.arch",
+          fmt::format("an architecture is called \"{}\" already; choose another name", arch.name));
+    }
+    return own.list.emplace_back(std::move(arch));
+  });
+}
+
+std::shared_ptr<Network> make_network(const Arch& arch, std::int64_t num_classes) {
+  if (!arch.make) {
+    throw ValueError("value.arch",
+                     fmt::format("the architecture \"{}\" has no function `make`", arch.name));
   }
-  auto network = make(options.num_classes);
-  if (options.pretrained) {
-    load_pretrained(*network, *this, options.weights);
-  } else if (init) {
-    init(*network, options.seed);
+  auto network = arch.make(num_classes);
+  if (!network) {
+    throw ValueError("value.arch", fmt::format("the architecture \"{}\": its function `make` gave "
+                                               "no network (null)",
+                                               arch.name));
   }
   return network;
 }
 
-std::vector<std::shared_ptr<nn::Module>> Arch::split(const nn::Sequential& model) const {
-  const auto parts = model->children();
-  if (parts.size() != 2) {
-    throw ValueError("value.split", fmt::format("{}: the model has {} children, expected two: body "
-                                                "and head; give `split_on`",
-                                                name, parts.size()));
-  }
-  std::vector<std::shared_ptr<nn::Module>> starts;
-  for (const auto& path : boundaries) {
-    auto place = parts[0];
-    for (const auto index : path) {
-      const auto children = place->children();
-      if (index >= children.size()) {
-        throw ValueError("value.split",
-                         fmt::format("{}: the body has no part [{}] at which a layer group should "
-                                     "begin; with an own `cut` give `split_on` as well",
-                                     name, fmt::join(path, "][")));
-      }
-      place = children[index];
+std::shared_ptr<Network> Arch::build(const ArchOptions& options) const {
+  return boundary([&] {
+    if (options.num_classes <= 0) {
+      throw ValueError("value.num_classes", fmt::format("{}: num_classes = {}, expected at least 1",
+                                                        name, options.num_classes));
     }
-    starts.push_back(std::move(place));
-  }
-  starts.push_back(parts[1]);
-  return starts;
+    auto network = make_network(*this, options.num_classes);
+    if (options.pretrained) {
+      load_pretrained(*network, *this, options.weights);
+    } else if (init) {
+      init(*network, options.seed);
+    }
+    return network;
+  });
+}
+
+std::vector<std::shared_ptr<nn::Module>> Arch::split(const nn::Sequential& model) const {
+  return boundary([&] {
+    if (model.is_empty()) {
+      throw ValueError("value.split", fmt::format("{}: there is no model (null) to split", name));
+    }
+    const auto parts = model->children();
+    if (parts.size() != 2) {
+      throw ValueError("value.split",
+                       fmt::format("{}: the model has {} children, expected two: body "
+                                   "and head; give `split_on`",
+                                   name, parts.size()));
+    }
+    std::vector<std::shared_ptr<nn::Module>> starts;
+    for (const auto& path : boundaries) {
+      auto place = parts[0];
+      for (const auto index : path) {
+        const auto children = place->children();
+        if (index >= children.size()) {
+          throw ValueError(
+              "value.split",
+              fmt::format("{}: the body has no part [{}] at which a layer group should "
+                          "begin; with an own `cut` give `split_on` as well",
+                          name, fmt::join(path, "][")));
+        }
+        place = children[index];
+      }
+      starts.push_back(std::move(place));
+    }
+    starts.push_back(parts[1]);
+    return starts;
+  });
 }
 
 }  // namespace fastcpp::models

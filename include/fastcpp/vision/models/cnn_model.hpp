@@ -80,8 +80,7 @@ struct CreateBodyOptions {
 };
 
 /// The body of an architecture: its first direct children, named "0", "1", …
-/// \throws ValueError `value.cut`, `value.no_weights`; with `pretrained` also what
-/// `load_pretrained` throws
+/// \throws ValueError `value.cut`, `value.no_weights`, `value.arch`; with `pretrained` also what `load_pretrained` throws
 FASTCPP_API torch::nn::Sequential create_body(const models::Arch& arch,
                                               const CreateBodyOptions& options = {});
 
@@ -101,12 +100,12 @@ struct CreateHeadOptions {
   std::uint64_t seed = default_seed();
 };
 
-/// A head: pool, flatten, then for every linear layer BatchNorm1d, Dropout, Linear, and ReLU but
-/// for the last.
+/// A head: pool, flatten, then for every linear layer BatchNorm1d, Dropout, Linear, and ReLU but for the last.
 ///
-/// Linear layers have PyTorch's default initial weights; `cnn_learner` replaces them with
-/// `apply_init`. \param nf features that come out of the pool (with `concat_pool` twice the body's
-/// channels), > 0 \param nc outputs, > 0 \throws ValueError `value.head`
+/// Linear layers have PyTorch's default initial weights; `cnn_learner` replaces them with `apply_init`.
+/// \param nf features that come out of the pool (with `concat_pool` twice the body's channels), > 0
+/// \param nc outputs, > 0
+/// \throws ValueError `value.head`
 FASTCPP_API torch::nn::Sequential create_head(std::int64_t nf, std::int64_t nc,
                                               const CreateHeadOptions& options = {});
 
@@ -138,9 +137,9 @@ struct CreateCnnModelOptions {
 FASTCPP_API torch::nn::Sequential create_cnn_model(const models::Arch& arch, std::int64_t nc,
                                                    const CreateCnnModelOptions& options = {});
 
-/// The number of channels that come out of a body, found by a trial with a picture of 64 x 64,
-/// doubled to at most 2048 while the body refuses it. \throws ValueError `value.body` when it
-/// refuses all
+/// The number of channels that come out of a body, found by a trial with a picture of 64 x 64, doubled to at most 2048
+/// while the body refuses it.
+/// \throws ValueError `value.body` when it refuses all, or is null
 FASTCPP_API std::int64_t num_features_model(torch::nn::Sequential body);
 
 /// Overwrites a weight (float, CPU, at least two dimensions) with random values drawn from the
@@ -150,18 +149,20 @@ using InitFunc = std::function<void(torch::Tensor& weight, torch::Generator& gen
 /// Normal with standard deviation sqrt(2 / fan-in) (He et al. 2015, arXiv:1502.01852).
 FASTCPP_API void kaiming_normal(torch::Tensor& weight, torch::Generator& generator);
 
-/// Initialises every leaf layer that has a weight, except batch norms, other layers with a weight
-/// of one dimension and frozen ones: the weight by `init`, the bias with zero. (fastai:
-/// `apply_init`, as `cnn_learner` does with the head) \param seed decides the values
+/// Initialises every leaf layer that has a weight, except batch norms, other layers with a weight of one dimension and
+/// frozen ones: the weight by `init`, the bias with zero. (fastai: `apply_init`, as `cnn_learner` does with the head)
+/// \param init not empty
+/// \param seed decides the values
+/// \throws ValueError `value.init` when `init` is empty
 FASTCPP_API void apply_init(torch::nn::Module& module, const InitFunc& init = kaiming_normal,
                             std::uint64_t seed = default_seed());
 
 /// Loads ImageNet weights into a whole network.
 ///
 /// The old key names of DenseNet files are understood; `num_batches_tracked` may be missing.
-/// \param weights a file to load instead of the published one, which is downloaded once into the
-/// cache \throws ValueError   `value.no_weights` when the architecture has no published file and
-/// none is given \throws WeightsError `weights.mismatch` when the file holds other names or shapes
+/// \param weights a file to load instead of the published one, which is downloaded once into the cache
+/// \throws ValueError `value.no_weights` when the architecture has no published file and none is given
+/// \throws WeightsError `weights.mismatch` when the file holds other names or shapes
 /// \throws DownloadError, IoError, FormatError when the file cannot be had or read
 FASTCPP_API void load_pretrained(models::Network& network, const models::Arch& arch,
                                  const std::optional<Path>& weights = std::nullopt);

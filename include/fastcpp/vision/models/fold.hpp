@@ -4,6 +4,7 @@
 #include <torch/nn/module.h>
 
 #include "fastcpp/export.hpp"
+#include "fastcpp/vision/models/models.hpp"
 
 namespace fastcpp::models {
 
@@ -13,7 +14,12 @@ namespace fastcpp::models {
 // Children of the module itself stay, because who runs them is not known.
 void fold_batchnorm(torch::nn::Module& module);
 
-// Packs the convolutions of the architectures, as their weights are now.
+// Packs the convolutions of the architectures, as their weights are now. Whoever changes the options of a convolution
+// afterwards gets LibTorch's own.
 void pack_convolutions(torch::nn::Module& module);
+
+// Sets for all convolutions of the architectures below a module what computes them while they are frozen and in training
+// mode (`FrozenConv`).
+void set_frozen_conv(torch::nn::Module& module, FrozenConv which);
 
 }  // namespace fastcpp::models

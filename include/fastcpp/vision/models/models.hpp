@@ -2,8 +2,8 @@
 /// The network architectures (torchvision's, with its parameter names) and how each is cut for
 /// transfer learning.
 ///
-/// Everything here is plain LibTorch: a network is a `torch::nn::Module` that maps one tensor to
-/// one tensor.
+/// Everything here is plain LibTorch: a network is a `torch::nn::Module` that maps one tensor to one tensor, in single
+/// precision whatever LibTorch's default type is. Its `forward` throws what LibTorch throws.
 #pragma once
 
 #include <torch/nn/module.h>
@@ -31,7 +31,8 @@ class FASTCPP_API Stack : public torch::nn::SequentialImpl {
   using SequentialImpl::SequentialImpl;
 
   /// The same layers (shared, not copied) under the same names.
-  /// \param layers any sequence of layers, not null
+  /// \param layers any sequence of layers
+  /// \throws ValueError `value.network` when it is null
   static std::shared_ptr<Stack> from(const torch::nn::Sequential& layers);
 
   /// Runs the layers one after the other; an empty stack gives back its input.
@@ -54,10 +55,11 @@ class FASTCPP_API Network : public torch::nn::Module {
   /// Appends a child.
   /// \param name  unique, without a dot
   /// \param layer maps one tensor to one tensor
+  /// \throws TrainError `train.failed` when LibTorch refuses the name
   void add(std::string name, torch::nn::AnyModule layer);
 
-  /// A step to run after the last child added so far. It is not part of a body that is cut behind
-  /// that child.
+  /// A step to run after the last child added so far. It is not part of a body that is cut behind that child.
+  /// \throws ValueError `value.network` without a child, or when the step is empty
   void then(Step step);
 
   /// The output for a batch.
@@ -73,8 +75,8 @@ class FASTCPP_API Network : public torch::nn::Module {
   /// \throws ValueError `value.cut` when no child remains or there are not so many
   torch::nn::Sequential body(std::int64_t cut) const;
 
-  /// fastai's rule for architectures it does not know: the index of the last child that contains a
-  /// pooling layer. \throws ValueError `value.cut` when no child contains one
+  /// fastai's rule for architectures it does not know: the index of the last child that contains a pooling layer.
+  /// \throws ValueError `value.cut` when no child contains one
   std::int64_t default_cut() const;
 
   /// A deep copy.
@@ -101,12 +103,16 @@ struct ArchOptions {
   std::uint64_t seed = default_seed();
 };
 
-/// An architecture: how to make the network, where its body ends and where its layer groups begin.
+/// An architecture: how to make the network, where its body ends and where its layer groups begin. A value; copies share
+/// nothing but the functions.
 ///
 /// The constants below are the known ones; an own architecture is another value of this type:
 /// \code
-/// models::Arch mine{.name = "mine", .make = [](std::int64_t classes) { … return network; }, .cut =
-/// -2}; auto learn = cnn_learner(data, mine, {.pretrained = false}); \endcode
+/// models::Arch mine{.name = "mine",
+///                   .make = [](std::int64_t classes) { ...; return network; },
+///                   .cut = -2};
+/// auto learn = cnn_learner(data, mine, {.pretrained = false});
+/// \endcode
 struct FASTCPP_API Arch {
   /// For messages and `find`.
   std::string name;
@@ -125,18 +131,18 @@ struct FASTCPP_API Arch {
   std::vector<std::vector<std::size_t>> boundaries = {};
 
   /// The whole network, in training mode. (torchvision: `models.resnet34(pretrained, num_classes)`)
-  /// \throws ValueError `value.num_classes`, `value.no_weights`; with `pretrained` also what
-  /// `load_pretrained` throws
+  /// \throws ValueError `value.num_classes`, `value.no_weights`, `value.arch` when `make` is empty or gives none; with
+  /// `pretrained` also what `load_pretrained` throws
   std::shared_ptr<Network> build(const ArchOptions& options = {}) const;
   /// The same as `build`.
   std::shared_ptr<Network> operator()(const ArchOptions& options = {}) const {
     return build(options);
   }
 
-  /// The modules at which the layer groups of Sequential(body, head) begin, the first group left
-  /// out. (fastai: the architecture's `split`) \param model two children: the body, cut at this
-  /// architecture's place, and the head \throws ValueError `value.split` when the model has no such
-  /// places
+  /// The modules at which the layer groups of Sequential(body, head) begin, the first group left out. (fastai: the
+  /// architecture's `split`)
+  /// \param model two children: the body, cut at this architecture's place, and the head
+  /// \throws ValueError `value.split` when the model has no such places
   std::vector<std::shared_ptr<torch::nn::Module>> split(const torch::nn::Sequential& model) const;
 };
 
@@ -174,11 +180,24 @@ extern FASTCPP_API const Arch alexnet;
 /// MobileNet V2 (Sandler et al. 2018, arXiv:1801.04381); body: features; three layer groups.
 extern FASTCPP_API const Arch mobilenet_v2;
 
-/// The known architecture of that name, for example "resnet34".
+/// The architecture of that name, for example "resnet34": one of the known ones, or one that was registered. The
+/// reference lives as long as the process. Thread-safe.
 /// \throws ValueError `value.unknown_arch`
 FASTCPP_API const Arch& find(std::string_view name);
 
-/// The names of the known architectures.
+/// The names of the known architectures, then of the registered ones in their order. Thread-safe.
 FASTCPP_API std::vector<std::string> names();
+
+/// Makes an architecture known to `find` and `names`, for the life of the process. Thread-safe.
+/// \param arch with a name of its own and a function `make`
+/// \returns the architecture as `find` gives it
+/// \throws ValueError `value.arch` without a name, without `make`, or when the name is taken
+FASTCPP_API const Arch& register_arch(Arch arch);
+
+/// What computes the convolutions of a frozen body in training mode, on the CPU.
+enum class FrozenConv {
+  kPacked,   ///< the library's own kernels where they are faster; equal but for rounding
+  kLibTorch  ///< always LibTorch
+};
 
 }  // namespace fastcpp::models
