@@ -301,6 +301,16 @@ void DataBunch::set_item_reader(std::function<torch::Tensor(const std::any&)> re
   impl_->reader = std::move(reader);
 }
 
+DataBunch DataBunch::copy() const {
+  return boundary([&] {
+    DataBunch result;
+    result.impl_ = std::make_shared<Impl>(*impl_);
+    // Handles share their loader.
+    for (auto* loader : result.impl_->loaders()) *loader = loader->with({});
+    return result;
+  });
+}
+
 namespace {
 
 using Shape = std::vector<std::int64_t>;

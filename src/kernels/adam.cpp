@@ -2,6 +2,8 @@
 
 #include <cmath>
 
+#include "fastcpp/kernels/processor.hpp"
+
 namespace fastcpp {
 namespace {
 
@@ -47,11 +49,9 @@ template <typename T>
 template <typename T>
 Span<T> choose() {
 #if defined(__x86_64__) && defined(__GNUC__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("fma")) {
-    return avx512<T>;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return avx2<T>;
+  const auto level = processor_level();
+  if (level == ProcessorLevel::kAvx512) return avx512<T>;
+  if (level == ProcessorLevel::kAvx2) return avx2<T>;
 #endif
   return plain<T>;
 }

@@ -1,5 +1,7 @@
 #include "kernels/conv_kernels.hpp"
 
+#include "fastcpp/kernels/processor.hpp"
+
 #define FASTCPP_BODY static inline __attribute__((always_inline))
 
 namespace fastcpp::models {
@@ -233,12 +235,9 @@ FASTCPP_CONV_KERNELS(avx512, 64, 4, "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma
 
 const ConvKernels* choose() {
 #if defined(__x86_64__) && defined(__GNUC__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("fma")) {
-    return &k_avx512;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return &k_avx2;
+  const auto level = processor_level();
+  if (level == ProcessorLevel::kAvx512) return &k_avx512;
+  if (level == ProcessorLevel::kAvx2) return &k_avx2;
 #endif
   return nullptr;
 }

@@ -32,7 +32,4 @@ std::shared_ptr<torch::nn::Module> body_of(const Model& model);
 // Throws TrainError `train.precomputed` when the body's parameters, batch norms aside, want gradients.
 void check_body_frozen(const Model& model);
 
-// Throws TrainError `train.stopped`.
-[[noreturn]] void throw_stopped(const char* what, std::int64_t done, std::int64_t total);
-
 }  // namespace fastcpp

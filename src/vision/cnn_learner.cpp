@@ -2,41 +2,42 @@
 
 #include <torch/torch.h>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/log.hpp"
+#include "fastcpp/vision/models/fold.hpp"
 
 namespace fastcpp {
+namespace {
 
-Learner cnn_learner(const DataBunch& data, const models::Arch& base_arch,
-                    const CnnLearnerOptions& o) {
+Learner make_learner(const DataBunch& data, const models::Arch& base_arch,
+                     const CnnLearnerOptions& o) {
+  if (o.pretrained && !data.stats()) {
+    log_warning(
+        "the weights are pretrained, but the data are not normalised as the pictures were that "
+        "they were trained on: call data.normalize(imagenet_stats) before cnn_learner");
+  }
   const auto seed = o.seed.value_or(data.seed());
+  // By position, here and below: a field more does not go unnoticed.
   auto model = create_cnn_model(base_arch, data.c(),
-                                {.cut = o.cut,
-                                 .pretrained = o.pretrained,
-                                 .lin_ftrs = o.lin_ftrs,
-                                 .ps = o.ps,
-                                 .custom_head = o.custom_head,
-                                 .bn_final = o.bn_final,
-                                 .concat_pool = o.concat_pool,
-                                 .weights = o.weights,
-                                 .seed = seed});
+                                {o.cut, o.pretrained, o.lin_ftrs, o.ps, o.custom_head, o.bn_final,
+                                 o.concat_pool, o.weights, seed});
+  models::set_frozen_conv(*model, o.frozen_conv);
   // The head is initialised before the learner moves it to its device and freezes the rest.
   if (o.init) apply_init(*model->ptr(1), o.init, seed);
   Learner learner(data, Model(model),
-                  {.opt_func = o.opt_func,
-                   .loss_func = o.loss_func,
-                   .metrics = o.metrics,
-                   .true_wd = o.true_wd,
-                   .bn_wd = o.bn_wd,
-                   .wd = o.wd,
-                   .train_bn = o.train_bn,
-                   .path = o.path,
-                   .model_dir = o.model_dir,
-                   .callback_fns = o.callback_fns,
-                   .callbacks = o.callbacks,
-                   .silent = o.silent});
+                  {o.opt_func, o.loss_func, o.metrics, o.true_wd, o.bn_wd, o.wd, o.train_bn, o.path,
+                   o.model_dir, o.callback_fns, o.callbacks, /*layer_groups=*/{}, o.add_time,
+                   o.silent, o.progress});
   learner.split(o.split_on ? o.split_on(model) : base_arch.split(model));
   if (o.pretrained) learner.freeze();
   return learner;
+}
+
+}  // namespace
+
+Learner cnn_learner(const DataBunch& data, const models::Arch& base_arch,
+                    const CnnLearnerOptions& options) {
+  return boundary([&] { return make_learner(data, base_arch, options); });
 }
 
 Learner create_cnn(const DataBunch& data, const models::Arch& base_arch,

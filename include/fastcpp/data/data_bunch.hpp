@@ -130,6 +130,10 @@ class FASTCPP_API DataBunch {
   /// a kind it does not know.
   void set_item_reader(std::function<torch::Tensor(const std::any&)> reader);
 
+  /// A bunch over the same data sets with settings of its own: what is normalised or taught to one later does not reach
+  /// the other.
+  DataBunch copy() const;
+
   /// fastai's warnings about a training set that cannot be batched (`sanity_check`).
   void sanity_check() const;
 

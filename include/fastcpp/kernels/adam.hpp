@@ -17,7 +17,7 @@ struct AdamStep {
   T eps;
 };
 
-// p, m and v change; n elements each.
+// One step for n elements: p, m and v change. Nothing may overlap. Safe in several threads for different memory.
 void adam_span(float* p, float* m, float* v, const float* g, std::int64_t n,
                const AdamStep<float>& step);
 void adam_span(double* p, double* m, double* v, const double* g, std::int64_t n,

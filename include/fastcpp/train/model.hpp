@@ -6,49 +6,85 @@
 #include <torch/nn/pimpl.h>
 #include <torch/types.h>
 
+#include <concepts>
 #include <functional>
 #include <memory>
+#include <type_traits>
 #include <utility>
 
 #include "fastcpp/export.hpp"
 
 namespace fastcpp {
 
-/// A module and how to run it. A cheap handle: copies share the module.
+namespace detail {
+template <typename M>
+concept MapsTensorToTensor = requires(M& module, const torch::Tensor& x) {
+  { module.forward(x) } -> std::convertible_to<torch::Tensor>;
+};
+// Throw ValueError `value.model`.
+[[noreturn]] FASTCPP_API void throw_no_module();
+[[noreturn]] FASTCPP_API void throw_no_copy(const torch::nn::Module& original);
+}  // namespace detail
+
+/// A module and how to run it. A cheap handle: copies share the module, and the last one releases it. As safe in several
+/// threads as the module is.
 ///
-/// Made from any LibTorch module (holder or shared pointer) whose `forward` maps one tensor to one
-/// tensor, for example `torch::nn::Sequential`.
-class Model {
+/// Made from any LibTorch module (holder or shared pointer) whose `forward` maps one tensor to one tensor, for example
+/// `torch::nn::Sequential`.
+class FASTCPP_API Model {
  public:
+  /// No model: only for assigning another one.
   Model() = default;
 
   /// From a module holder such as `torch::nn::Sequential`.
+  /// \throws ValueError `value.model` when it is empty
   template <typename Contained>
-  Model(const torch::nn::ModuleHolder<Contained>& holder) : Model(holder.ptr()) {}
+  Model(const torch::nn::ModuleHolder<Contained>& holder)
+      : Model(holder.is_empty() ? std::shared_ptr<Contained>() : holder.ptr()) {}
 
   /// From a shared pointer to a module.
+  /// \throws ValueError `value.model` when it is null
   template <typename M>
-  Model(std::shared_ptr<M> module)
-      : module_(module),
-        forward_([raw = module.get()](const torch::Tensor& x) -> torch::Tensor {
-          return raw->forward(x);
-        }),
-        clone_([](const torch::nn::Module& original) {
-          return Model(std::dynamic_pointer_cast<M>(original.clone()));
-        }) {}
+  Model(std::shared_ptr<M> module) {
+    constexpr bool kIsModule = std::is_base_of_v<torch::nn::Module, M>;
+    static_assert(kIsModule, "fastcpp::Model: the class must derive from torch::nn::Module");
+    static_assert(!kIsModule || detail::MapsTensorToTensor<M>,
+                  "fastcpp::Model: the module needs a public forward that takes one torch::Tensor "
+                  "and gives one; for "
+                  "another forward use Model(module, function)");
+    if constexpr (kIsModule && detail::MapsTensorToTensor<M>) {
+      if (!module) detail::throw_no_module();
+      forward_ = [raw = module.get()](const torch::Tensor& x) -> torch::Tensor {
+        return raw->forward(x);
+      };
+      clone_ = [](const torch::nn::Module& original) {
+        // A class that inherits `clone` gives an object of the class that defines it.
+        auto copy = std::dynamic_pointer_cast<M>(original.clone());
+        if (!copy) detail::throw_no_copy(original);
+        return Model(std::move(copy));
+      };
+      module_ = std::move(module);
+    }
+  }
 
-  /// From a module and how to run it.
+  /// From a module and how to run it. Such a model cannot be copied by `clone`.
+  /// \param forward called with a batch; gives the outputs
+  /// \throws ValueError `value.model` when either is null
   Model(std::shared_ptr<torch::nn::Module> module,
-        std::function<torch::Tensor(const torch::Tensor&)> forward)
-      : module_(std::move(module)), forward_(std::move(forward)) {}
+        std::function<torch::Tensor(const torch::Tensor&)> forward);
 
   /// A deep copy that shares nothing.
-  /// \throws c10::Error when the module cannot be cloned (it is no `torch::nn::Cloneable`);
-  /// std::bad_function_call for a model that was made with a function of its own
-  Model clone() const { return clone_(*module_); }
+  /// \throws ValueError `value.model` when the module cannot be cloned (it does not derive from `torch::nn::Cloneable`, or
+  /// inherits `clone` from another class), when the model was made with a function of its own, or is none
+  Model clone() const;
 
   /// Runs the network.
-  torch::Tensor operator()(const torch::Tensor& x) const { return forward_(x); }
+  /// \throws whatever the module throws (`guarded` of train/forward.hpp makes it an Error); ValueError `value.model` when
+  /// there is none
+  torch::Tensor operator()(const torch::Tensor& x) const {
+    if (!forward_) detail::throw_no_module();
+    return forward_(x);
+  }
 
   torch::nn::Module* operator->() const { return module_.get(); }
   torch::nn::Module& operator*() const { return *module_; }

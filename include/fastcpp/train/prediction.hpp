@@ -6,7 +6,9 @@
 
 namespace fastcpp {
 
-// The activated outputs of one item as a class, several classes, or numbers.
+// The activated outputs of one item as its labels are: a class, several classes, or numbers. Outputs of more than one
+// dimension are a class (or what else) for each place: `index` has their shape without the classes, `category` is empty.
+// \param probabilities on the CPU, without the batch's dimension
 Prediction to_prediction(const DataBunch& data, const torch::Tensor& probabilities);
 
 }  // namespace fastcpp

@@ -2,7 +2,9 @@
 /// A learner that fine-tunes a pretrained network.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <vector>
 
@@ -37,14 +39,18 @@ struct CnnLearnerOptions {
   Path model_dir = "models";
   std::vector<CallbackFn> callback_fns = {};
   std::vector<std::shared_ptr<Callback>> callbacks = {};
+  bool add_time = true;
   bool silent = false;
+  std::shared_ptr<ProgressSink> progress = {};
   std::optional<Path> weights = {};        ///< a file instead of the published weights
   std::optional<std::uint64_t> seed = {};  ///< of the initial weights; absent: the data's
+  models::FrozenConv frozen_conv =
+      models::FrozenConv::kPacked;  ///< how a frozen body is computed in training
 };
 
 /// A learner over Sequential(body, head), split into layer groups, its body frozen when pretrained (fastai:
-/// `cnn_learner`).
-/// \throws ValueError, WeightsError, DownloadError as `create_cnn_model`
+/// `cnn_learner`). Warns when the weights are pretrained and the data not normalised.
+/// \throws ValueError, WeightsError, DownloadError as `create_cnn_model`; as Learner's constructor
 FASTCPP_API Learner cnn_learner(const DataBunch& data, const models::Arch& base_arch,
                                 const CnnLearnerOptions& options = {});
 

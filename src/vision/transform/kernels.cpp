@@ -3,6 +3,8 @@
 #include <bit>
 #include <cmath>
 
+#include "fastcpp/kernels/processor.hpp"
+
 #define FASTCPP_BODY static inline __attribute__((always_inline))
 
 namespace fastcpp::detail {
@@ -197,12 +199,9 @@ FASTCPP_KERNELS(
 
 const Kernels& choose() {
 #if defined(__x86_64__) && defined(__GNUC__)
-  if (__builtin_cpu_supports("avx512f") && __builtin_cpu_supports("avx512dq") &&
-      __builtin_cpu_supports("avx512vl") && __builtin_cpu_supports("avx512bw") &&
-      __builtin_cpu_supports("fma")) {
-    return k_avx512;
-  }
-  if (__builtin_cpu_supports("avx2") && __builtin_cpu_supports("fma")) return k_avx2;
+  const auto level = processor_level();
+  if (level == ProcessorLevel::kAvx512) return k_avx512;
+  if (level == ProcessorLevel::kAvx2) return k_avx2;
 #endif
   return k_plain;
 }

@@ -1,0 +1,50 @@
+#include "fastcpp/train/model.hpp"
+
+#include <fmt/format.h>
+
+#include "fastcpp/core/boundary.hpp"
+#include "fastcpp/core/error.hpp"
+
+namespace fastcpp {
+
+void detail::throw_no_module() {
+  throw ValueError("value.model", "a Model needs a module and a way to run it, found none (null)");
+}
+
+void detail::throw_no_copy(const torch::nn::Module& original) {
+  throw ValueError(
+      "value.model",
+      fmt::format(
+          "the model cannot be copied: {} inherits `clone` from another class, whose copies "
+          "are of that class; override `clone`, or derive from torch::nn::Cloneable",
+          original.name()));
+}
+
+Model::Model(std::shared_ptr<torch::nn::Module> module,
+             std::function<torch::Tensor(const torch::Tensor&)> forward)
+    : module_(std::move(module)), forward_(std::move(forward)) {
+  if (!module_ || !forward_) detail::throw_no_module();
+}
+
+Model Model::clone() const {
+  if (!module_) detail::throw_no_module();
+  if (!clone_) {
+    throw ValueError("value.model",
+                     "the model cannot be copied: it was made with a function of its own; make it "
+                     "from a module with a forward method");
+  }
+  try {
+    return clone_(*module_);
+  } catch (const c10::OutOfMemoryError&) {
+    rethrow_as_error();
+  } catch (const c10::Error& e) {
+    std::throw_with_nested(ValueError(
+        "value.model", fmt::format("the model cannot be copied: {}; derive its modules from "
+                                   "torch::nn::Cloneable",
+                                   plain_message(e))));
+  } catch (...) {
+    rethrow_as_error();
+  }
+}
+
+}  // namespace fastcpp
