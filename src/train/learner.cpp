@@ -169,6 +169,10 @@ void Learner::Impl::rebuild_opt() {
     made.set_beta(opt->beta());
     made.set_wd(opt->wd());
   } else if (fitting) {
+    // Other groups: what the last one had is right for all, the default rate is not.
+    made.set_lr({opt->lr().back()});
+    made.set_mom({opt->mom().back()});
+    made.set_beta({opt->beta().back()});
     made.set_wd({opt->wd().back()});
   }
   *opt = std::move(made);

@@ -126,8 +126,9 @@ void Training::epochs() {
 }
 
 void Training::train_epoch() {
-  // A handle of its own: a callback may give the learner other data.
+  // Handles of their own: a callback may give the learner other data, and with them drop the features and their head.
   const DataLoader loader = learner_.impl_->training_data().train_dl();
+  const Model model = learner_.impl_->training_model();
   ProgressBar bar(learner_.progress(), {.phase = ProgressPhase::kTrain,
                                         .total = loader.size(),
                                         .epoch = state_.epoch,
@@ -137,7 +138,7 @@ void Training::train_epoch() {
       state_.cancelled = true;
       return;
     }
-    train_batch(batch);
+    train_batch(batch, model);
     bar.update(state_.num_batch, fmt::format("{:.4f}", state_.smooth_loss));
     if (state_.stop_epoch) return;
   }
@@ -157,9 +158,9 @@ void Training::compute_loss(const Batch& batch, const Model& model) {
   state_.last_loss = learner_.impl_->options.loss_func(state_.last_output, state_.last_target);
 }
 
-void Training::train_batch(const Batch& batch) {
+void Training::train_batch(const Batch& batch, const Model& model) {
   state_.train = true;
-  compute_loss(batch, learner_.impl_->training_model());
+  compute_loss(batch, model);
   PendingNumber loss(state_.last_loss);
   // On a device, backward pass and step are queued before anyone waits for the loss.
   const bool later = state_.last_loss.is_cuda();

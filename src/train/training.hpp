@@ -11,7 +11,8 @@
 namespace fastcpp {
 
 // Runs epochs of training and validation over the state that a learner's copies share. It asks the learner for optimizer,
-// model, loss and data at each use, so callbacks may change them in any event; the loader of an epoch under way stays.
+// model, loss and data at each use, so callbacks may change them in any event; the loader of an epoch under way stays, and
+// with it the model that takes its batches: the whole one, or the head of precomputed features.
 class Training {
  public:
   Training(Learner learner, std::stop_token stop)
@@ -31,7 +32,7 @@ class Training {
   void begin();
   void epochs();
   void train_epoch();
-  void train_batch(const Batch& batch);
+  void train_batch(const Batch& batch, const Model& model);
   void end();
   // Forward pass and loss of a batch, into the state; the events before backward.
   void compute_loss(const Batch& batch, const Model& model);

@@ -120,6 +120,16 @@ TEST_CASE("layers unfrozen in the middle of a fit are trained at the rate of the
   CHECK(s.learn.opt().wd() == std::vector<double>{0.3, 0.3});
 }
 
+TEST_CASE("layers split in the middle of a fit are trained at the rate of the fit") {
+  Setup s;
+  const auto cut = make_callback({.on_epoch_begin = [&](Learner& learn, TrainState& state) {
+    if (state.epoch == 1) learn.split({s.net->ptr(1), s.net->ptr(3)});
+  }});
+  s.learn.fit(2, 1e-5, {.wd = 0.3, .callbacks = {cut}});
+  CHECK(s.learn.opt().lr() == std::vector<double>{1e-5, 1e-5, 1e-5});
+  CHECK(s.learn.opt().wd() == std::vector<double>{0.3, 0.3, 0.3});
+}
+
 TEST_CASE("only callbacks that began are ended, all of them, and the first cause arrives") {
   for (const auto& [name, event] : kEvents) {
     INFO(name);
@@ -402,6 +412,35 @@ TEST_CASE("features of another body are dropped") {
   learn.load("old");
   REQUIRE(log.warnings.size() == 1);
   CHECK(log.warnings[0].find("precompute again") != std::string::npos);
+}
+
+TEST_CASE("callbacks may drop precomputed features in every event") {
+  for (const auto& [name, event] : kEvents) {
+    INFO(name);
+    for (const bool other_data : {true, false}) {
+      TempDir dir;
+      CapturedLog log;
+      nn::Sequential body(nn::Linear(2, 4), nn::ReLU());
+      nn::Sequential head(nn::Linear(4, 2));
+      nn::Sequential both(body, head);
+      Learner learn(plane(dir.path()), Model(both), {.silent = true});
+      learn.split({both->ptr(1)});
+      learn.freeze();
+      learn.precompute();
+      const auto drop = once(
+          [&](Learner& l, TrainState&) {
+            if (other_data) {
+              l.set_data(plane(dir.path(), 8));
+            } else {
+              l.precompute({.on = false});
+            }
+          },
+          event);
+      // The epoch under way goes on with the features it began with, the next one has the whole model.
+      CHECK(learn.fit(3, 1e-3, {.callbacks = {drop}}) == FitOutcome::kFinished);
+      CHECK(learn.recorder().history.size() == 3);
+    }
+  }
 }
 
 namespace {
