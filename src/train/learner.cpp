@@ -5,6 +5,7 @@
 #include <torch/torch.h>
 
 #include <cmath>
+#include <set>
 #include <unordered_map>
 #include <utility>
 
@@ -254,14 +255,13 @@ StateDict without_module_prefix(const StateDict& weights) {
 
 // The files a model could be loaded from, for the message that one was not found.
 std::string saved_models(const Path& folder) {
-  std::string names;
+  std::set<std::string> found;
   std::error_code ec;
   for (std::filesystem::directory_iterator it(folder, ec), end; !ec && it != end;
        it.increment(ec)) {
-    if (it->path().extension() != ".pth") continue;
-    names += (names.empty() ? "'" : ", '") + it->path().stem().string() + "'";
+    if (it->path().extension() == ".pth") found.insert("'" + it->path().stem().string() + "'");
   }
-  return names.empty() ? "no .pth file" : names;
+  return found.empty() ? "no .pth file" : fmt::format("{}", fmt::join(found, ", "));
 }
 
 std::vector<torch::Tensor> tensors_of(const torch::nn::Module& module) {

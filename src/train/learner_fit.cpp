@@ -27,6 +27,14 @@ class Fitting {
 
 }  // namespace
 
+void Learner::refuse_nested_fit() const {
+  if (impl_->fitting) {
+    throw TrainError("train.nested_fit",
+                     "this learner is in the middle of a fit: a callback may predict and validate, "
+                     "but not fit the same learner");
+  }
+}
+
 FitOutcome Learner::fit(int epochs, const LearningRate& lr, const FitOptions& options) {
   return boundary([&] { return run(epochs, lr, options, nullptr); });
 }
@@ -42,11 +50,7 @@ FitOutcome Learner::run(int epochs, const LearningRate& lr, const FitOptions& op
   if (!(wd >= 0) || std::isinf(wd)) {
     throw ValueError("value.wd", fmt::format("wd must be finite and >= 0, found {}", wd));
   }
-  if (impl.fitting) {
-    throw TrainError("train.nested_fit",
-                     "this learner is in the middle of a fit: a callback may predict and validate, "
-                     "but not fit the same learner");
-  }
+  refuse_nested_fit();
   if (impl.data.train_dl().size() == 0) {
     throw TrainError(
         "train.empty_loader",

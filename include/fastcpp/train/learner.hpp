@@ -55,7 +55,7 @@ struct LearnerOptions {
 /// How a fit ended.
 enum class FitOutcome {
   kFinished,  ///< all epochs were trained
-  kEnded,     ///< a callback ended it
+  kEnded,     ///< a callback asked for the end
   kStopped    ///< the stop token ended it, in the middle of an epoch
 };
 
@@ -309,6 +309,7 @@ class FASTCPP_API Learner {
   Prediction predict_any(const std::any& item);
   FitOutcome run(int epochs, const LearningRate& lr, const FitOptions& options,
                  const std::shared_ptr<Callback>& finder);
+  void refuse_nested_fit() const;
   void load_weights(const Path& source, const StateDict& weights, bool strict);
   void set_precision(std::optional<torch::ScalarType> precision);
   std::shared_ptr<Impl> impl_;

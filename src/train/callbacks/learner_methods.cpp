@@ -34,7 +34,7 @@ void no_epochs(const char* name, int epochs) {
   }
 }
 
-// Weights, buffers, optimizer and modes of a learner, in memory. Puts all of it back when destroyed.
+// Weights, buffers, optimizer, modes and what is trainable of a learner, in memory.
 class Snapshot {
  public:
   explicit Snapshot(Learner learner)
@@ -42,13 +42,19 @@ class Snapshot {
     for (const auto& module : learner_.model()->modules())
       modes_.emplace_back(module, module->is_training());
     const torch::NoGradGuard no_grad;
-    for (auto& tensor : tensors()) saved_.push_back(tensor.detach().clone());
+    for (auto& tensor : tensors()) {
+      saved_.push_back(tensor.detach().clone());
+      trainable_.push_back(tensor.requires_grad());
+    }
   }
 
   void restore() {
     const torch::NoGradGuard no_grad;
     auto now = tensors();
-    for (std::size_t i = 0; i < now.size(); ++i) now[i].detach().copy_(saved_[i]);
+    for (std::size_t i = 0; i < now.size(); ++i) {
+      now[i].detach().copy_(saved_[i]);
+      if (now[i].requires_grad() != trainable_[i]) now[i].set_requires_grad(trainable_[i]);
+    }
     learner_.opt() = optimizer_;
     learner_.opt().zero_grad();
     for (auto& [module, training] : modes_) {
@@ -67,6 +73,7 @@ class Snapshot {
   Learner learner_;
   OptimWrapper optimizer_;
   std::vector<torch::Tensor> saved_;
+  std::vector<bool> trainable_;
   std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> modes_;
 };
 
@@ -98,6 +105,7 @@ FitOutcome Learner::fit_fc(int tot_epochs, const FitFcOptions& options) {
 
 FitOutcome Learner::lr_find(const LrFindOptions& options) {
   return boundary([&] {
+    refuse_nested_fit();
     const auto finder = std::make_shared<LRFinder>(options);
     const auto batches = std::max<std::int64_t>(1, data().train_dl().size());
     const auto epochs = static_cast<int>((options.num_it + batches - 1) / batches);
