@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <exception>
+
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
@@ -33,18 +35,22 @@ Model Model::clone() const {
                      "the model cannot be copied: it was made with a function of its own; make it "
                      "from a module with a forward method");
   }
-  try {
-    return clone_(*module_);
-  } catch (const c10::OutOfMemoryError&) {
-    rethrow_as_error();
-  } catch (const c10::Error& e) {
-    std::throw_with_nested(ValueError(
-        "value.model", fmt::format("the model cannot be copied: {}; derive its modules from "
-                                   "torch::nn::Cloneable",
-                                   plain_message(e))));
-  } catch (...) {
-    rethrow_as_error();
-  }
+  return boundary([&] {
+    try {
+      return clone_(*module_);
+    } catch (const c10::Error& e) {
+      try {
+        rethrow_as_error();
+      } catch (const MemoryError&) {
+        throw;
+      } catch (const Error&) {
+        std::throw_with_nested(ValueError(
+            "value.model", fmt::format("the model cannot be copied: {}; derive its modules from "
+                                       "torch::nn::Cloneable",
+                                       plain_message(e))));
+      }
+    }
+  });
 }
 
 }  // namespace fastcpp

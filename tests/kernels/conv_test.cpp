@@ -22,10 +22,10 @@ const Shape kShapes[] = {
 
 class DefaultType {
  public:
-  explicit DefaultType(torch::ScalarType type) : before_(torch::get_default_dtype()) {
-    torch::set_default_dtype(torch::scalarTypeToTypeMeta(type));
+  explicit DefaultType(torch::ScalarType type) : before_(c10::get_default_dtype()) {
+    c10::set_default_dtype(c10::scalarTypeToTypeMeta(type));
   }
-  ~DefaultType() { torch::set_default_dtype(before_); }
+  ~DefaultType() { c10::set_default_dtype(before_); }
 
  private:
   caffe2::TypeMeta before_;

@@ -138,3 +138,25 @@ TEST_CASE("weights that do not fit are refused with their names") {
   CHECK(error.code.starts_with("pickle."));
   CHECK(error.message.find("bad.pth") != std::string::npos);
 }
+
+TEST_CASE("pretrained weights on data that are not normalised get one warning") {
+  TempDir dir;
+  auto normalised = colours(dir, 8);
+  write_file(dir / "bad.pth", "not a checkpoint");
+  auto raw = ImageDataBunch::from_name_re(
+      dir.path(), get_image_files(dir.path()), R"(/([^/]+)_\d+.png$)",
+      {.size = 32, .bs = 8, .num_workers = 0, .device = torch::kCPU, .seed = 1});
+  // Said before the weights are read, so the file need not hold any.
+  const auto warnings = [&](const DataBunch& data) {
+    CapturedLog log;
+    caught([&] { cnn_learner(data, models::resnet18, {.weights = dir / "bad.pth"}); });
+    return log.warnings;
+  };
+  CHECK(warnings(normalised).empty());
+  const auto got = warnings(raw);
+  REQUIRE(got.size() == 1);
+  CHECK(got[0].find("normalize(imagenet_stats)") != std::string::npos);
+  CapturedLog log;
+  cnn_learner(raw, models::resnet18, {.pretrained = false, .silent = true});
+  CHECK(log.warnings.empty());
+}

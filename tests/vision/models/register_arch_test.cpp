@@ -48,15 +48,18 @@ TEST_CASE("an own architecture is found by its name") {
 
 TEST_CASE("architectures without a name, a function or a network are refused") {
   CHECK(caught([] { models::register_arch(tiny("")); }).code == "value.arch");
-  CHECK(caught([] { models::register_arch({.name = "empty"}); }).code == "value.arch");
+  models::Arch empty;
+  empty.name = "empty";
+  CHECK(caught([&] { models::register_arch(empty); }).code == "value.arch");
   const auto taken = caught([] { models::register_arch(tiny("resnet18")); });
   CHECK(taken.code == "value.arch");
   CHECK(taken.message.find("resnet18") != std::string::npos);
   models::register_arch(tiny("twice"));
   CHECK(caught([] { models::register_arch(tiny("twice")); }).code == "value.arch");
 
-  CHECK(caught([] { models::Arch{.name = "empty"}.build(); }).code == "value.arch");
-  const models::Arch none{.name = "none", .make = [](std::int64_t) { return nullptr; }};
+  CHECK(caught([&] { empty.build(); }).code == "value.arch");
+  auto none = empty;
+  none.make = [](std::int64_t) { return nullptr; };
   CHECK(caught([&] { none.build(); }).code == "value.arch");
   CHECK(caught([&] { create_body(none, {.pretrained = false}); }).code == "value.arch");
 }
@@ -83,8 +86,8 @@ TEST_CASE("null modules and empty functions are told") {
   torch::nn::Linear layer(2, 2);
   CHECK(caught([&] { apply_init(*layer, nullptr); }).code == "value.init");
   models::Network network;
-  CHECK(caught([&] { network.then(nullptr); }).code == "value.network");
   network.add("fc", torch::nn::AnyModule(layer));
+  CHECK(caught([&] { network.then(nullptr); }).code == "value.network");
   CHECK(caught([&] { network.add("fc", torch::nn::AnyModule(layer)); }).code == "train.failed");
   CHECK(caught([] { models::Stack::from(nullptr); }).code == "value.network");
 }
