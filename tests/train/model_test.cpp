@@ -75,11 +75,11 @@ TEST_CASE("a model is copied, or says why not") {
 }
 
 TEST_CASE("null modules are refused") {
-  CHECK(caught([] { Model(std::shared_ptr<NotCloneable>()); }).code == "value.model");
-  CHECK(caught([] { Model(nn::Sequential(nullptr)); }).code == "value.model");
-  CHECK(caught([] { Model(std::make_shared<NotCloneable>(), nullptr); }).code == "value.model");
-  const Model none;
-  CHECK_FALSE(none);
+  CHECK(caught([] { Model{std::shared_ptr<NotCloneable>()}; }).code == "value.model");
+  CHECK(caught([] { Model{nn::Sequential(nullptr)}; }).code == "value.model");
+  CHECK(caught([] { Model{std::make_shared<NotCloneable>(), nullptr}; }).code == "value.model");
+  const Model none{};
+  CHECK_FALSE(static_cast<bool>(none));
   CHECK(caught([&] { none(torch::rand({1})); }).code == "value.model");
   CHECK(caught([&] { none.clone(); }).code == "value.model");
 }
@@ -122,7 +122,7 @@ TEST_CASE("more outputs than names") {
 TEST_CASE("numbers and labels of several dimensions keep their shape") {
   TempDir dir;
   const auto numbers = bunch(dir.path(), LabelKind::kFloat, {});
-  CHECK(to_prediction(numbers, torch::tensor({0.5f, 2.0f})).category == "0.5;2");
+  CHECK(to_prediction(numbers, torch::tensor({0.5f, 2.5f})).category == "0.5;2.5");
   const auto boxes = torch::rand({2, 4});
   const auto result = to_prediction(numbers, boxes);
   CHECK(torch::equal(result.index, boxes));
