@@ -60,7 +60,8 @@ void warn_of_missing(const std::set<char32_t>& letters) {
   std::string some;
   for (std::size_t i = 0; const char32_t letter : letters) {
     if (i++ == most) break;
-    some += (some.empty() ? "" : " ") + utf8(letter);
+    if (!some.empty()) some += ' ';
+    some += utf8(letter);
   }
   log_warning(fmt::format(
       "no installed font has the letters {}{}: the figure shows boxes instead; install a font that "

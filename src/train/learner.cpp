@@ -259,7 +259,7 @@ std::string saved_models(const Path& folder) {
   std::error_code ec;
   for (std::filesystem::directory_iterator it(folder, ec), end; !ec && it != end;
        it.increment(ec)) {
-    if (it->path().extension() == ".pth") found.insert("'" + it->path().stem().string() + "'");
+    if (it->path().extension() == ".pth") found.insert(fmt::format("'{}'", it->path().stem().string()));
   }
   return found.empty() ? "no .pth file" : fmt::format("{}", fmt::join(found, ", "));
 }
