@@ -18,7 +18,7 @@
 #include "fastcpp/data/data_bunch.hpp"
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/callback.hpp"
-#include "fastcpp/train/loss.hpp"
+#include "fastcpp/train/metrics/loss.hpp"
 #include "fastcpp/train/metrics/metrics.hpp"
 #include "fastcpp/train/model.hpp"
 #include "fastcpp/train/optim/layers.hpp"

@@ -9,7 +9,7 @@
 
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
-#include "fastcpp/train/loss.hpp"
+#include "fastcpp/train/metrics/loss.hpp"
 #include "fastcpp/train/metrics/metrics.hpp"
 #include "train/metrics/collect_state.hpp"
 #include "train/metrics/metric_input.hpp"

@@ -7,7 +7,7 @@
 #include <set>
 #include <stdexcept>
 
-#include "fastcpp/train/loss.hpp"
+#include "fastcpp/train/metrics/loss.hpp"
 #include "fastcpp/train/metrics/metrics.hpp"
 #include "support/catch.hpp"
 #include "support/deviation.hpp"

@@ -6,7 +6,7 @@
 #include <limits>
 #include <stdexcept>
 
-#include "fastcpp/train/loss.hpp"
+#include "fastcpp/train/metrics/loss.hpp"
 #include "fastcpp/train/metrics/metrics.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"

@@ -11,7 +11,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/callback.hpp"
 #include "fastcpp/train/learner.hpp"
-#include "fastcpp/train/loss.hpp"
+#include "fastcpp/train/metrics/loss.hpp"
 
 namespace fastcpp {
 

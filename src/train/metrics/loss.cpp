@@ -1,4 +1,4 @@
-#include "fastcpp/train/loss.hpp"
+#include "fastcpp/train/metrics/loss.hpp"
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
