@@ -45,19 +45,20 @@ class Walk {
 
  private:
   void folder(const Path& path, bool top) {
+    above_.push_back(path);
+    list(path, top);
+    above_.pop_back();
+  }
+
+  void list(const Path& path, bool top) {
     std::error_code ec;
     for (fs::directory_iterator it(path, ec), end; !ec && it != end; it.increment(ec)) {
       const std::string name = it->path().filename().string();
       std::error_code ignored;
       if (it->is_directory(ignored)) {
         if (!options_.recurse || !wanted_folder(name, top)) continue;
-        const bool link = it->is_symlink(ignored);
-        if (link && !options_.followlinks) continue;
-        // A link may lead back to a folder above it.
-        if (link && depth_ >= kMostDepth) continue;
-        ++depth_;
+        if (it->is_symlink(ignored) && (!options_.followlinks || leads_back(it->path()))) continue;
         folder(it->path(), false);
-        --depth_;
       } else if (wanted_file(name) && it->is_regular_file(ignored)) {
         files_.push_back(it->path());
       }
@@ -68,6 +69,14 @@ class Walk {
       throw DataError("data.not_a_folder",
                       fmt::format("cannot list the folder '{}': {}", path.string(), ec.message()));
     }
+  }
+
+  // Two links to a folder above would double what is listed at every level, and never end.
+  bool leads_back(const Path& link) const {
+    return std::any_of(above_.begin(), above_.end(), [&](const Path& folder) {
+      std::error_code ec;
+      return fs::equivalent(link, folder, ec);
+    });
   }
 
   bool wanted_folder(const std::string& name, bool top) const {
@@ -83,12 +92,10 @@ class Walk {
     return dot != std::string::npos && contains(extensions_, lower(name.substr(dot)));
   }
 
-  static constexpr int kMostDepth = 40;  // as many links as Linux follows in a path
-
   const GetFilesOptions& options_;
   std::vector<std::string> extensions_;
   std::vector<Path> files_;
-  int depth_ = 0;
+  std::vector<Path> above_;  // the folders being listed, from the top down
   std::int64_t unreadable_ = 0;
   Path first_unreadable_;
 };
