@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/vision/transform/device.hpp"
 
@@ -49,8 +50,7 @@ std::optional<std::vector<std::int64_t>> ImageDataset::sample_shape() const {
 torch::Tensor ImageDataset::get(std::int64_t index, Rng& rng) const {
   if (!out_) {
     const auto image = open(index);
-    return name_picture(list_.items.at(static_cast<std::size_t>(index)),
-                        [&] { return transformed(image, rng).tensor(); });
+    return name_picture(file(index), [&] { return transformed(image, rng).tensor(); });
   }
   auto sample = torch::empty({3, out_->rows, out_->cols}, torch::kFloat32);
   write(index, rng, sample.data_ptr<float>(), /*packed=*/false);
@@ -66,24 +66,32 @@ void ImageDataset::finish_batch(Batch& batch) const {
   batch.x = detail::finish_on_device(batch.x, *out_, options_.padding_mode);
 }
 
+const Path& ImageDataset::file(std::int64_t index) const {
+  if (index < 0 || index >= size()) {
+    throw ValueError("value.index", fmt::format("item {} of a data set of {}: indices count from 0",
+                                                index, size()));
+  }
+  return list_.items[static_cast<std::size_t>(index)];
+}
+
 cv::Mat ImageDataset::pixels(std::int64_t index) const {
-  const auto& file = list_.items.at(static_cast<std::size_t>(index));
+  const auto& name = file(index);
   // A zoom of a third and a warp still find as many pixels as they show.
   constexpr double kSpare = 1.5;
   const int least = loading_.scaled_decode && out_
                         ? static_cast<int>(kSpare * std::max(out_->rows, out_->cols))
                         : 0;
   if (loading_.cache) {
-    if (auto held = loading_.cache->find(file, least); !held.empty()) return held;
+    if (auto held = loading_.cache->find(name, least); !held.empty()) return held;
   }
-  auto rgb = decode_image(file, least);
-  if (loading_.cache) loading_.cache->add(file, rgb, least);
+  auto rgb = decode_image(name, least);
+  if (loading_.cache) loading_.cache->add(name, rgb, least);
   return rgb;
 }
 
 void ImageDataset::write(std::int64_t index, Rng& rng, float* slot, bool packed) const {
   const auto rgb = pixels(index);
-  name_picture(list_.items.at(static_cast<std::size_t>(index)), [&] {
+  name_picture(file(index), [&] {
     if (packed) {
       detail::pack_tfms_into(rgb, tfms_, options_, rng, *out_, slot);
     } else {
@@ -97,7 +105,7 @@ torch::Tensor ImageDataset::targets() const {
 }
 
 std::string ImageDataset::item_name(std::int64_t index) const {
-  return list_.items.at(static_cast<std::size_t>(index)).string();
+  return file(index).string();
 }
 
 std::string ImageDataset::describe(const Path& path) const {
@@ -114,7 +122,7 @@ std::string ImageDataset::describe(const Path& path) const {
 }
 
 Image ImageDataset::open(std::int64_t index) const {
-  return open_image(list_.items.at(static_cast<std::size_t>(index)));
+  return open_image(file(index));
 }
 
 Image ImageDataset::transformed(const Image& image, Rng& rng) const {
@@ -122,21 +130,30 @@ Image ImageDataset::transformed(const Image& image, Rng& rng) const {
 }
 
 Picture to_picture(const torch::Tensor& pixels) {
-  const auto rgb = pixels.size(0) == 1 ? pixels.expand({3, -1, -1}) : pixels;
-  const auto bytes = rgb.detach()
-                         .cpu()
-                         .to(torch::kFloat32)
-                         .clamp(0, 1)
-                         .mul(255)
-                         .to(torch::kUInt8)
-                         .permute({1, 2, 0})
-                         .contiguous();
-  Picture picture;
-  picture.height = static_cast<int>(bytes.size(0));
-  picture.width = static_cast<int>(bytes.size(1));
-  const auto* data = bytes.data_ptr<std::uint8_t>();
-  picture.rgb.assign(data, data + bytes.numel());
-  return picture;
+  return boundary([&] {
+    if (!pixels.defined() || pixels.dim() != 3 || (pixels.size(0) != 1 && pixels.size(0) != 3)) {
+      throw ValueError(
+          "value.tensor",
+          fmt::format("a picture has the shape 3 x H x W or 1 x H x W, found {}",
+                      pixels.defined() ? fmt::format("{}", fmt::join(pixels.sizes(), " x "))
+                                       : std::string("an undefined tensor")));
+    }
+    const auto rgb = pixels.size(0) == 1 ? pixels.expand({3, -1, -1}) : pixels;
+    const auto bytes = rgb.detach()
+                           .cpu()
+                           .to(torch::kFloat32)
+                           .clamp(0, 1)
+                           .mul(255)
+                           .to(torch::kUInt8)
+                           .permute({1, 2, 0})
+                           .contiguous();
+    Picture picture;
+    picture.height = static_cast<int>(bytes.size(0));
+    picture.width = static_cast<int>(bytes.size(1));
+    const auto* data = bytes.data_ptr<std::uint8_t>();
+    picture.rgb.assign(data, data + bytes.numel());
+    return picture;
+  });
 }
 
 }  // namespace fastcpp

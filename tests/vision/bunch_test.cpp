@@ -212,6 +212,14 @@ TEST_CASE("printed and shown forms") {
   CHECK(figure.size() == 4);
   CHECK(caught([&] { data.show_batch({.rows = 0}); }).code == "value.rows");
   CHECK(to_picture(torch::full({3, 1, 1}, 2.0)).rgb == std::vector<std::uint8_t>{255, 255, 255});
+  CHECK(caught([] { to_picture(torch::zeros({2, 4, 4})); }).code == "value.tensor");
+  CHECK(caught([] { to_picture(torch::Tensor()); }).code == "value.tensor");
+  Rng rng;
+  for (const std::int64_t index : {-1, 24, 99}) {
+    CHECK(caught([&] { data.train_ds().get(index, rng); }).code == "value.index");
+    CHECK(caught([&] { data.ds(DatasetType::Train).open(index); }).code == "value.index");
+    CHECK(caught([&] { data.train_ds().item_name(index); }).code == "value.index");
+  }
 }
 
 TEST_CASE("pictures of different sizes need a size") {

@@ -56,12 +56,14 @@ class FASTCPP_API ImageDataset : public Dataset {
   const ApplyTfmsOptions& options() const { return options_; }
   const ImageLoading& loading() const { return loading_; }
   /// The picture as it lies in the file.
-  /// \throws ImageError `image.cannot_decode` and others of `open_image`
+  /// \throws ValueError `value.index` when there is no such item; ImageError `image.cannot_decode` and others of
+  /// `open_image`
   Image open(std::int64_t index) const;
   /// A picture transformed as the items are.
   Image transformed(const Image& image, Rng& rng) const;
 
  private:
+  const Path& file(std::int64_t index) const;
   cv::Mat pixels(std::int64_t index) const;
   void write(std::int64_t index, Rng& rng, float* slot, bool packed) const;
 
@@ -73,6 +75,7 @@ class FASTCPP_API ImageDataset : public Dataset {
 };
 
 /// A tensor 3 x H x W (or 1 x H x W) in 0..1 as a picture for a plot; values are clamped.
+/// \throws ValueError `value.tensor` on another shape
 FASTCPP_API Picture to_picture(const torch::Tensor& pixels);
 
 }  // namespace fastcpp
