@@ -5,6 +5,8 @@
 
 #include <algorithm>
 #include <cmath>
+#include <string>
+#include <unordered_map>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
@@ -70,11 +72,27 @@ bool lies_in(const Path& item, const Path& folder) {
          folder.end();
 }
 
+// The folder itself, however relative or linked the path to it is.
+Path real_folder(const Path& folder) {
+  std::error_code ec;
+  const auto full = std::filesystem::absolute(folder / ".", ec);
+  auto real = ec ? Path() : std::filesystem::weakly_canonical(full, ec);
+  return ec ? folder.lexically_normal() : real;
+}
+
 // Test pictures are never trained on.
 void leave_out(std::vector<Path>& files, std::vector<std::string>* labels, const Path& folder) {
+  const auto real = real_folder(folder);
+  std::unordered_map<std::string, bool> inside;  // by folder: most files share theirs
+  const auto is_test = [&](const Path& file) {
+    const auto parent = file.parent_path();
+    const auto [at, fresh] = inside.try_emplace(parent.string(), false);
+    if (fresh) at->second = lies_in(parent, folder) || lies_in(real_folder(parent), real);
+    return at->second;
+  };
   std::size_t kept = 0;
   for (std::size_t i = 0; i < files.size(); ++i) {
-    if (lies_in(files[i], folder)) continue;
+    if (is_test(files[i])) continue;
     if (kept != i) {
       files[kept] = std::move(files[i]);
       if (labels) (*labels)[kept] = std::move((*labels)[i]);
@@ -85,16 +103,20 @@ void leave_out(std::vector<Path>& files, std::vector<std::string>* labels, const
   if (labels) labels->resize(kept);
 }
 
-void check_list(const LabelList& list, const char* set) {
+// Labels are classes of their list, and outputs of the model that is made for the training list.
+void check_list(const LabelList& list, const char* set, std::size_t training_classes) {
   if (list.labelled && list.items.size() != list.y.size()) {
     throw DataError("data.length", fmt::format("the {} list has {} items and {} labels", set,
                                                list.items.size(), list.y.size()));
   }
+  if (!list.labelled) return;
+  const auto classes = std::min(list.classes.size(), training_classes);
   for (const auto y : list.y) {
-    if (!list.labelled || (y >= 0 && static_cast<std::size_t>(y) < list.classes.size())) continue;
+    if (y >= 0 && static_cast<std::size_t>(y) < classes) continue;
     throw DataError("data.unknown_label",
-                    fmt::format("the {} list has the label {}, but {} classes, counted from 0", set,
-                                y, list.classes.size()));
+                    fmt::format("the {} list has the label {}, but there are {} classes, counted "
+                                "from 0",
+                                set, y, classes));
   }
 }
 
@@ -129,8 +151,13 @@ torch::Tensor read_item(const ImageDataset& set, const std::any& item) {
 
 ImageDataBunch ImageDataBunch::create_from_ll(const LabelLists& lists, const Path& path,
                                               const ImageDataBunchOptions& options) {
-  check_list(lists.train, "training");
-  check_list(lists.valid, "validation");
+  return boundary([&] { return from_label_lists(lists, path, options); });
+}
+
+ImageDataBunch ImageDataBunch::from_label_lists(const LabelLists& lists, const Path& path,
+                                                const ImageDataBunchOptions& options) {
+  check_list(lists.train, "training", lists.train.classes.size());
+  check_list(lists.valid, "validation", lists.train.classes.size());
   const auto tfms = options.ds_tfms.value_or(ImageTransforms{});
   const auto seed = seed_of(options.seed);
   // One budget for all sets: training and fix hold the same files.
@@ -199,7 +226,7 @@ ImageDataBunch ImageDataBunch::from_lists(const Path& path, const std::vector<Pa
 ImageDataBunch ImageDataBunch::from_name_re(const Path& path, const std::vector<Path>& fnames,
                                             std::string_view pat,
                                             const ImageDataBunchOptions& options) {
-  return from_lists(path, fnames, label_from_re(fnames, pat), options);
+  return boundary([&] { return from_lists(path, fnames, label_from_re(fnames, pat), options); });
 }
 
 ImageDataBunch ImageDataBunch::from_name_func(
@@ -298,7 +325,10 @@ Figure ImageDataBunch::show_batch(const ShowBatchOptions& options) const {
   if (options.rows < 1) {
     throw ValueError("value.rows", fmt::format("rows must be at least 1, found {}", options.rows));
   }
-  const auto batch = one_batch(options.ds_type);
+  return boundary([&] { return grid_of(one_batch(options.ds_type), options); });
+}
+
+Figure ImageDataBunch::grid_of(const Batch& batch, const ShowBatchOptions& options) const {
   const auto n = std::min<std::int64_t>(std::int64_t{options.rows} * options.rows, batch.x.size(0));
   const auto side = static_cast<int>(std::ceil(std::sqrt(static_cast<double>(n))));
   const auto size = options.figsize.value_or(std::pair{4.0 * side, 4.0 * side});

@@ -129,6 +129,15 @@ TEST_CASE("test pictures are never trained on, however their folder is written")
       dir.path(), files, std::vector<std::string>(files.size(), "a"),
       {.size = 16, .bs = 4, .num_workers = 0, .device = torch::kCPU, .test = "test/"});
   CHECK(listed.train_ds().size() + listed.valid_ds().size() == 36);
+  // The folder written from the root, the data from the working folder or through a link.
+  options.test = (dir / "test").string();
+  const auto from_here = std::filesystem::relative(dir.path());
+  const TempDir elsewhere;
+  std::filesystem::create_directory_symlink(dir.path(), elsewhere / "link");
+  for (const auto& path : {from_here, elsewhere / "link"}) {
+    const auto data = ImageDataBunch::from_folder(path, options);
+    CHECK(data.train_ds().size() + data.valid_ds().size() == 36);
+  }
   for (const char* own : {"", ".", "train/.."}) {
     options.test = own;
     CHECK(caught([&] { ImageDataBunch::from_folder(dir.path(), options); }).code == "value.folder");
@@ -195,6 +204,25 @@ TEST_CASE("a picture that cannot be read is named") {
   const auto error = caught([&] { data.train_dl().pass().next(); });
   CHECK(error.code == "image.cannot_decode");
   CHECK(error.message.find("pug_99.png") != std::string::npos);
+}
+
+TEST_CASE("labels are classes of the training") {
+  TempDir dir;
+  const auto files = draw(dir.path(), 1);
+  LabelLists lists;
+  lists.train = {.items = files, .y = {0, 1, 1}, .classes = {"a", "b"}};
+  lists.valid = {.items = files, .y = {0, 1, 2}, .classes = {"a", "b", "c"}};
+  const auto made = [&] {
+    ImageDataBunch::create_from_ll(lists, dir.path(),
+                                   {.size = 16, .bs = 2, .num_workers = 0, .device = torch::kCPU});
+  };
+  CHECK(caught(made).code == "data.unknown_label");
+  lists.valid.y = {0, 1};
+  CHECK(caught(made).code == "data.length");
+  lists.valid.y = {0, 1, 0};
+  CHECK_NOTHROW(made());
+  lists.train.classes.clear();
+  CHECK(caught(made).code == "data.unknown_label");
 }
 
 TEST_CASE("printed and shown forms") {
