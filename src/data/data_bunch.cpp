@@ -7,7 +7,6 @@
 
 #include <algorithm>
 #include <atomic>
-#include <exception>
 #include <system_error>
 #include <thread>
 
@@ -44,7 +43,10 @@ namespace {
 torch::Tensor per_channel(const std::vector<float>& values, const torch::Tensor& x, bool batch) {
   std::vector<std::int64_t> shape(static_cast<std::size_t>(x.dim()), 1);
   shape.at(batch ? 1 : 0) = static_cast<std::int64_t>(values.size());
-  return torch::tensor(values, x.options().dtype(torch::kFloat32)).reshape(shape).to(x.dtype());
+  // Whole numbers become real ones.
+  return torch::tensor(values, x.options().dtype(torch::kFloat32))
+      .reshape(shape)
+      .to(x.is_floating_point() ? x.scalar_type() : torch::kFloat32);
 }
 
 // (x - mean) / std in place, for every batch of a loader.
@@ -61,6 +63,7 @@ class Normalize {
     if (!plain) {
       std::vector<std::int64_t> shape(static_cast<std::size_t>(x.dim()), 1);
       shape.at(1) = mean_.numel();
+      if (!x.is_floating_point()) x = x.to(torch::kFloat32);
       x.sub_(mean_.view(shape).to(x.dtype())).div_(std_.view(shape).to(x.dtype()));
       return;
     }
@@ -166,11 +169,13 @@ std::string DataBunch::classes_str() const {
 }
 
 std::string DataBunch::str() const {
-  const auto part = [this](const std::optional<DataLoader>& loader) {
-    return loader ? loader->dataset()->describe(path()) : std::string("None");
-  };
-  return fmt::format("{};\n\nTrain: {};\n\nValid: {};\n\nTest: {}", impl_->options.name,
-                     part(impl_->train), part(impl_->valid), part(impl_->test));
+  return boundary([&] {
+    const auto part = [this](const std::optional<DataLoader>& loader) {
+      return loader ? loader->dataset()->describe(path()) : std::string("None");
+    };
+    return fmt::format("{};\n\nTrain: {};\n\nValid: {};\n\nTest: {}", impl_->options.name,
+                       part(impl_->train), part(impl_->valid), part(impl_->test));
+  });
 }
 
 const Path& DataBunch::path() const {
@@ -241,7 +246,10 @@ void DataBunch::add_normalization(const std::optional<Stats>& given) {
 bool DataBunch::Impl::is_batch(const torch::Tensor& x) const {
   constexpr std::int64_t kPicture = 3;  // where samples differ in size, they are pictures
   const auto shape = train->dataset()->sample_shape();
-  return x.dim() > (shape ? static_cast<std::int64_t>(shape->size()) : kPicture);
+  const auto dims = shape ? static_cast<std::int64_t>(shape->size()) : kPicture;
+  // A transform of batches may make other samples of these: pictures that the device augments come packed.
+  const bool as_told = x.dim() == dims || x.dim() == dims + 1;
+  return x.dim() > (as_told ? dims : kPicture);
 }
 
 torch::Tensor DataBunch::norm(const torch::Tensor& x) const {
@@ -319,7 +327,6 @@ using Shape = std::vector<std::int64_t>;
 std::vector<std::optional<Shape>> shapes_of_first(std::int64_t n, const DataLoader& loader) {
   const auto& dataset = *loader.dataset();
   std::vector<std::optional<Shape>> shapes(static_cast<std::size_t>(n));
-  std::vector<std::exception_ptr> errors(shapes.size());
   std::atomic<std::int64_t> next{0};
   const auto work = [&] {
     const torch::NoGradGuard no_grad;
@@ -328,9 +335,7 @@ std::vector<std::optional<Shape>> shapes_of_first(std::int64_t n, const DataLoad
       try {
         Rng rng{loader.options().seed, 0, static_cast<std::uint64_t>(i)};
         shapes[at] = dataset.get(i, rng).sizes().vec();
-      } catch (const Error&) {
-      } catch (...) {
-        errors[at] = std::current_exception();
+      } catch (...) {  // whatever a data set throws; loading its batch will tell
       }
     }
   };
@@ -343,17 +348,11 @@ std::vector<std::optional<Shape>> shapes_of_first(std::int64_t n, const DataLoad
     }
     work();
   }
-  for (const auto& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
   return shapes;
 }
 
-}  // namespace
-
-void DataBunch::sanity_check() const {
+void look_at_first_batch(const DataLoader& loader) {
   const auto hint = "\nOption `.no_check = true` leaves this look out.";
-  const auto& loader = train_dl();
   const auto& dataset = *loader.dataset();
   if (dataset.size() == 0) return;
   if (loader.size() == 0) {
@@ -388,6 +387,12 @@ void DataBunch::sanity_check() const {
                     "batch: their shapes differ.{}",
                     hint));
   }
+}
+
+}  // namespace
+
+void DataBunch::sanity_check() const {
+  boundary([&] { look_at_first_batch(train_dl()); });
 }
 
 }  // namespace fastcpp

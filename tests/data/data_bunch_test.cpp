@@ -1,5 +1,7 @@
 #include <torch/torch.h>
 
+#include <stdexcept>
+
 #include "fastcpp/data/data_bunch.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
@@ -55,6 +57,53 @@ TEST_CASE("measured statistics make a batch standard") {
   CHECK(x.mean().item<double>() == Approx(0).margin(1e-4));
   CHECK(x.std(1).mean().item<double>() == Approx(1).margin(1e-4));
   CHECK(caught([] { bunch().normalize_with(Stats{{0.f}, {0.f}}); }).code == "value.stats");
+}
+
+TEST_CASE("whole numbers are normalised as real ones, and packed samples as pictures") {
+  const auto bytes = std::make_shared<TensorDataset>(
+      torch::arange(384).remainder(255).to(torch::kUInt8).view({8, 3, 4, 4}), torch::arange(8));
+  auto data = DataBunch::create({bytes, bytes, nullptr, nullptr}, "folder",
+                                {.bs = 4, .num_workers = 0, .device = torch::kCPU});
+  data.normalize_with(Stats{{1.f, 2.f, 3.f}, {2.f, 4.f, 8.f}});
+  Rng rng;
+  const auto first = bytes->get(0, rng);
+  const auto x = data.valid_dl().first_batch().x[0];
+  REQUIRE(x.scalar_type() == torch::kFloat32);
+  CHECK(torch::allclose(x[2], (first[2].to(torch::kFloat32) - 3) / 8));
+  CHECK(torch::allclose(data.norm(first), x));
+  CHECK(torch::allclose(data.denorm(x), first.to(torch::kFloat32), 1e-4, 1e-4));
+
+  // A transform of batches makes pictures of rows: what it makes is normalised by channel.
+  const auto rows = std::make_shared<TensorDataset>(torch::rand({8, 48}), torch::arange(8));
+  auto packed = DataBunch::create({rows, rows, nullptr, nullptr}, "folder",
+                                  {.bs = 4,
+                                   .num_workers = 0,
+                                   .dl_tfms = {[](Batch& batch) {
+                                     if (batch.x.dim() == 2) batch.x = batch.x.view({-1, 3, 4, 4});
+                                   }},
+                                   .device = torch::kCPU});
+  packed.normalize_with(Stats{{1.f, 2.f, 3.f}, {2.f, 4.f, 8.f}});
+  const auto picture = rows->get(0, rng).view({3, 4, 4});
+  CHECK(torch::allclose(packed.norm(picture), packed.valid_dl().first_batch().x[0]));
+}
+
+TEST_CASE("what a data set throws is a warning of the first look") {
+  class Throwing : public TensorDataset {
+   public:
+    using TensorDataset::TensorDataset;
+    torch::Tensor get(std::int64_t, Rng&) const override { throw std::runtime_error("own"); }
+    std::string describe(const Path&) const override { throw std::runtime_error("own"); }
+  };
+  const auto set = std::make_shared<Throwing>(torch::zeros({4, 2}), torch::arange(4));
+  for (const int workers : {0, 2}) {
+    const auto data = DataBunch::create({set, set, nullptr, nullptr}, "folder",
+                                        {.bs = 2, .num_workers = workers, .device = torch::kCPU});
+    CapturedLog log;
+    data.sanity_check();
+    REQUIRE(log.warnings.size() == 1);
+    CHECK(log.warnings[0].find("any element of the training set") != std::string::npos);
+    CHECK(caught([&] { static_cast<void>(data.str()); }).code == "core.unexpected");
+  }
 }
 
 TEST_CASE("an item of an unknown kind is refused") {
