@@ -85,20 +85,20 @@ void check_tfm(const BatchTransform& tfm) {
 struct DataLoader::Impl {
   std::shared_ptr<const Dataset> dataset;
   DataLoaderOptions options;
-  torch::Tensor targets;
-  std::mutex mutex;  // guards pool
+  torch::Tensor targets;  // on the CPU
+  std::int64_t n = 0;     // items, as the data set said when the loader was made
+  std::mutex mutex;       // guards pool
   TensorPool pool;
   std::atomic<std::uint64_t> next_pass{0};
 
   std::vector<std::int64_t> order(std::uint64_t pass) const {
-    if (options.shuffle) return Rng{options.seed, kOrderStream, pass}.permutation(dataset->size());
-    std::vector<std::int64_t> order(static_cast<std::size_t>(dataset->size()));
+    if (options.shuffle) return Rng{options.seed, kOrderStream, pass}.permutation(n);
+    std::vector<std::int64_t> order(static_cast<std::size_t>(n));
     std::iota(order.begin(), order.end(), 0);
     return order;
   }
 
   std::int64_t batches() const {
-    const auto n = dataset->size();
     return options.drop_last ? n / options.bs : (n + options.bs - 1) / options.bs;
   }
 };
@@ -146,10 +146,17 @@ struct DataLoader::Pass::Impl {
     shape = loader->dataset->sample_shape();
     if (shape) sample_size = elements(*shape);
     batches = loader->batches();
-    total = std::min<std::int64_t>(batches * loader->options.bs, loader->dataset->size());
+    total = std::min<std::int64_t>(batches * loader->options.bs, loader->n);
     ring = num_workers > 0 ? kPrefetch + 1 : 1;
     slots.resize(static_cast<std::size_t>(ring));
-    start(std::min<std::int64_t>(num_workers, total));
+  }
+
+  // Threads start when all else is made: the destructor stops them, whatever is thrown from then on.
+  static std::unique_ptr<Impl> begin(std::shared_ptr<DataLoader::Impl> loader, std::uint64_t number,
+                                     int num_workers) {
+    auto pass = std::make_unique<Impl>(std::move(loader), number, num_workers);
+    pass->start(std::min<std::int64_t>(num_workers, pass->total));
+    return pass;
   }
 
   ~Impl() { join(); }
@@ -174,9 +181,6 @@ struct DataLoader::Pass::Impl {
                       "with {}",
                       workers.size(), wanted, e.code().message(),
                       workers.empty() ? "the calling thread" : "these"));
-    } catch (...) {
-      join();
-      throw;
     }
   }
 
@@ -209,6 +213,7 @@ struct DataLoader::Pass::Impl {
 
   // Loads sample `position` of the pass; never throws.
   std::exception_ptr load(Slot& s, std::int64_t position) const noexcept {
+    const torch::NoGradGuard no_grad;
     const auto at = position % loader->options.bs;
     const auto& dataset = *loader->dataset;
     try {
@@ -224,7 +229,7 @@ struct DataLoader::Pass::Impl {
                                                       "get must return a sample",
                                                       dataset.item_name(index)));
           }
-          s.samples[static_cast<std::size_t>(at)] = std::move(sample);
+          s.samples[static_cast<std::size_t>(at)] = sample.detach().to(torch::kCPU);
         }
       } catch (const Error&) {
         throw;
@@ -256,7 +261,6 @@ struct DataLoader::Pass::Impl {
   }
 
   void load_samples() {
-    torch::NoGradGuard no_grad;
     std::unique_lock lock(mutex);
     for (;;) {
       room.wait(lock, [this] {
@@ -390,8 +394,16 @@ struct DataLoader::Pass::Impl {
 
   torch::Tensor stack(const Slot& s) const {
     for (const auto& sample : s.samples) {
+      const auto other = static_cast<std::size_t>(&sample - s.samples.data());
+      if (sample.scalar_type() != s.samples.front().scalar_type()) {
+        throw DataError("data.cannot_collate",
+                        fmt::format("items of one batch differ in type: '{}' has {}, '{}' has {}",
+                                    loader->dataset->item_name(s.indices[0]),
+                                    c10::toString(s.samples.front().scalar_type()),
+                                    loader->dataset->item_name(s.indices[other]),
+                                    c10::toString(sample.scalar_type())));
+      }
       if (sample.sizes() != s.samples.front().sizes()) {
-        const auto other = static_cast<std::size_t>(&sample - s.samples.data());
         throw DataError(
             "data.cannot_collate",
             fmt::format(
@@ -418,14 +430,15 @@ DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, const DataLoaderO
   }
   for (const auto& tfm : options.tfms) check_tfm(tfm);
   boundary([&] {
-    impl_->targets = dataset->targets();
+    const auto y = dataset->targets();
     const auto n = dataset->size();
-    const auto& y = impl_->targets;
     if (n < 0 || !y.defined() || y.dim() == 0 || y.size(0) != n) {
       throw DataError("data.length",
                       fmt::format("a data set of {} items must have as many targets, found {}", n,
                                   y.defined() && y.dim() > 0 ? y.size(0) : 0));
     }
+    impl_->targets = y.detach().to(torch::kCPU);
+    impl_->n = n;
     impl_->dataset = std::move(dataset);
     impl_->options = options;
   });
@@ -441,19 +454,18 @@ std::optional<Batch> DataLoader::Pass::next() {
 
 DataLoader::Pass DataLoader::pass() const {
   return boundary([&] {
-    return Pass(
-        std::make_unique<Pass::Impl>(impl_, impl_->next_pass++, impl_->options.num_workers));
+    return Pass(Pass::Impl::begin(impl_, impl_->next_pass++, impl_->options.num_workers));
   });
 }
 
 Batch DataLoader::first_batch() const {
-  auto batch = boundary(
-      [&] { return Pass(std::make_unique<Pass::Impl>(impl_, impl_->next_pass.load(), 0)).next(); });
+  auto batch =
+      boundary([&] { return Pass(Pass::Impl::begin(impl_, impl_->next_pass.load(), 0)).next(); });
   if (!batch) {
     throw DataError("data.empty_loader",
                     fmt::format("a loader over {} items with batch size {} has "
                                 "no batch; lower the batch size",
-                                impl_->dataset->size(), impl_->options.bs));
+                                impl_->n, impl_->options.bs));
   }
   return *batch;
 }

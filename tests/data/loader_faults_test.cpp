@@ -124,6 +124,31 @@ TEST_CASE("an error is thrown by the batch it belongs to, and later batches go o
   }
 }
 
+TEST_CASE("samples of other types are refused, those with gradients and sets that grow are not") {
+  struct Loose : TensorDataset {
+    using TensorDataset::TensorDataset;
+    std::optional<std::vector<std::int64_t>> sample_shape() const override { return std::nullopt; }
+    std::int64_t size() const override { return TensorDataset::size() + more; }
+    torch::Tensor get(std::int64_t index, Rng& rng) const override {
+      const auto sample = TensorDataset::get(index, rng);
+      return index == other_type ? sample.to(torch::kFloat64) : sample;
+    }
+    std::int64_t other_type = -1, more = 0;
+  };
+  for (const int workers : {0, 2}) {
+    const auto set =
+        std::make_shared<Loose>(torch::ones({6, 2}).requires_grad_(), torch::arange(6));
+    const DataLoader loader(set, {.bs = 3, .num_workers = workers});
+    CHECK_FALSE(loader.pass().next()->x.requires_grad());
+    set->more = 5;  // a loader keeps what it was made with
+    CHECK(items(loader) == 6);
+    set->other_type = 1;
+    const auto error = caught([&] { loader.first_batch(); });
+    CHECK(error.code == "data.cannot_collate");
+    CHECK(error.message.find("'item 1'") != std::string::npos);
+  }
+}
+
 TEST_CASE("changed options keep the others") {
   const auto set =
       std::make_shared<Shaped>(std::vector<std::int64_t>{2}, std::vector<std::int64_t>{2});
