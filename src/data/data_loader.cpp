@@ -24,8 +24,8 @@ namespace {
 // Batches filled ahead of the caller, beside the one being filled.
 constexpr std::int64_t kPrefetch = 3;
 constexpr std::int64_t kMostItems = 1 << 30;  // of a batch: products with it do not overflow
-constexpr std::uint64_t kOrderStream =
-    0x6f72646572;  // keeps the order apart from the samples' draws
+// Keeps the order apart from the samples' draws.
+constexpr std::uint64_t kOrderStream = 0x6f72646572;
 
 // Rethrows the exception being handled as one of ours; a shortage of memory becomes advice on the batch size.
 [[noreturn]] void rethrow_with_advice(std::int64_t bs) {
@@ -393,25 +393,21 @@ struct DataLoader::Pass::Impl {
   }
 
   torch::Tensor stack(const Slot& s) const {
-    for (const auto& sample : s.samples) {
-      const auto other = static_cast<std::size_t>(&sample - s.samples.data());
-      if (sample.scalar_type() != s.samples.front().scalar_type()) {
-        throw DataError("data.cannot_collate",
-                        fmt::format("items of one batch differ in type: '{}' has {}, '{}' has {}",
-                                    loader->dataset->item_name(s.indices[0]),
-                                    c10::toString(s.samples.front().scalar_type()),
-                                    loader->dataset->item_name(s.indices[other]),
-                                    c10::toString(sample.scalar_type())));
-      }
-      if (sample.sizes() != s.samples.front().sizes()) {
-        throw DataError(
-            "data.cannot_collate",
-            fmt::format(
-                "items of one batch differ in shape: '{}' has {}, '{}' has {}; give a size "
-                "so that all become equal",
-                loader->dataset->item_name(s.indices[0]), fmt::join(s.samples.front().sizes(), "x"),
-                loader->dataset->item_name(s.indices[other]), fmt::join(sample.sizes(), "x")));
-      }
+    const auto& first = s.samples.front();
+    for (std::size_t i = 1; i < s.samples.size(); ++i) {
+      const auto& sample = s.samples[i];
+      const bool one_type = sample.scalar_type() == first.scalar_type();
+      if (one_type && sample.sizes() == first.sizes()) continue;
+      const auto told = [&](const torch::Tensor& x) {
+        return one_type ? fmt::format("{}", fmt::join(x.sizes(), "x"))
+                        : std::string(c10::toString(x.scalar_type()));
+      };
+      throw DataError(
+          "data.cannot_collate",
+          fmt::format("items of one batch differ in {}: '{}' has {}, '{}' has {}; give {}",
+                      one_type ? "shape" : "type", loader->dataset->item_name(s.indices[0]),
+                      told(first), loader->dataset->item_name(s.indices[i]), told(sample),
+                      one_type ? "a size so that all become equal" : "samples of one type"));
     }
     return torch::stack(s.samples);
   }
