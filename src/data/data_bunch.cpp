@@ -281,10 +281,10 @@ Batch DataBunch::one_batch(DatasetType type) const {
 }
 
 torch::Tensor DataBunch::one_item(const std::any& item) const {
-  return boundary([&] { return read_item(item); });
+  return boundary([&] { return batch_of(item); });
 }
 
-torch::Tensor DataBunch::read_item(const std::any& item) const {
+torch::Tensor DataBunch::batch_of(const std::any& item) const {
   torch::Tensor sample;
   if (impl_->reader) sample = impl_->reader(item);
   if (!sample.defined()) {

@@ -141,7 +141,7 @@ class FASTCPP_API DataBunch {
   DataBunch() = default;
   static DataBunch make(const Datasets& sets, const Path& path, const DataBunchOptions& options);
   void add_normalization(const std::optional<Stats>& given);
-  torch::Tensor read_item(const std::any& item) const;
+  torch::Tensor batch_of(const std::any& item) const;
   std::int64_t count() const;
   struct Impl;
   std::shared_ptr<Impl> impl_;
