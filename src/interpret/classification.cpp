@@ -260,7 +260,8 @@ Figure ClassificationInterpretation::plot_top_losses(std::int64_t k,
       cell.imshow(to_picture(pixels));
       std::string title = options.show_text ? title_of(index) : "";
       if (options.show_names) {
-        title += (title.empty() ? "" : "\n") + Path(set.item_name(index)).filename().string();
+        if (!title.empty()) title += '\n';
+        title += Path(set.item_name(index)).filename().string();
       }
       if (!title.empty()) cell.title(title);
       if (!options.heatmap) continue;
