@@ -77,8 +77,8 @@ struct UntarDataOptions {
 ///
 /// \param url as for `download_data`
 /// \return the data set's folder
-/// \throws DownloadError `download.checksum` when the archive has another size or MD5; else as
-/// `download_url` \throws FormatError, IoError as `extract_archive`
+/// \throws DownloadError `download.checksum` when the archive has another size or MD5; else as `download_url`
+/// \throws FormatError, IoError as `extract_archive`
 FASTCPP_API Path untar_data(const std::string& url, const UntarDataOptions& options = {});
 
 }  // namespace fastcpp
