@@ -396,9 +396,7 @@ TEST_CASE("what does not fit a model is told when weights are loaded") {
 
 TEST_CASE("features of another body are dropped") {
   Setup s;
-  nn::Sequential body(nn::Linear(2, 4), nn::ReLU());
-  nn::Sequential head(nn::Linear(4, 2));
-  nn::Sequential both(body, head);
+  nn::Sequential both(nn::Linear(2, 4), nn::Linear(4, 2));
   Learner learn(plane(s.dir.path()), Model(both), {.silent = true});
   learn.split({both->ptr(1)});
   learn.freeze();
