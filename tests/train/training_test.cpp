@@ -418,9 +418,7 @@ TEST_CASE("callbacks may drop precomputed features in every event") {
     for (const bool other_data : {true, false}) {
       TempDir dir;
       CapturedLog log;
-      nn::Sequential body(nn::Linear(2, 4), nn::ReLU());
-      nn::Sequential head(nn::Linear(4, 2));
-      nn::Sequential both(body, head);
+      nn::Sequential both(nn::Linear(2, 4), nn::Linear(4, 2));
       Learner learn(plane(dir.path()), Model(both), {.silent = true});
       learn.split({both->ptr(1)});
       learn.freeze();
