@@ -286,13 +286,13 @@ TEST_CASE("what a function of the user's own throws arrives as an error") {
   const auto fails = [](const torch::Tensor&, const torch::Tensor&) -> torch::Tensor {
     throw std::logic_error("mine");
   };
-  const auto shapes = [](const torch::Tensor& out, const torch::Tensor&) { return out.view({5}); };
+  const auto shapes = [](const torch::Tensor& out, const torch::Tensor&) { return out.mm(out); };
   CHECK(caught([&] { Metric("mine", fails)(x, y); }).code == "core.unexpected");
   CHECK(caught([&] { Metric("mine", shapes)(x, y); }).code == "train.failed");
   CHECK(caught([&] { Loss("mine", fails)(x, y); }).code == "core.unexpected");
   CHECK(caught([&] { Loss("mine", shapes).unreduced(x, y); }).code == "train.failed");
   CHECK(caught([&] {
-          Loss("mine", shapes, [](const torch::Tensor& out) { return out.view({5}); }).activate(x);
+          Loss("mine", shapes, [](const torch::Tensor& out) { return out.mm(out); }).activate(x);
         }).code == "train.failed");
   // A class that the outputs do not have.
   CHECK(caught([&] { cross_entropy()(x, y + 7); }).code == "train.failed");
