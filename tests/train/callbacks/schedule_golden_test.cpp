@@ -33,6 +33,7 @@ Anneal anneal_function(const Json& item) {
 
 class Rates : public Callback {
  public:
+  bool in_lr_find() const override { return true; }
   void on_batch_begin(TrainState& state) override {
     if (!state.train) return;
     auto learner = learn();
@@ -48,6 +49,7 @@ class Rates : public Callback {
 // Replaces the batch losses by scripted ones.
 class Script : public Callback {
  public:
+  bool in_lr_find() const override { return true; }
   explicit Script(std::vector<double> losses) : losses_(std::move(losses)) {}
   void on_loss_begin(TrainState& state) override {
     if (state.train) state.last_output = state.last_output * 0 + losses_.at(next_++);
