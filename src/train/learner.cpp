@@ -334,20 +334,23 @@ void Learner::load_weights(const Path& source, const StateDict& weights, bool st
     throw WeightsError(e.code(),
                        fmt::format("'{}' does not fit the model: {}", source.string(), e.what()));
   }
-  const auto all = state_dict(*impl.model).size();
-  const auto left = report.missing.size() + report.wrong_shape.size();
-  if (all > 0 && left >= all) {
+  std::size_t all = 0, loaded = 0;
+  for (const auto& [name, tensor] : state_dict(*impl.model)) {
+    ++all;
+    if (weights.contains(name)) ++loaded;
+  }
+  loaded -= report.wrong_shape.size();
+  if (all > 0 && loaded == 0) {
     throw WeightsError("weights.mismatch",
                        fmt::format("'{}' holds none of the model's {} tensors: its {} are of other "
                                    "names or shapes",
                                    source.string(), all, weights.size()));
   }
   if (!report.ok()) {
-    log_warning(
-        fmt::format("'{}': {} of {} tensors of the model were loaded; {} are not in the "
-                    "file, {} have another shape; {} of the file are unknown to the model",
-                    source.string(), all - left, all, report.missing.size(),
-                    report.wrong_shape.size(), report.unexpected.size()));
+    log_warning(fmt::format("'{}': {} of {} tensors of the model were loaded; {} are not in the "
+                            "file, {} have another shape; {} of the file are unknown to the model",
+                            source.string(), loaded, all, report.missing.size(),
+                            report.wrong_shape.size(), report.unexpected.size()));
   }
   if (!impl.features) return;
   const auto body = tensors_of(*body_of(impl.model));

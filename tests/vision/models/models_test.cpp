@@ -149,7 +149,7 @@ TEST_CASE("names, shapes and layer groups of cnn models are fastai's") {
     // Without the time that initial weights take.
     auto arch = models::find(name);
     arch.init = nullptr;
-    const auto model = create_cnn_model(arch, classes, head_options(expected.at("cnn")));
+    const auto model = create_cnn_model(arch, classes, head_options(expected));
     const auto state = state_of(*model);
     const bool same = state == state_in(expected.at("state"));
     CHECK(same);
