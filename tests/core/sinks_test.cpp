@@ -315,5 +315,6 @@ TEST_CASE("what the program printed before stands before what the library prints
   ::close(ends[0]);
   CHECK(result.status == 0);
   CHECK(result.warnings == "warning: still here\n");
-  CHECK(text.starts_with("mine\nepoch     loss"));
+  // The test program's own output may stand before it.
+  CHECK(text.find("mine\nepoch     loss") != std::string::npos);
 }
