@@ -61,7 +61,7 @@ class Bar {
 
   void update(std::int64_t done, std::int64_t total) {
     if (!sink_) return;
-    if (!begun_) 
+    if (!begun_)
       sink_->begin({.phase = ProgressPhase::kDownload, .total = std::max<std::int64_t>(total, 0)});
     begun_ = true;
     if (done != done_) sink_->update(done, "");

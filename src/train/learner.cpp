@@ -259,7 +259,8 @@ std::string saved_models(const Path& folder) {
   std::error_code ec;
   for (std::filesystem::directory_iterator it(folder, ec), end; !ec && it != end;
        it.increment(ec)) {
-    if (it->path().extension() == ".pth") found.insert(fmt::format("'{}'", it->path().stem().string()));
+    if (it->path().extension() == ".pth")
+      found.insert(fmt::format("'{}'", it->path().stem().string()));
   }
   return found.empty() ? "no .pth file" : fmt::format("{}", fmt::join(found, ", "));
 }
@@ -347,10 +348,11 @@ void Learner::load_weights(const Path& source, const StateDict& weights, bool st
                                    source.string(), all, weights.size()));
   }
   if (!report.ok()) {
-    log_warning(fmt::format("'{}': {} of {} tensors of the model were loaded; {} are not in the "
-                            "file, {} have another shape; {} of the file are unknown to the model",
-                            source.string(), loaded, all, report.missing.size(),
-                            report.wrong_shape.size(), report.unexpected.size()));
+    log_warning(
+        fmt::format("'{}': {} of {} tensors of the model were loaded; {} are not in the "
+                    "file, {} have another shape; {} of the file are unknown to the model",
+                    source.string(), loaded, all, report.missing.size(), report.wrong_shape.size(),
+                    report.unexpected.size()));
   }
   if (!impl.features) return;
   const auto body = tensors_of(*body_of(impl.model));

@@ -7,9 +7,9 @@
 
 #include "fastcpp/vision/cnn_learner.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
+#include "fastcpp/vision/models/fold.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
-#include "fastcpp/vision/models/fold.hpp"
 
 using namespace fastcpp;
 using namespace fastcpp::test;

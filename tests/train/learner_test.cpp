@@ -129,8 +129,7 @@ TEST_CASE("the table of a fit and of the LR finder") {
   REQUIRE(sink.table->rows.size() == 2);
   CHECK(sink.table->rows[1].size() == 4);
   CHECK(sink.table->rows[1][2] == "#na#");
-  CHECK(log.info.back() ==
-        "LR Finder is complete: learn.recorder().plot() draws the curve.");
+  CHECK(log.info.back() == "LR Finder is complete: learn.recorder().plot() draws the curve.");
 }
 
 TEST_CASE("one seed gives one training, whatever the workers") {

@@ -5,8 +5,8 @@
 
 #include "fastcpp/io/state_dict.hpp"
 #include "fastcpp/train/callbacks/callbacks.hpp"
-#include "fastcpp/train/learner.hpp"
 #include "fastcpp/train/callbacks/mixup.hpp"
+#include "fastcpp/train/learner.hpp"
 #include "support/catch.hpp"
 #include "support/deviation.hpp"
 #include "support/support.hpp"

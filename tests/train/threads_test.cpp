@@ -40,8 +40,7 @@ TEST_CASE("setting the number starts no more threads than LibTorch does") {
     });
     return WEXITSTATUS(child.status);
   };
-  const auto parallel =
-      reinterpret_cast<int (*)()>(::dlsym(RTLD_DEFAULT, "openblas_get_parallel"));
+  const auto parallel = reinterpret_cast<int (*)()>(::dlsym(RTLD_DEFAULT, "openblas_get_parallel"));
   if (parallel && parallel() == 1) return skip("OpenBLAS has threads of its own here");
   CHECK(running_after([](int n) { set_threads(n); }) ==
         running_after([](int n) { at::set_num_threads(n); }));

@@ -24,12 +24,9 @@ std::shared_ptr<TensorDataset> points(std::int64_t n, std::uint64_t seed) {
 }
 
 DataBunch plane(const Path& path, std::int64_t bs = 16) {
-  return DataBunch::create({points(64, 1), points(32, 2), nullptr, nullptr}, path,
-                           {.bs = bs,
-                            .num_workers = 0,
-                            .device = torch::kCPU,
-                            .seed = 7,
-                            .classes = {"left", "right"}});
+  return DataBunch::create(
+      {points(64, 1), points(32, 2), nullptr, nullptr}, path,
+      {.bs = bs, .num_workers = 0, .device = torch::kCPU, .seed = 7, .classes = {"left", "right"}});
 }
 
 struct Setup {
@@ -43,7 +40,6 @@ struct Setup {
   }
 };
 
-// A callback that does something once, at the first event of a name.
 std::shared_ptr<Callback> once(std::function<void(Learner&, TrainState&)> what,
                                CallbackFunctions::Function CallbackFunctions::*event) {
   CallbackFunctions functions;
@@ -100,7 +96,8 @@ TEST_CASE("callbacks may change layers, data and loss in every event") {
       CHECK(s.learn.fit(3, 1e-3, {.callbacks = {change}}) == FitOutcome::kFinished);
       CHECK(s.learn.recorder().history.size() == 3);
       if (what == 0) CHECK(s.net->ptr(0)->parameters()[0].requires_grad());
-      if (what == 3) CHECK(s.learn.recorder().nb_batches.back() == (name == kEvents.back().first ? 4 : 8));
+      if (what == 3)
+        CHECK(s.learn.recorder().nb_batches.back() == (name == kEvents.back().first ? 4 : 8));
     }
   }
 }
@@ -141,13 +138,15 @@ TEST_CASE("only callbacks that began are ended, all of them, and the first cause
       return make_callback({.on_train_end = [&n](Learner&, TrainState&) { ++n; }});
     };
     CallbackFunctions broken;
-    broken.*event = [](Learner&, TrainState&) { throw std::runtime_error("the first cause\nstack"); };
+    broken.*
+        event = [](Learner&, TrainState&) { throw std::runtime_error("the first cause\nstack"); };
     const auto second = make_callback({.on_train_end = [&](Learner&, TrainState& state) {
       told = state.exception != nullptr;
       if (told) throw ValueError("value.later", "a later cause");
     }});
     const auto error = caught([&] {
-      s.learn.fit(1, 1e-3, {.callbacks = {count(first), second, make_callback(broken), count(last)}});
+      s.learn.fit(1, 1e-3,
+                  {.callbacks = {count(first), second, make_callback(broken), count(last)}});
     });
     CHECK(error.code == "core.unexpected");
     CHECK(error.message.ends_with(": the first cause"));
@@ -178,8 +177,9 @@ TEST_CASE("a callback has its learner during a fit only") {
 TEST_CASE("callbacks may leave and come during a fit") {
   Setup s;
   int ended = 0;
-  auto leaves = make_callback({.on_batch_begin = [](Learner& learn, TrainState&) { learn.callbacks().clear(); },
-                               .on_train_end = [&](Learner&, TrainState&) { ++ended; }});
+  auto leaves = make_callback(
+      {.on_batch_begin = [](Learner& learn, TrainState&) { learn.callbacks().clear(); },
+       .on_train_end = [&](Learner&, TrainState&) { ++ended; }});
   s.learn.callbacks().push_back(leaves);
   leaves.reset();
   CHECK(s.learn.fit(2) == FitOutcome::kFinished);
@@ -249,8 +249,9 @@ TEST_CASE("the LR finder needs no folder, runs no trackers, and puts everything 
   CHECK(events == 0);
   CHECK_FALSE(std::filesystem::exists(s.dir / "history.csv"));
   CHECK(log.warnings.empty());
-  // One rate per layer group.
-  s.learn.lr_find({.start_lr = std::vector<double>{1e-7, 1e-6}, .end_lr = std::vector<double>{1.0, 10.0}, .num_it = 5});
+  s.learn.lr_find({.start_lr = std::vector<double>{1e-7, 1e-6},
+                   .end_lr = std::vector<double>{1.0, 10.0},
+                   .num_it = 5});
   CHECK(s.learn.recorder().lrs.front() == Approx(1e-6));
   CHECK(caught([&] { s.learn.lr_find({.start_lr = 0}); }).code == "value.lr_find");
   CHECK(equal(weights, copies(*s.net)));
@@ -266,7 +267,8 @@ TEST_CASE("stop tokens end everything that takes long, and the outcome is told")
   CHECK(s.learn.fit_fc(2, {.stop = token}) == FitOutcome::kStopped);
   CHECK(s.learn.lr_find({.stop = token}) == FitOutcome::kStopped);
   CHECK(caught([&] { s.learn.validate({.stop = token}); }).code == "train.stopped");
-  CHECK(caught([&] { s.learn.get_preds(DatasetType::Valid, {.stop = token}); }).code == "train.stopped");
+  CHECK(caught([&] { s.learn.get_preds(DatasetType::Valid, {.stop = token}); }).code ==
+        "train.stopped");
   CHECK(s.learn.fit(3, 1e-3, {.callbacks = {stop_after_n_batches(1)}}) == FitOutcome::kEnded);
 }
 
@@ -292,8 +294,9 @@ TEST_CASE("arguments out of range are refused by name") {
         "value.callback");
   CHECK(code([&] { Learner(plane(s.dir.path()), Model(s.net), {.callbacks = {nullptr}}); }) ==
         "value.callback");
-  CHECK(code([&] { Learner(plane(s.dir.path()), Model(s.net), {.callback_fns = {CallbackFn()}}); }) ==
-        "value.callback");
+  CHECK(code([&] {
+          Learner(plane(s.dir.path()), Model(s.net), {.callback_fns = {CallbackFn()}});
+        }) == "value.callback");
   CHECK(code([&] { Learner(plane(s.dir.path()), Model(s.net), {.opt_func = OptFunc()}); }) ==
         "value.opt_func");
   CHECK(code([&] { Learner(plane(s.dir.path()), Model()); }) == "value.model");
@@ -304,7 +307,6 @@ TEST_CASE("arguments out of range are refused by name") {
 
 namespace {
 
-// A parameter of its own beside a child, as a class token or a layer scale.
 struct ScaledImpl : nn::Cloneable<ScaledImpl> {
   ScaledImpl() { reset(); }
   void reset() override {
@@ -343,7 +345,8 @@ TEST_CASE("parameters beside children are trained, frozen and cleared") {
   learn.freeze();
   CHECK_FALSE(scaled->scale.requires_grad());
   const auto groups = std::vector<LayerGroup>{{net->ptr(1)}};
-  const auto error = caught([&] { Learner(plane(dir.path()), Model(net), {.layer_groups = groups}); });
+  const auto error =
+      caught([&] { Learner(plane(dir.path()), Model(net), {.layer_groups = groups}); });
   CHECK(error.code == "value.layer_groups");
   CHECK(error.message.find("'0.") != std::string::npos);
 }
@@ -456,7 +459,8 @@ class Watch : public ProgressSink {
 TEST_CASE("a learner's sink is told phases, epochs and numbers, and every bar ends") {
   TempDir dir;
   const auto watch = std::make_shared<Watch>();
-  Learner learn(plane(dir.path()), Model(Setup::make()), {.metrics = {accuracy}, .progress = watch});
+  Learner learn(plane(dir.path()), Model(Setup::make()),
+                {.metrics = {accuracy}, .progress = watch});
   learn.fit(2);
   REQUIRE(watch->begun.size() == 4);
   CHECK(watch->begun[2].phase == ProgressPhase::kTrain);

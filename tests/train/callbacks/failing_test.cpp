@@ -214,8 +214,8 @@ TEST_CASE("a full disk leaves whole rows and whole models") {
   }
   {
     auto fill = std::make_shared<AtEpochEnd>(1, [&] { full.emplace(100); });
-    const std::vector<CallbackArg> callbacks = {
-        track_epoch()(learner), fill, save_model({.every = SaveEvery::kEpoch})(learner)};
+    const std::vector<CallbackArg> callbacks = {track_epoch()(learner), fill,
+                                                save_model({.every = SaveEvery::kEpoch})(learner)};
     const auto error = caught([&] { learner.fit(3, 1e-2, {.callbacks = callbacks}); });
     full.reset();
     CHECK(error.code.starts_with("io."));
