@@ -3,8 +3,10 @@
 #include <fmt/format.h>
 
 #include <algorithm>
-#include <new>
+#include <exception>
+#include <utility>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/io/safetensors.hpp"
 #include "io/checkpoint_reader.hpp"
@@ -17,16 +19,18 @@ namespace {
 using io::CheckpointReader;
 using io::Ref;
 
-// Neither LibTorch's nor the allocator's exceptions leave.
+// What LibTorch refuses here comes from the file, and more memory is no matter of smaller batches.
 template <typename F>
-auto guarded(const Path& file, F&& read) {
+auto reading(const Path& file, F&& read) {
   try {
-    return read();
-  } catch (const c10::Error& e) {
-    throw FormatError("pickle.bad_tensor", fmt::format("'{}': LibTorch refuses a tensor: {}",
-                                                       file.string(), e.what_without_backtrace()));
-  } catch (const std::bad_alloc&) {
-    throw IoError("io.out_of_memory", fmt::format("not enough memory to read '{}'", file.string()));
+    return boundary(std::forward<F>(read));
+  } catch (const MemoryError&) {
+    std::throw_with_nested(IoError(
+        "io.out_of_memory",
+        fmt::format("not enough memory to read '{}': free memory elsewhere", file.string())));
+  } catch (const TrainError& e) {
+    std::throw_with_nested(
+        FormatError("pickle.bad_tensor", fmt::format("'{}': {}", file.string(), e.what())));
   }
 }
 
@@ -39,25 +43,25 @@ bool is_safetensors(const io::FileReader& file) {
   return start[8] == '{' && header <= file.size() - 8;
 }
 
-// The part of the file that holds the weights: `model` of {model, opt}, else everything.
-Ref weights_part(const CheckpointReader& reader) {
-  const Ref root = reader.root();
-  const auto& graph = reader.graph();
-  if (!graph.is_dict(root)) return root;
-  const auto& items = graph.items(root);
-  const Ref* model = nullptr;
-  bool opt = false;
+// The value of a key in a dictionary, or nullptr.
+const Ref* entry_of(const io::PickleGraph& graph, Ref dict, std::string_view key) {
+  const auto& items = graph.items(dict);
   for (std::size_t i = 0; i < items.size(); i += 2) {
-    const auto key = graph.is_text(items[i]) ? graph.text(items[i]) : std::string_view();
-    if (key == "model") {
-      model = &items[i + 1];
-    } else if (key == "opt") {
-      opt = true;
-    } else {
-      return root;
-    }
+    if (graph.is_text(items[i]) && graph.text(items[i]) == key) return &items[i + 1];
   }
-  return model && opt ? *model : root;
+  return nullptr;
+}
+
+// The part of the file that holds the weights. fastai, Lightning, timm, torchvision's and PyTorch's own scripts put
+// them under one of a few names, beside the epoch, the optimizer and more.
+Ref weights_part(const CheckpointReader& reader) {
+  const auto& graph = reader.graph();
+  if (!graph.is_dict(reader.root())) return reader.root();
+  for (const char* name : {"model", "state_dict", "model_state_dict", "net"}) {
+    const Ref* part = entry_of(graph, reader.root(), name);
+    if (part && (graph.is_dict(*part) || part->kind == io::RefKind::kUnknown)) return *part;
+  }
+  return reader.root();
 }
 
 [[noreturn]] void not_a_state_dict(const std::string& prefix, const std::string& found) {
@@ -83,16 +87,25 @@ StateDict weights_of(const Value& value, const std::string& prefix) {
 
 }  // namespace
 
-Value load_checkpoint(const Path& file) {
-  return guarded(file, [&] {
+Value load_checkpoint(const Path& file, const LoadCheckpointOptions& options) {
+  return reading(file, [&] {
     const io::FileReader reader(file);
     const auto checkpoint = io::open_checkpoint(reader);
-    return checkpoint->value(checkpoint->root());
+    if (!options.entry) return checkpoint->value(checkpoint->root());
+    const auto& graph = checkpoint->graph();
+    const Ref* part = graph.is_dict(checkpoint->root())
+                          ? entry_of(graph, checkpoint->root(), *options.entry)
+                          : nullptr;
+    if (!part) {
+      throw ValueError("value.missing_key",
+                       fmt::format("'{}' has no entry '{}'", file.string(), *options.entry));
+    }
+    return checkpoint->value(*part);
   });
 }
 
 StateDict load_weights(const Path& file) {
-  return guarded(file, [&] {
+  return reading(file, [&] {
     const io::FileReader reader(file);
     if (is_safetensors(reader) || (file.extension() == ".safetensors" && reader.size() > 0)) {
       return load_safetensors(file);
@@ -104,7 +117,7 @@ StateDict load_weights(const Path& file) {
 }
 
 void save_checkpoint(const Path& file, const Value& root) {
-  try {
+  boundary([&] {
     const io::Pickler pickle(root);
     io::AtomicWriter out(file);
     io::ZipWriter zip(out);
@@ -117,21 +130,20 @@ void save_checkpoint(const Path& file, const Value& root) {
     zip.add("archive/version", "3\n", 2);
     zip.finish();
     out.commit();
-  } catch (const c10::Error& e) {
-    throw ValueError("value.tensor", fmt::format("cannot write '{}': {}", file.string(),
-                                                 e.what_without_backtrace()));
-  }
+  });
 }
 
 Value to_value(const StateDict& weights) {
-  std::vector<Value::Entry> entries;
-  entries.reserve(weights.size());
-  for (const auto& [name, tensor] : weights) entries.emplace_back(name, tensor);
-  return Value::ordered_dict(std::move(entries));
+  return boundary([&] {
+    std::vector<Value::Entry> entries;
+    entries.reserve(weights.size());
+    for (const auto& [name, tensor] : weights) entries.emplace_back(name, tensor);
+    return Value::ordered_dict(std::move(entries));
+  });
 }
 
 StateDict to_state_dict(const Value& value) {
-  return weights_of(value, "");
+  return boundary([&] { return weights_of(value, ""); });
 }
 
 }  // namespace fastcpp

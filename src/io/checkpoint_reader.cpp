@@ -63,6 +63,8 @@ Value CheckpointReader::build(Ref ref, int depth) {
     case RefKind::kOrderedDict:
     case RefKind::kSlice:
       return build_container(ref, depth);
+    case RefKind::kUnknown:
+      unpickler_->refuse(ref);
     case RefKind::kGlobal:
     case RefKind::kStorage:
     case RefKind::kDtype:
@@ -102,6 +104,13 @@ Value CheckpointReader::build_container(Ref ref, int depth) {
       std::vector<Value::Entry> entries;
       entries.reserve(items.size() / 2);
       for (std::size_t i = 0; i < items.size(); i += 2) {
+        if (items[i].kind == RefKind::kUnknown) unpickler_->refuse(items[i]);
+        if (items[i].kind >= RefKind::kGlobal) {
+          throw FormatError("pickle.bad_key",
+                            fmt::format("'{}': a dictionary key is neither text nor number; "
+                                        "load_weights reads the weights beside it",
+                                        name()));
+        }
         entries.emplace_back(build(items[i], depth + 1), build(items[i + 1], depth + 1));
       }
       result = ref.kind == RefKind::kDict ? Value::dict(std::move(entries))

@@ -25,6 +25,7 @@ enum class RefKind : std::uint8_t {
   kOwnedBytes,
   kBigInt,   // decimal text
   kGlobal,   // number of a Global
+  kUnknown,  // what a name that is not known stands for: number of an UnknownName
   kStorage,  // number of a StorageView
   kTensor,   // number of a TensorRecord
   kDtype,    // numpy dtype: number of a node
@@ -81,6 +82,13 @@ enum class Global : std::uint8_t {
   kStorageType,  // Ref::length tells the element type
 };
 
+// A class or function that is not known, or whatever a file would have made by it. It is carried along, never looked up
+// and never built, so that weights beside it can be read; wanted, it is an error.
+struct UnknownName {
+  Ref module, name;      // texts
+  std::uint64_t at = 0;  // where the file asks for it, in the pickle
+};
+
 struct Node {
   std::vector<Ref> items;  // of a dict: key, value, key, value ...; of a dtype: its name
   bool big_endian = false;
@@ -111,6 +119,7 @@ struct PickleGraph {
   std::vector<StorageRecord> storages;
   std::vector<StorageView> views;
   std::vector<TensorRecord> tensors;
+  std::vector<UnknownName> unknown;
   std::map<std::string, std::size_t, std::less<>> storage_by_key;
 
   bool is_text(Ref ref) const {

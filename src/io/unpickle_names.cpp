@@ -42,6 +42,10 @@ const char* advice(std::string_view module, std::string_view name) {
     return "this is a Python learner export, which cannot be loaded; save the weights with "
            "learn.save";
   }
+  if (module.starts_with("fastcore")) {
+    return "this is a Python object of fastai 2; load_weights and learn.load read the weights "
+           "beside it";
+  }
   if (module == "torch._utils") {
     return "sparse, quantised and other special tensors are not supported; save dense tensors";
   }
@@ -62,20 +66,42 @@ std::string shown(std::string_view text) {
 
 }  // namespace
 
-void Unpickler::global(std::string_view module, std::string_view name) {
+void Unpickler::global(Ref module, Ref name) {
   Ref ref{RefKind::kGlobal};
+  const std::string_view from = graph_.text(module), what = graph_.text(name);
   for (const auto& known : kKnown) {
-    if (known.module != module || known.name != name) continue;
+    if (known.module != from || known.name != what) continue;
     ref.index = static_cast<std::uint64_t>(known.meaning);
     return push(ref);
   }
-  if (const auto dtype = module == "torch" ? dtype_of_storage(name) : std::nullopt) {
+  if (const auto dtype = from == "torch" ? dtype_of_storage(what) : std::nullopt) {
     ref.index = static_cast<std::uint64_t>(Global::kStorageType);
     ref.length = static_cast<std::uint32_t>(*dtype);
     return push(ref);
   }
-  fail("pickle.unsupported_global", fmt::format("the file asks for '{}.{}'; {}", shown(module),
-                                                shown(name), advice(module, name)));
+  push(unknown(module, name));
+}
+
+Ref Unpickler::unknown(Ref module, Ref name) {
+  charge(1);
+  Ref ref{RefKind::kUnknown};
+  ref.index = graph_.unknown.size();
+  graph_.unknown.push_back({module, name, op_at_});
+  return ref;
+}
+
+Ref Unpickler::unknown(const char* module, std::string name) {
+  const Ref from = own(RefKind::kOwnedText, module);
+  return unknown(from, own(RefKind::kOwnedText, std::move(name)));
+}
+
+void Unpickler::refuse(Ref unknown) const {
+  const UnknownName& it = graph_.unknown[static_cast<std::size_t>(unknown.index)];
+  const std::string_view module = graph_.text(it.module), name = graph_.text(it.name);
+  fail_at("pickle.unsupported_global",
+          fmt::format("the file asks for '{}.{}'; {}", shown(module), shown(name),
+                      advice(module, name)),
+          it.at);
 }
 
 void Unpickler::stack_global() {
@@ -83,17 +109,30 @@ void Unpickler::stack_global() {
   const Ref module = pop();
   if (!graph_.is_text(module) || !graph_.is_text(name))
     fail("pickle.bad_stack", "STACK_GLOBAL without two texts");
-  global(graph_.text(module), graph_.text(name));
+  global(module, name);
+}
+
+void Unpickler::new_object() {
+  pop();  // its arguments
+  const Ref type = pop();
+  if (type.kind != RefKind::kUnknown)
+    fail("pickle.bad_call", "a new object of something that is no class");
+  push(type);
 }
 
 void Unpickler::reduce() {
   const Ref tuple = pop();
   const Ref callee = pop();
+  if (callee.kind == RefKind::kUnknown) return push(callee);
   if (callee.kind != RefKind::kGlobal)
     fail("pickle.bad_call", "a call of something that is no known name");
   if (tuple.kind != RefKind::kTuple) fail("pickle.bad_call", "a call without a tuple of arguments");
   // A copy: building adds nodes, which moves the arena.
   const std::vector<Ref> arguments = graph_.items(tuple);
+  // What is made of something unknown is unknown.
+  for (const Ref& argument : arguments) {
+    if (argument.kind == RefKind::kUnknown) return push(argument);
+  }
   switch (static_cast<Global>(callee.index)) {
     case Global::kOrderedDict:
       return push(make_ordered_dict(arguments));
@@ -121,6 +160,7 @@ void Unpickler::reduce() {
 void Unpickler::build() {
   const Ref state = pop();
   const Ref target = top();
+  if (target.kind == RefKind::kUnknown) return;
   if (target.kind == RefKind::kDtype) return build_dtype(target, state);
   if (target.kind == RefKind::kTensor && state.kind == RefKind::kTuple) {
     // A Parameter of PyTorch 0.1 to 0.3: requires_grad, volatile, hooks.
@@ -178,69 +218,6 @@ Ref Unpickler::make_ordered_dict(const std::vector<Ref>& arguments) {
   push(dict);
   set_items(flat);
   return pop();
-}
-
-void Unpickler::persistent_id() {
-  const Ref id = pop();
-  if (id.kind != RefKind::kTuple) fail("pickle.bad_storage", "a persistent id that is no tuple");
-  const std::vector<Ref> parts = graph_.items(id);
-  if (parts.empty() || !graph_.is_text(parts[0]))
-    fail("pickle.bad_storage", "a persistent id without a kind");
-  if (graph_.text(parts[0]) == "module") {
-    fail("pickle.unsupported_global",
-         "this is a whole pickled module; save model.state_dict() instead");
-  }
-  if (graph_.text(parts[0]) != "storage" || parts.size() < 5 || parts.size() > 6) {
-    fail("pickle.bad_storage", "a persistent id that is no storage");
-  }
-  charge(1);
-  const std::size_t storage = storage_of(parts);
-  StorageView view{storage, 0, graph_.storages[storage].count};
-  if (parts.size() == 6 && parts[5].kind != RefKind::kNone) {
-    if (parts[5].kind != RefKind::kTuple || graph_.items(parts[5]).size() != 3) {
-      fail("pickle.bad_storage", "a storage view that is no triple");
-    }
-    const std::vector<Ref> triple = graph_.items(parts[5]);
-    view.offset = integer(triple[1], "the offset of a storage view");
-    view.count = integer(triple[2], "the size of a storage view");
-    const std::int64_t all = graph_.storages[storage].count;
-    if (view.offset < 0 || view.count < 0 || view.offset > all || view.count > all - view.offset) {
-      fail("pickle.bad_storage", fmt::format("a view of elements {} to {}+{} in a storage of {}",
-                                             view.offset, view.offset, view.count, all));
-    }
-  }
-  Ref ref{RefKind::kStorage};
-  ref.index = graph_.views.size();
-  graph_.views.push_back(view);
-  push(ref);
-}
-
-std::size_t Unpickler::storage_of(const std::vector<Ref>& parts) {
-  const Ref type = parts[1];
-  if (type.kind != RefKind::kGlobal || static_cast<Global>(type.index) != Global::kStorageType) {
-    fail("pickle.bad_storage", "a storage without a storage type");
-  }
-  if (!graph_.is_text(parts[2])) fail("pickle.bad_storage", "a storage key that is no text");
-  if (!graph_.is_text(parts[3])) fail("pickle.bad_storage", "a storage location that is no text");
-  const auto dtype = static_cast<torch::ScalarType>(type.length);
-  const std::int64_t count = integer(parts[4], "the size of a storage");
-  const auto width = static_cast<std::int64_t>(torch::elementSize(dtype));
-  if (count < 0 || count > INT64_MAX / width) {
-    fail("pickle.bad_storage", fmt::format("a storage of {} elements", count));
-  }
-  const std::string_view key = graph_.text(parts[2]);
-  const auto found = graph_.storage_by_key.find(key);
-  if (found == graph_.storage_by_key.end()) {
-    graph_.storage_by_key.emplace(key, graph_.storages.size());
-    graph_.storages.push_back({std::string(key), dtype, count});
-    return graph_.storages.size() - 1;
-  }
-  const StorageRecord& known = graph_.storages[found->second];
-  if (known.dtype != dtype || known.count != count) {
-    fail("pickle.bad_storage",
-         fmt::format("the storage '{}' is described in two ways", shown(key)));
-  }
-  return found->second;
 }
 
 std::vector<std::int64_t> Unpickler::dimensions(Ref ref, const char* what) {
@@ -363,8 +340,7 @@ Ref Unpickler::make_dtype(const std::vector<Ref>& arguments) {
   }
   const auto name = graph_.text(arguments[0]);
   if (std::find(std::begin(kNames), std::end(kNames), name) == std::end(kNames)) {
-    fail("pickle.bad_call",
-         fmt::format("the numpy dtype '{}'; only numbers can be loaded", shown(name)));
+    return unknown("numpy", fmt::format("dtype('{}')", shown(name)));
   }
   return node(RefKind::kDtype, {arguments[0]});
 }

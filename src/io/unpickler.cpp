@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <charconv>
 #include <utility>
 
@@ -26,7 +27,11 @@ Unpickler::Unpickler(std::string file, std::string_view bytes, std::uint64_t off
 }
 
 void Unpickler::fail(const char* code, const std::string& message) const {
-  const auto place = static_cast<std::int64_t>(offset_ + op_at_);
+  fail_at(code, message, op_at_);
+}
+
+void Unpickler::fail_at(const char* code, const std::string& message, std::size_t at) const {
+  const auto place = static_cast<std::int64_t>(offset_ + at);
   throw FormatError(code, fmt::format("'{}': {} (at byte {})", file_, message, place), place);
 }
 
@@ -143,23 +148,33 @@ std::vector<Ref> Unpickler::pop_many(std::size_t count) {
 
 void Unpickler::append(const std::vector<Ref>& items) {
   const Ref list = top();
-  if (list.kind != RefKind::kList) fail("pickle.bad_stack", "APPEND to something that is no list");
   charge_items(items.size());
+  if (list.kind == RefKind::kUnknown) return;
+  if (list.kind != RefKind::kList) fail("pickle.bad_stack", "APPEND to something that is no list");
   auto& target = graph_.nodes[static_cast<std::size_t>(list.index)].items;
   target.insert(target.end(), items.begin(), items.end());
 }
 
 void Unpickler::set_items(const std::vector<Ref>& items) {
   const Ref dict = top();
-  if (!graph_.is_dict(dict)) fail("pickle.bad_stack", "SETITEM on something that is no dictionary");
   if (items.size() % 2 != 0) fail("pickle.bad_stack", "a dictionary with a key without value");
   charge(items.size() / 2);
+  if (dict.kind == RefKind::kUnknown) return;
+  if (!graph_.is_dict(dict)) fail("pickle.bad_stack", "SETITEM on something that is no dictionary");
   for (std::size_t i = 0; i < items.size(); i += 2) {
-    if (items[i].kind >= RefKind::kGlobal)
+    // Python has other keys too, tuples for example; they are refused where the dictionary is wanted.
+    if (items[i].kind == RefKind::kList || graph_.is_dict(items[i]))
       fail("pickle.bad_key", "a dictionary key must be a text or a number");
   }
   auto& target = graph_.nodes[static_cast<std::size_t>(dict.index)].items;
   target.insert(target.end(), items.begin(), items.end());
+}
+
+// What is made only to be thrown away was to be run.
+void Unpickler::thrown_away(std::size_t count) {
+  for (std::size_t i = stack_.size() - std::min(count, stack_.size()); i < stack_.size(); ++i) {
+    if (stack_[i].kind == RefKind::kUnknown) refuse(stack_[i]);
+  }
 }
 
 bool Unpickler::step(unsigned char op) {
@@ -180,8 +195,8 @@ bool Unpickler::step(unsigned char op) {
       return true;
     }
     case 'c': {
-      const auto module = line();
-      const auto name = line();
+      const Ref module = line_piece();
+      const Ref name = line_piece();
       global(module, name);
       return true;
     }
@@ -191,11 +206,21 @@ bool Unpickler::step(unsigned char op) {
     case 'R':
       reduce();
       return true;
+    case 0x81:
+      new_object();
+      return true;
+    case 0x92:
+      pop();  // its keyword arguments
+      new_object();
+      return true;
     case 'b':
       build();
       return true;
     case 'Q':
-      persistent_id();
+      persistent_id(pop());
+      return true;
+    case 'P':
+      persistent_id(spoken_id(line()));
       return true;
     default:
       break;
@@ -247,6 +272,18 @@ bool Unpickler::step_container(unsigned char op) {
     case 'u':
       set_items(pop_to_mark());
       return true;
+    case 0x8f:
+      push(unknown("builtins", "set"));
+      return true;
+    case 0x90:
+      charge_items(pop_to_mark().size());
+      if (top().kind != RefKind::kUnknown)
+        fail("pickle.bad_stack", "ADDITEMS to something that is no set");
+      return true;
+    case 0x91:
+      charge_items(pop_to_mark().size());
+      push(unknown("builtins", "frozenset"));
+      return true;
     default:
       return false;
   }
@@ -264,10 +301,12 @@ bool Unpickler::step_memo(unsigned char op) {
       if (!marks_.empty() && marks_.back() == stack_.size()) {
         marks_.pop_back();
       } else {
+        thrown_away(1);
         pop();
       }
       return true;
     case '1':
+      thrown_away(items_above_mark());
       drop_mark();
       return true;
     case '2':

@@ -1,5 +1,4 @@
-// Reads a pickle as data. See docs of load_checkpoint for what is known; everything else is an
-// error.
+// Reads a pickle as data. See docs of load_checkpoint for what is known; everything else is carried along unbuilt.
 #pragma once
 
 #include <bit>
@@ -29,11 +28,16 @@ class Unpickler {
   std::size_t position() const { return at_; }
   PickleGraph& graph() { return graph_; }
   [[noreturn]] void fail(const char* code, const std::string& message) const;
+  // Refuses a kUnknown that is wanted, with its name and what to do.
+  [[noreturn]] void refuse(Ref unknown) const;
 
  private:
+  [[noreturn]] void fail_at(const char* code, const std::string& message, std::size_t at) const;
+
   // Bytes and numbers.
   std::string_view take(std::uint64_t count);
   std::string_view line();
+  Ref line_piece();
   template <typename T>
   T little();
   Ref text_piece(std::uint64_t length);
@@ -72,11 +76,17 @@ class Unpickler {
   void set_items(const std::vector<Ref>& items);
 
   // What a checkpoint says through names (unpickle_names.cpp).
-  void global(std::string_view module, std::string_view name);
+  void global(Ref module, Ref name);
   void stack_global();
   void reduce();
+  void new_object();
   void build();
-  void persistent_id();
+  Ref unknown(Ref module, Ref name);
+  Ref unknown(const char* module, std::string name);
+  void thrown_away(std::size_t count);
+  void persistent_id(Ref id);
+  Ref spoken_id(std::string_view text);
+  Ref spoken_part(std::string_view& text, int depth);
   Ref make_ordered_dict(const std::vector<Ref>& arguments);
   Ref make_tensor(const std::vector<Ref>& arguments, bool first_version);
   Ref make_parameter(const std::vector<Ref>& arguments);

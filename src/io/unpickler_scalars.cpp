@@ -103,6 +103,17 @@ std::string_view Unpickler::line() {
   return text.substr(0, text.size() - 1);
 }
 
+// A name: shown in messages only, so it need not be UTF-8.
+Ref Unpickler::line_piece() {
+  const std::size_t start = at_;
+  const std::string_view text = line();
+  if (text.size() > UINT32_MAX)
+    fail("pickle.truncated", fmt::format("a name of {} bytes cannot be", text.size()));
+  Ref ref{RefKind::kText, static_cast<std::uint32_t>(text.size())};
+  ref.index = start;
+  return ref;
+}
+
 Ref Unpickler::piece(RefKind kind, std::uint64_t length) {
   if (length > UINT32_MAX)
     fail("pickle.truncated", fmt::format("a text of {} bytes cannot be", length));

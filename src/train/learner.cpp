@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 #include <set>
 #include <unordered_map>
@@ -244,11 +245,13 @@ void Learner::split(const std::vector<Layer>& boundaries) {
 
 namespace {
 
+constexpr std::string_view kModulePrefix = "module.";  // put there by PyTorch's DataParallel
+
 StateDict without_module_prefix(const StateDict& weights) {
-  constexpr std::string_view kPrefix = "module.";  // put there by PyTorch's DataParallel
   StateDict result;
   for (const auto& [name, tensor] : weights) {
-    result.insert(name.starts_with(kPrefix) ? name.substr(kPrefix.size()) : name, tensor);
+    result.insert(name.starts_with(kModulePrefix) ? name.substr(kModulePrefix.size()) : name,
+                  tensor);
   }
   return result;
 }
@@ -302,20 +305,25 @@ Learner& Learner::load(const std::string& file, const LoadOptions& options) {
                                 "holds {}; for another place give an absolute path without .pth",
                                 source.string(), model_dir().string(), saved_models(model_dir())));
     }
-    const auto root = load_checkpoint(source);
-    const bool both =
-        root.is_dict() && root.size() == 2 && root.contains("model") && root.contains("opt");
-    auto weights = to_state_dict(both ? root.at("model") : root);
+    auto weights = fastcpp::load_weights(source);
     if (options.remove_module) weights = without_module_prefix(weights);
     load_weights(source, weights, options.strict);
-    if (both && options.with_opt.value_or(true)) {
-      if (const auto report = opt().load_state_dict(root.at("opt")); !report) {
-        log_warning(fmt::format("the optimizer state in '{}' was left aside: {}", source.string(),
-                                report.why));
-      }
-    } else if (!both && options.with_opt.value_or(false)) {
-      log_warning("Saved file doesn't contain an optimizer state.");
+    if (!options.with_opt.value_or(true)) return;
+    const auto left_aside = [&](const std::string& why) {
+      log_warning(
+          fmt::format("the optimizer state in '{}' was left aside: {}", source.string(), why));
+    };
+    Value state;
+    try {
+      state = load_checkpoint(source, {.entry = "opt"});
+    } catch (const ValueError& e) {
+      if (e.code() != "value.missing_key") throw;
+      if (options.with_opt) log_warning("Saved file doesn't contain an optimizer state.");
+      return;
+    } catch (const FormatError& e) {
+      return left_aside(e.what());
     }
+    if (const auto report = opt().load_state_dict(state); !report) left_aside(report.why);
   });
   return *this;
 }
@@ -332,8 +340,14 @@ void Learner::load_weights(const Path& source, const StateDict& weights, bool st
   try {
     report = load_state_dict(*impl.model, weights, {.strict = strict});
   } catch (const WeightsError& e) {
-    throw WeightsError(e.code(),
-                       fmt::format("'{}' does not fit the model: {}", source.string(), e.what()));
+    const bool prefixed = std::any_of(weights.begin(), weights.end(), [](const auto& entry) {
+      return entry.first.starts_with(kModulePrefix);
+    });
+    throw WeightsError(
+        e.code(), fmt::format("'{}' does not fit the model: {}{}", source.string(), e.what(),
+                              prefixed ? "\n  Its names begin with 'module.', which PyTorch's "
+                                         "DataParallel puts there: remove_module = true drops it."
+                                       : ""));
   }
   std::size_t all = 0, loaded = 0;
   for (const auto& [name, tensor] : state_dict(*impl.model)) {

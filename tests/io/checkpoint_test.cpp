@@ -60,6 +60,39 @@ TEST_CASE("save_checkpoint and load_checkpoint keep the learner layout") {
   CHECK(ls(dir / "a").size() == 1);
 }
 
+TEST_CASE("load_weights finds the state dict in what training scripts save") {
+  test::TempDir dir;
+  const Path file = dir / "w.pth";
+  StateDict model;
+  model.insert("module.weight", torch::ones({2, 3}));
+  const auto names = [&](const Value& root) {
+    save_checkpoint(file, root);
+    std::vector<std::string> found;
+    for (const auto& [name, tensor] : load_weights(file)) found.push_back(name);
+    return found;
+  };
+  const std::vector<std::string> expected{"module.weight"};
+  const Value optimizer = Value::dict({{"state", Value::dict()}, {"lr", 0.1}});
+  CHECK(names(Value::dict({{"model", to_value(model)}})) == expected);
+  CHECK(names(Value::dict({{"model", to_value(model)}, {"epoch", 3}})) == expected);
+  CHECK(names(Value::dict({{"epoch", 3},
+                           {"arch", "resnet18"},
+                           {"state_dict", to_value(model)},
+                           {"optimizer", optimizer}})) == expected);
+  CHECK(names(Value::dict({{"model_state_dict", to_value(model)}, {"loss", 0.5}})) == expected);
+  CHECK(names(Value::dict({{"net", to_value(model)}, {"acc", 94.1}})) == expected);
+  // A parameter may have such a name.
+  CHECK(names(Value::dict({{"model", torch::ones({1})}, {"net", torch::ones({1})}})) ==
+        std::vector<std::string>{"model", "net"});
+  const auto error = [&](const Value& root) {
+    save_checkpoint(file, root);
+    return test::caught([&] { load_weights(file); });
+  };
+  CHECK(error(Value::dict({{"weights", to_value(model)}})).code == "pickle.not_a_state_dict");
+  CHECK(error(Value::dict({{"model", Value::dict({{"epoch", 3}})}})).code ==
+        "pickle.not_a_state_dict");
+}
+
 TEST_CASE("every kind of value survives the file") {
   test::TempDir dir;
   const Value root = Value::dict({{"none", nullptr},

@@ -87,9 +87,22 @@ torch.save(net.state_dict(), 'zip.pth')
 torch.save(net.state_dict(), 'legacy.pth', _use_new_zipfile_serialization=False)
 torch.save(net.state_dict(), 'protocol4.pth', pickle_protocol=4)
 torch.save(net.state_dict(), 'protocol0.pth', _use_new_zipfile_serialization=False, pickle_protocol=1)
+torch.save(net.state_dict(), 'text.pth', _use_new_zipfile_serialization=False, pickle_protocol=0)
+torch.save(net.state_dict(), 'textzip.pth', pickle_protocol=0)
+class Items(list):
+    pass
+class Hypers:
+    def __init__(self): self.items = Items([1, 2])
+import collections
+for protocol in (1, 2, 4):
+    part = {'hypers': [Hypers()], 'counts': collections.Counter('aab'), 'seen': {1, 2}, 'at': {(0, 1): 2},
+            'state': collections.defaultdict(dict, {0: {'grad_avg': torch.ones(2)}})}
+    torch.save({'model': net.state_dict(), 'opt': part}, f'learner{protocol}.pth', pickle_protocol=protocol)
+torch.save({'state_dict': torch.nn.DataParallel(net).state_dict(), 'epoch': 3}, 'script.pth')
 torch.save({'model': net, 'x': 1}, 'module.pth')
 )");
-  for (const char* name : {"zip.pth", "legacy.pth", "protocol4.pth", "protocol0.pth"}) {
+  for (const char* name : {"zip.pth", "legacy.pth", "protocol4.pth", "protocol0.pth", "text.pth",
+                           "textzip.pth", "learner1.pth", "learner2.pth", "learner4.pth"}) {
     INFO(name);
     torch::nn::Sequential net(torch::nn::Conv2d(torch::nn::Conv2dOptions(3, 8, 3).bias(false)),
                               torch::nn::BatchNorm2d(8), torch::nn::Linear(8, 4));
@@ -99,6 +112,11 @@ torch.save({'model': net, 'x': 1}, 'module.pth')
       CHECK(parameter.flatten().equal(torch::arange(parameter.numel(), torch::kFloat32) / i++));
     }
   }
+  CHECK(load_weights(dir / "script.pth").contains("module.0.weight"));
+  CHECK(test::caught([&] { load_checkpoint(dir / "learner2.pth"); }).code ==
+        "pickle.unsupported_global");
+  CHECK(test::caught([&] { load_weights(dir / "module.pth"); }).code ==
+        "pickle.unsupported_global");
   CHECK(test::caught([&] { load_checkpoint(dir / "module.pth"); }).code ==
         "pickle.unsupported_global");
 }

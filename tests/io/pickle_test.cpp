@@ -105,6 +105,86 @@ TEST_CASE("every kind of fault has its code") {
   }
 }
 
+TEST_CASE(
+    "parts of unknown classes are carried along, never built, and an error where they are wanted") {
+  const std::string object = "cfastcore.foundation\nL\n)";
+  const std::pair<const char*, std::string> parts[] = {
+      {"a class", "cfastcore.foundation\nL\n"},
+      {"NEWOBJ", object + "\x81"},
+      {"NEWOBJ_EX", object + "}\x92"},
+      {"REDUCE", object + "R"},
+      {"APPEND", object + "\x81Na"},
+      {"APPENDS", object + "\x81(NNe"},
+      {"SETITEM", object + "\x81NNs"},
+      {"SETITEMS", object + "\x81(NNNNu"},
+      {"BUILD", object + "\x81}U\x01xNsb"},
+      {"a call of the result", object + "R)R"},
+      {"an argument of a tensor", "ctorch._utils\n_rebuild_tensor_v2\n(" + object + "RNtR"},
+      {"a set", "\x8f(NN\x90"},
+      {"a frozen set", "(NN\x91"},
+      {"a key", "}" + object + "RNs"},
+      {"in a list", "]" + object + "Ra"},
+      {"a numpy dtype of text", "cnumpy\ndtype\n(U\x02U9K\x00K\x01tR(K\x03U\x01<NNNtb"s},
+      {"a storage of an unknown kind",
+       "(U\x07storagectorch\nQInt8Storage\nU\x01xU\x03"
+       "cpuK\x04tQ"},
+      {"a whole module", "(U\x06modulec__main__\nNet\nU\x01xU\x01ytQ"},
+  };
+  test::TempDir dir;
+  for (const auto& [what, part] : parts) {
+    INFO(what);
+    CHECK(code_of(part) == "pickle.unsupported_global");
+    write_file(dir / "x.pth", kHead + "}(U\x05model}U\x03opt" + part + "u." + kNoStorages);
+    CHECK(load_weights(dir / "x.pth").empty());
+    CHECK(load_checkpoint(dir / "x.pth", {.entry = "model"}).is_dict());
+    CHECK(test::caught([&] { load_checkpoint(dir / "x.pth", {.entry = "opt"}); }).code ==
+          "pickle.unsupported_global");
+    // As the weights themselves.
+    write_file(dir / "x.pth", kHead + "}U\x05model" + part + "s." + kNoStorages);
+    CHECK(test::caught([&] { load_weights(dir / "x.pth"); }).code == "pickle.unsupported_global");
+  }
+  const auto refused = test::caught([&] { load(object + "\x81"); });
+  CHECK(refused.message.find("'fastcore.foundation.L'") != std::string::npos);
+  CHECK(refused.message.find("load_weights") != std::string::npos);
+  // What is made only to be thrown away was to be run.
+  CHECK(code_of("cos\nsystem\n)R0N") == "pickle.unsupported_global");
+  CHECK(code_of("(cos\nsystem\n)R1N") == "pickle.unsupported_global");
+  // Keys that Python has and a Value has not.
+  CHECK(code_of("})Ns") == "pickle.bad_key");
+  write_file(dir / "x.pth", kHead + "}(U\x05model}U\x01x})Nsu." + kNoStorages);
+  CHECK(load_weights(dir / "x.pth").empty());
+  CHECK(test::caught([&] { load_checkpoint(dir / "x.pth", {.entry = "y"}); }).code ==
+        "value.missing_key");
+}
+
+TEST_CASE("protocol 0 tells of storages in words") {
+  const auto tensor = [](const std::string& id) {
+    return "ctorch._utils\n_rebuild_tensor_v2\n(P" + id +
+           "\nI0\n(I2\nt(I1\ntI00\nccollections\nOrderedDict\n(tRtR";
+  };
+  test::TempDir dir;
+  const auto write = [&](const std::string& id) {
+    write_file(dir / "x.pth", kHead + "(dVw\n" + tensor(id) + "s.(lV7\na." +
+                                  std::string("\x03\0\0\0\0\0\0\0", 8) +
+                                  std::string("\0\0\x80?\0\0\0@\0\0@@", 12));
+  };
+  write("('storage', <class 'torch.FloatStorage'>, '7', 'cuda:0', 3, None)");
+  CHECK(load_weights(dir / "x.pth").at("w").equal(torch::tensor({1.0F, 2.0F})));
+  write("('storage', <class 'torch.FloatStorage'>, '7', 'cpu', 3, ('8', 1, 2))");
+  CHECK(load_weights(dir / "x.pth").at("w").equal(torch::tensor({2.0F, 3.0F})));
+  for (const char* id :
+       {"", "(", "()", "7", "'storage'", "('storage'", "('storage', ", "('storage', <class 'x'>)",
+        "('storage', <class 'torch.FloatStorage>", "('storage', <class 'torch.FloatStorage'>, '7')",
+        "('storage', <class 'torch.FloatStorage'>, '7', 'cpu', 3, None) ",
+        "('storage', <class 'torch.FloatStorage'>, '7', 'cpu', 3, (((('8', 1, 2)",
+        "('storage', <class 'torch.FloatStorage'>, '7', 'cpu', -3, None)",
+        "('storage',, <class 'torch.FloatStorage'>, '7', 'cpu', 3, None)"}) {
+    INFO(id);
+    write(id);
+    CHECK(test::caught([&] { load_weights(dir / "x.pth"); }).code == "pickle.bad_storage");
+  }
+}
+
 TEST_CASE("a small file cannot ask for much memory") {
   const std::string pairs = repeated("NN\x86", 60000);
   const std::string calls = repeated("ccollections\nOrderedDict\n(h\x01tR0", 10);
@@ -116,6 +196,10 @@ TEST_CASE("a small file cannot ask for much memory") {
       repeated("N", 600000),
       fmt::format("N{}", repeated("\x94", 1100000)),
       repeated(fmt::format("\x8a\xff{}0", digits), 10000),
+      // Thrown away, but counted.
+      fmt::format("cx\ny\n{}", repeated("Na", 1100000)),
+      fmt::format("cx\ny\n{}", repeated("NNs", 300000)),
+      repeated("cx\ny\n", 300000),
       // One list of many pairs, made into a dictionary again and again.
       fmt::format("({}lq\x01{}{}", pairs, "0", calls),
   };

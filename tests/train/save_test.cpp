@@ -1,5 +1,6 @@
 #include <torch/torch.h>
 
+#include "fastcpp/core/path.hpp"
 #include "fastcpp/io/checkpoint.hpp"
 #include "fastcpp/train/learner.hpp"
 #include "support/catch.hpp"
@@ -101,6 +102,46 @@ TEST_CASE("weights alone, other layouts and mismatches") {
   auto parallel = make(dir, 5);
   parallel.load("parallel", {.remove_module = true});
   CHECK(equal(learn, parallel));
+}
+
+TEST_CASE("weights come without an optimizer state that cannot be read") {
+  using namespace std::string_literals;
+  TempDir dir;
+  // PyTorch's legacy container: magic number, version, system record, object, storage keys, storages. The optimizer's
+  // part holds an object of fastai 2.
+  write_file(dir / "models/second.pth",
+             "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.}."
+             "(dVmodel\n(dV0.weight\nctorch._utils\n_rebuild_tensor_v2\n"
+             "(P('storage', <class 'torch.FloatStorage'>, '7', 'cpu', 1, None)\n"
+             "I0\n(I1\nI1\nt(I1\nI1\ntI00\nccollections\nOrderedDict\n(tRtRss"
+             "Vopt\n(dVhypers\ncfastcore.foundation\nL\n)\x81ss.(lV7\na."
+             "\x01\0\0\0\0\0\0\0\0\0\x80?"s);
+  nn::Sequential net(nn::Linear(nn::LinearOptions(1, 1).bias(false)));
+  Learner learn(data(dir.path()), Model(net), {.silent = true});
+  CapturedLog log;
+  learn.load("second");
+  CHECK(net->parameters()[0].item<float>() == 1);
+  REQUIRE(log.warnings.size() == 1);
+  CHECK(log.warnings[0].find("left aside") != std::string::npos);
+  CHECK(log.warnings[0].find("fastcore.foundation.L") != std::string::npos);
+  learn.load("second", {.with_opt = false});
+  CHECK(log.warnings.size() == 1);
+}
+
+TEST_CASE("a training script's file loads, and a wrapped one says how") {
+  TempDir dir;
+  auto learn = make(dir, 1);
+  StateDict wrapped;
+  for (const auto& [name, tensor] : state_dict(*learn.model()))
+    wrapped.insert("module." + name, tensor);
+  save_checkpoint(dir / "models/script.pth",
+                  Value::dict({{"epoch", 3}, {"state_dict", to_value(wrapped)}}));
+  auto second = make(dir, 2);
+  const auto error = caught([&] { second.load("script"); });
+  CHECK(error.code == "weights.mismatch");
+  CHECK(error.message.find("remove_module") != std::string::npos);
+  second.load("script", {.remove_module = true});
+  CHECK(equal(learn, second));
 }
 
 TEST_CASE("a model folder that cannot be made is named") {

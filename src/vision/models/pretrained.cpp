@@ -1,5 +1,6 @@
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <cctype>
 #include <string>
 #include <string_view>
@@ -30,6 +31,22 @@ std::string present_name(std::string name) {
   return name;
 }
 
+// Training scripts save the network inside a wrapper of one name: `module.` (DataParallel), `model.` (Lightning).
+StateDict without_wrapper(const StateDict& weights, const models::Network& network) {
+  if (weights.empty()) return weights;
+  const std::string& first = weights.begin()->first;
+  const std::string wrapper = first.substr(0, first.find('.') + 1);
+  const auto wrapped = [&](const auto& entry) { return entry.first.starts_with(wrapper); };
+  const StateDict own = state_dict(network);
+  if (wrapper.empty() || !std::all_of(weights.begin(), weights.end(), wrapped) ||
+      std::any_of(own.begin(), own.end(), wrapped)) {
+    return weights;
+  }
+  StateDict inner;
+  for (const auto& [name, tensor] : weights) inner.insert(name.substr(wrapper.size()), tensor);
+  return inner;
+}
+
 }  // namespace
 
 void load_pretrained(models::Network& network, const models::Arch& arch,
@@ -46,7 +63,7 @@ void load_pretrained(models::Network& network, const models::Arch& arch,
     StateDict state;
     for (const auto& [name, tensor] : load_weights(file)) state.insert(present_name(name), tensor);
     try {
-      load_state_dict(network, state);
+      load_state_dict(network, without_wrapper(state, network));
     } catch (const WeightsError& e) {
       throw WeightsError(
           e.code(),

@@ -57,6 +57,19 @@ TEST_CASE("pretrained weights come from a file") {
   CHECK(model->parameters().front().requires_grad());
 }
 
+TEST_CASE("pretrained weights come from a training script's file") {
+  TempDir dir;
+  const auto network = models::squeezenet1_1({.seed = 5});
+  for (const std::string wrapper : {"module.", "model."}) {
+    INFO(wrapper);
+    StateDict wrapped;
+    for (const auto& [name, tensor] : state_dict(*network)) wrapped.insert(wrapper + name, tensor);
+    save_checkpoint(dir / "w.pth", Value::dict({{"epoch", 3}, {"state_dict", to_value(wrapped)}}));
+    const auto loaded = models::squeezenet1_1({.pretrained = true, .weights = dir / "w.pth"});
+    CHECK(equal(*network, *loaded));
+  }
+}
+
 TEST_CASE("old DenseNet files have dots in their names and no counters") {
   TempDir dir;
   auto network = models::densenet121({.seed = 5});
