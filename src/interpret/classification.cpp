@@ -52,7 +52,8 @@ std::string to_string(const std::vector<Confusion>& pairs) {
 
 ClassificationInterpretation ClassificationInterpretation::from_learner(
     Learner learn, const InterpretationOptions& options) {
-  auto found = learn.get_preds(options.ds_type, {.activ = options.activ, .with_loss = true});
+  auto found = learn.get_preds(options.ds_type,
+                               {.activ = options.activ, .with_loss = true, .stop = options.stop});
   return {std::move(learn), found.preds, found.targets, found.losses, options.ds_type};
 }
 

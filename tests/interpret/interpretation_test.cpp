@@ -157,3 +157,25 @@ TEST_CASE("confused pairs print as fastai prints them") {
   CHECK(to_string({{"British_Shorthair", "Russian_Blue", 5}, {"Ragdoll", "Birman", 3}}) ==
         "[('British_Shorthair', 'Russian_Blue', 5), ('Ragdoll', 'Birman', 3)]");
 }
+
+TEST_CASE("a stop token ends the interpretation between two batches") {
+  TempDir dir;
+  const auto set = std::make_shared<TensorDataset>(torch::eye(3), torch::arange(3));
+  const auto data = DataBunch::create(
+      {set, set, nullptr, nullptr}, dir.path(),
+      {.bs = 1, .num_workers = 0, .device = torch::kCPU, .classes = {"a", "b", "c"}});
+  const Learner learn(data, Model(nn::Sequential(nn::Identity())), {.silent = true});
+  std::stop_source source;
+  int batches = 0;
+  const auto error = caught([&] {
+    ClassificationInterpretation::from_learner(learn, {.activ =
+                                                           [&](const torch::Tensor& x) {
+                                                             if (++batches == 2)
+                                                               source.request_stop();
+                                                             return x;
+                                                           },
+                                                       .stop = source.get_token()});
+  });
+  CHECK(error.code == "train.stopped");
+  CHECK(batches == 2);
+}

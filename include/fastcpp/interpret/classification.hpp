@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <stop_token>
 #include <string>
 #include <utility>
 #include <vector>
@@ -77,6 +78,7 @@ struct InterpretationOptions {
   DatasetType ds_type =
       DatasetType::Valid;  ///< `Fix` for training items; `Train` is shuffled: indices match nothing
   Loss::Activation activ = {};  ///< absent: the one that goes with the loss
+  std::stop_token stop = {};    ///< ends it between two batches
 };
 
 /// Predictions, targets and losses of a dataset, and ways to look at them (fastai: `ClassificationInterpretation`).
@@ -87,7 +89,7 @@ struct InterpretationOptions {
 class FASTCPP_API ClassificationInterpretation {
  public:
   /// Predicts the whole dataset.
-  /// \throws as `Learner::get_preds` and the constructor
+  /// \throws TrainError `train.stopped`; as `Learner::get_preds` and the constructor
   static ClassificationInterpretation from_learner(Learner learn,
                                                    const InterpretationOptions& options = {});
 
