@@ -106,6 +106,8 @@ DataBunch DataBunch::make(const Datasets& sets, const Path& path, const DataBunc
                           .seed = options.seed,
                           .device = impl.device,
                           .tfms = options.dl_tfms};
+  // A field more in DataLoaderOptions does not compile here: it must be given above.
+  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7] = train;
   impl.train.emplace(sets.train, train);
   DataLoaderOptions other = train;
   other.bs = options.val_bs.value_or(options.bs);

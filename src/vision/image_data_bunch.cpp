@@ -19,21 +19,22 @@ std::uint64_t seed_of(const std::optional<std::uint64_t>& seed) {
   return seed.value_or(default_seed());
 }
 
-ApplyTfmsOptions apply_options(const ImageDataBunchOptions& o) {
-  return {o.size, o.resize_method, o.mult, o.padding_mode, o.mode};
-}
-
-std::shared_ptr<const ImageDataset> dataset(const LabelList& list, const TfmList& tfms,
-                                            const ImageDataBunchOptions& o,
-                                            const ImageLoading& loading) {
-  return std::make_shared<const ImageDataset>(list, tfms, apply_options(o), loading);
+// `Options` is ImageDataBunchOptions or FromFolderOptions, here and below: what both have is read from either, and
+// nothing is copied from one to the other.
+template <typename Options>
+ApplyTfmsOptions apply_options(const Options& o) {
+  ApplyTfmsOptions apply{o.size, o.resize_method, o.mult, o.padding_mode, o.mode};
+  // A field more in ApplyTfmsOptions does not compile here: it must be given above.
+  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5] = apply;
+  return apply;
 }
 
 // The device finishes batches of one known size, that of all loaders.
-bool augments_on_device(const ImageTransforms& tfms, const ImageDataBunchOptions& o) {
-  if (o.augment_on != AugmentOn::kDevice) return false;
-  const auto size = output_size(tfms.train, apply_options(o));
-  return size && size == output_size(tfms.valid, apply_options(o));
+bool augments_on_device(const ImageTransforms& tfms, const ApplyTfmsOptions& apply,
+                        AugmentOn where) {
+  if (where != AugmentOn::kDevice) return false;
+  const auto size = output_size(tfms.train, apply);
+  return size && size == output_size(tfms.valid, apply);
 }
 
 // As fastai: the first item of every set is opened and transformed, so that a mistake shows at
@@ -149,38 +150,37 @@ torch::Tensor read_item(const ImageDataset& set, const std::any& item) {
 
 }  // namespace
 
-ImageDataBunch ImageDataBunch::create_from_ll(const LabelLists& lists, const Path& path,
-                                              const ImageDataBunchOptions& options) {
-  return boundary([&] { return from_label_lists(lists, path, options); });
-}
-
+template <typename Options>
 ImageDataBunch ImageDataBunch::from_label_lists(const LabelLists& lists, const Path& path,
-                                                const ImageDataBunchOptions& options) {
+                                                const Options& options) {
   check_list(lists.train, "training", lists.train.classes.size());
   check_list(lists.valid, "validation", lists.train.classes.size());
   const auto tfms = options.ds_tfms.value_or(ImageTransforms{});
+  const auto apply = apply_options(options);
   const auto seed = seed_of(options.seed);
   // One budget for all sets: training and fix hold the same files.
-  const ImageLoading loading{.cache = options.cache_bytes > 0
-                                          ? std::make_shared<PictureCache>(options.cache_bytes)
-                                          : std::shared_ptr<PictureCache>(),
-                             .scaled_decode = options.scaled_decode,
-                             .augment_on_device = augments_on_device(tfms, options)};
-  const auto train = dataset(lists.train, tfms.train, options, loading);
-  const auto valid = dataset(lists.valid, tfms.valid, options, loading);
-  const auto fix = dataset(lists.train, tfms.valid, options, loading);
+  const ImageLoading loading{
+      .cache = options.cache_bytes > 0 ? std::make_shared<PictureCache>(options.cache_bytes)
+                                       : std::shared_ptr<PictureCache>(),
+      .scaled_decode = options.scaled_decode,
+      .augment_on_device = augments_on_device(tfms, apply, options.augment_on)};
+  const auto dataset = [&](const LabelList& list, const TfmList& list_tfms) {
+    return std::make_shared<const ImageDataset>(list, list_tfms, apply, loading);
+  };
+  const auto train = dataset(lists.train, tfms.train);
+  const auto valid = dataset(lists.valid, tfms.valid);
+  const auto fix = dataset(lists.train, tfms.valid);
   Datasets sets{train, nullptr, fix, nullptr};
   if (lists.valid.size() > 0) {
     sets.valid = valid;
   } else {
     log_warning(
         "The validation set is empty: no figures will tell how well the training goes. If that is "
-        "not "
-        "meant, look at valid_pct and at the names of the folders.");
+        "not meant, look at valid_pct and at the names of the folders.");
   }
   if (options.test) {
     sets.test = dataset(test_items(folder_below(path, *options.test, "test"), lists.train.classes),
-                        tfms.valid, options, loading);
+                        tfms.valid);
   }
   auto dl_tfms = options.dl_tfms;
   if (loading.augment_on_device) {
@@ -191,18 +191,27 @@ ImageDataBunch ImageDataBunch::from_label_lists(const LabelLists& lists, const P
     check_first(*train, seed);
     check_first(*valid, seed);
   }
-  ImageDataBunch bunch(DataBunch::create(sets, path,
-                                         {.bs = options.bs,
-                                          .val_bs = options.val_bs,
-                                          .num_workers = options.num_workers,
-                                          .dl_tfms = dl_tfms,
-                                          .device = options.device,
-                                          .seed = seed,
-                                          .classes = lists.train.classes,
-                                          .name = "ImageDataBunch"}));
+  const DataBunchOptions made{.bs = options.bs,
+                              .val_bs = options.val_bs,
+                              .num_workers = options.num_workers,
+                              .dl_tfms = dl_tfms,
+                              .device = options.device,
+                              .seed = seed,
+                              .kind = LabelKind::kCategory,
+                              .classes = lists.train.classes,
+                              .shuffle = true,
+                              .name = "ImageDataBunch"};
+  // A field more in DataBunchOptions does not compile here: it must be given above.
+  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10] = made;
+  ImageDataBunch bunch(DataBunch::create(sets, path, made));
   bunch.set_item_reader([fix](const std::any& item) { return read_item(*fix, item); });
   if (!options.no_check) bunch.sanity_check();
   return bunch;
+}
+
+ImageDataBunch ImageDataBunch::create_from_ll(const LabelLists& lists, const Path& path,
+                                              const ImageDataBunchOptions& options) {
+  return boundary([&] { return from_label_lists(lists, path, options); });
 }
 
 ImageDataBunch ImageDataBunch::from_lists(const Path& path, const std::vector<Path>& fnames,
@@ -277,28 +286,8 @@ ImageDataBunch ImageDataBunch::folders(const Path& path, const FromFolderOptions
                     "give their names as train and valid, or split at random by valid_pct",
                     files.size(), path.string(), options.train, options.valid));
   }
-  // A field more in the options does not compile here: it must be passed on below.
-  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14, f15,
-                                f16, f17, f18, f19, f20, f21, f22] = options;
-  return create_from_ll(make_label_lists(files, label_from_folder(files), split, options.classes),
-                        path,
-                        {.ds_tfms = options.ds_tfms,
-                         .size = options.size,
-                         .bs = options.bs,
-                         .val_bs = options.val_bs,
-                         .num_workers = options.num_workers,
-                         .dl_tfms = options.dl_tfms,
-                         .device = options.device,
-                         .test = options.test,
-                         .no_check = options.no_check,
-                         .resize_method = options.resize_method,
-                         .mult = options.mult,
-                         .padding_mode = options.padding_mode,
-                         .mode = options.mode,
-                         .seed = options.seed,
-                         .cache_bytes = options.cache_bytes,
-                         .scaled_decode = options.scaled_decode,
-                         .augment_on = options.augment_on});
+  return from_label_lists(make_label_lists(files, label_from_folder(files), split, options.classes),
+                          path, options);
 }
 
 ImageDataBunch ImageDataBunch::normalize(const Stats& stats) {

@@ -139,8 +139,9 @@ class FASTCPP_API ImageDataBunch : public DataBunch {
   const ImageDataset& ds(DatasetType type) const;
 
  private:
+  template <typename Options>
   static ImageDataBunch from_label_lists(const LabelLists& lists, const Path& path,
-                                         const ImageDataBunchOptions& options);
+                                         const Options& options);
   Figure grid_of(const Batch& batch, const ShowBatchOptions& options) const;
   static ImageDataBunch folders(const Path& path, const FromFolderOptions& options);
   explicit ImageDataBunch(DataBunch bunch) : DataBunch(std::move(bunch)) {}

@@ -126,18 +126,22 @@ nn::Sequential create_cnn_model(const models::Arch& arch, std::int64_t nc,
                                 const CreateCnnModelOptions& options) {
   return boundary([&] {
     auto head = options.custom_head;
-    auto body = create_body(arch, {.pretrained = options.pretrained,
-                                   .cut = options.cut,
-                                   .weights = options.weights,
-                                   .seed = Rng{options.seed, 0}.next()});
+    // A field more in the options of body or head does not compile here: it must be given.
+    const CreateBodyOptions of_body{.pretrained = options.pretrained,
+                                    .cut = options.cut,
+                                    .weights = options.weights,
+                                    .seed = Rng{options.seed, 0}.next()};
+    [[maybe_unused]] const auto& [b1, b2, b3, b4] = of_body;
+    const auto body = create_body(arch, of_body);
     if (head.is_empty()) {
+      const CreateHeadOptions of_head{.lin_ftrs = options.lin_ftrs,
+                                      .ps = options.ps,
+                                      .concat_pool = options.concat_pool,
+                                      .bn_final = options.bn_final,
+                                      .seed = Rng{options.seed, 1}.next()};
+      [[maybe_unused]] const auto& [h1, h2, h3, h4, h5] = of_head;
       const auto nf = num_features_model(body) * (options.concat_pool ? 2 : 1);
-      head = create_head(nf, nc,
-                         {.lin_ftrs = options.lin_ftrs,
-                          .ps = options.ps,
-                          .concat_pool = options.concat_pool,
-                          .bn_final = options.bn_final,
-                          .seed = Rng{options.seed, 1}.next()});
+      head = create_head(nf, nc, of_head);
     }
     return sequential(models::stack(Stack::from(body), Stack::from(head)));
   });
