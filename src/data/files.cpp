@@ -165,4 +165,42 @@ std::vector<std::string> find_classes(const Path& folder) {
   return classes;
 }
 
+namespace {
+
+bool lies_in(const Path& item, const Path& folder) {
+  const auto plain = item.lexically_normal();
+  return std::mismatch(folder.begin(), folder.end(), plain.begin(), plain.end()).first ==
+         folder.end();
+}
+
+// The folder itself, however relative or linked the path to it is.
+Path real_folder(const Path& folder) {
+  std::error_code ec;
+  const auto full = fs::absolute(folder / ".", ec);
+  auto real = ec ? Path() : fs::weakly_canonical(full, ec);
+  return ec ? folder.lexically_normal() : real;
+}
+
+}  // namespace
+
+SubFolder::SubFolder(const Path& top, const Path& folder) {
+  boundary([&] {
+    path_ = ((folder.is_absolute() ? folder : top / folder) / "").lexically_normal().parent_path();
+    real_ = real_folder(path_);
+  });
+}
+
+bool SubFolder::holds_as_written(const Path& file) const {
+  return boundary([&] { return lies_in(file.parent_path(), path_); });
+}
+
+bool SubFolder::holds(const Path& file) {
+  return boundary([&] {
+    const auto parent = file.parent_path();
+    const auto [at, fresh] = known_.try_emplace(parent.string(), false);
+    if (fresh) at->second = lies_in(parent, path_) || lies_in(real_folder(parent), real_);
+    return at->second;
+  });
+}
+
 }  // namespace fastcpp

@@ -12,6 +12,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/core/rng.hpp"
+#include "fastcpp/data/files.hpp"
 
 namespace fastcpp {
 
@@ -31,31 +32,26 @@ Split split_by_rand_pct(std::int64_t n, double valid_pct, std::uint32_t seed) {
   return split;
 }
 
-namespace {
-
-// A folder below `path` as one writes it: `train/`, `./train`, nested, or absolute.
-Path folder_below(const Path& folder, const Path& path) {
-  const Path full = (folder.is_absolute() ? folder : path / folder) / "";
-  return full.lexically_normal().parent_path();
-}
-
-bool lies_in(const Path& item, const Path& folder) {
-  const auto plain = item.lexically_normal();
-  const auto [end, rest] = std::mismatch(folder.begin(), folder.end(), plain.begin(), plain.end());
-  return end == folder.end();
-}
-
-}  // namespace
-
 Split split_by_folder(const std::vector<Path>& items, const Path& path, const std::string& train,
                       const std::string& valid) {
   return boundary([&] {
-    const auto in_train = folder_below(train, path), in_valid = folder_below(valid, path);
+    SubFolder in_train(path, train), in_valid(path, valid);
+    // Names decide where they can. Where one is written from the root and the other is not, they say nothing.
+    const auto holds_really = [](SubFolder& folder, const std::string& given, const Path& item) {
+      const bool comparable =
+          Path(given).is_relative() && item.is_absolute() == folder.path().is_absolute();
+      return !comparable && folder.holds(item);
+    };
     Split split;
     for (std::size_t i = 0; i < items.size(); ++i) {
-      if (lies_in(items[i], in_train)) {
+      const auto& item = items[i];
+      if (in_train.holds_as_written(item)) {
         split.train.push_back(static_cast<std::int64_t>(i));
-      } else if (lies_in(items[i], in_valid)) {
+      } else if (in_valid.holds_as_written(item)) {
+        split.valid.push_back(static_cast<std::int64_t>(i));
+      } else if (holds_really(in_train, train, item)) {
+        split.train.push_back(static_cast<std::int64_t>(i));
+      } else if (holds_really(in_valid, valid, item)) {
         split.valid.push_back(static_cast<std::int64_t>(i));
       }
     }

@@ -6,7 +6,6 @@
 #include <algorithm>
 #include <cmath>
 #include <string>
-#include <unordered_map>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
@@ -45,55 +44,30 @@ void check_first(const ImageDataset& set, std::uint64_t seed) {
   set.get(0, rng);
 }
 
-// A folder as one writes it (`train/`, `./train`, nested, absolute), in one form.
 // Throws ValueError `value.folder`, DataError `data.not_a_folder`.
-Path folder_below(const Path& path, const std::string& name, const char* what) {
-  const Path given(name);
-  const Path folder =
-      ((given.is_absolute() ? given : path / given) / "").lexically_normal().parent_path();
-  if (folder == (path / "").lexically_normal().parent_path()) {
+SubFolder folder_below(const Path& path, const std::string& name, const char* what) {
+  SubFolder folder(path, name);
+  if (folder.path() == SubFolder(path, "").path()) {
     throw ValueError("value.folder",
                      fmt::format("the {} folder is the folder of the data itself ('{}'): its "
                                  "pictures would be in every set; name a folder below it",
                                  what, path.string()));
   }
   std::error_code ec;
-  if (!std::filesystem::is_directory(folder, ec)) {
+  if (!std::filesystem::is_directory(folder.path(), ec)) {
     throw DataError("data.not_a_folder",
                     fmt::format("the {} folder '{}' is not there; names are told apart by upper "
                                 "and lower case",
-                                what, folder.string()));
+                                what, folder.path().string()));
   }
   return folder;
 }
 
-bool lies_in(const Path& item, const Path& folder) {
-  const auto plain = item.lexically_normal();
-  return std::mismatch(folder.begin(), folder.end(), plain.begin(), plain.end()).first ==
-         folder.end();
-}
-
-// The folder itself, however relative or linked the path to it is.
-Path real_folder(const Path& folder) {
-  std::error_code ec;
-  const auto full = std::filesystem::absolute(folder / ".", ec);
-  auto real = ec ? Path() : std::filesystem::weakly_canonical(full, ec);
-  return ec ? folder.lexically_normal() : real;
-}
-
 // Test pictures are never trained on.
-void leave_out(std::vector<Path>& files, std::vector<std::string>* labels, const Path& folder) {
-  const auto real = real_folder(folder);
-  std::unordered_map<std::string, bool> inside;  // by folder: most files share theirs
-  const auto is_test = [&](const Path& file) {
-    const auto parent = file.parent_path();
-    const auto [at, fresh] = inside.try_emplace(parent.string(), false);
-    if (fresh) at->second = lies_in(parent, folder) || lies_in(real_folder(parent), real);
-    return at->second;
-  };
+void leave_out(std::vector<Path>& files, std::vector<std::string>* labels, SubFolder folder) {
   std::size_t kept = 0;
   for (std::size_t i = 0; i < files.size(); ++i) {
-    if (is_test(files[i])) continue;
+    if (folder.holds(files[i])) continue;
     if (kept != i) {
       files[kept] = std::move(files[i]);
       if (labels) (*labels)[kept] = std::move((*labels)[i]);
@@ -179,8 +153,9 @@ ImageDataBunch ImageDataBunch::from_label_lists(const LabelLists& lists, const P
         "not meant, look at valid_pct and at the names of the folders.");
   }
   if (options.test) {
-    sets.test = dataset(test_items(folder_below(path, *options.test, "test"), lists.train.classes),
-                        tfms.valid);
+    sets.test =
+        dataset(test_items(folder_below(path, *options.test, "test").path(), lists.train.classes),
+                tfms.valid);
   }
   auto dl_tfms = options.dl_tfms;
   if (loading.augment_on_device) {
@@ -265,7 +240,7 @@ ImageDataBunch ImageDataBunch::folders(const Path& path, const FromFolderOptions
     // As in fastai a data set may lack the usual folder; one that was named must be there.
     if (options.valid != "valid") folder_below(path, options.valid, "validation");
     for (const auto& name : {options.train, options.valid}) {
-      const auto link = (path / name / "").lexically_normal().parent_path();
+      const auto link = SubFolder(path, name).path();
       if (!options.followlinks && std::filesystem::is_symlink(link, ec)) {
         log_warning(
             fmt::format("'{}' is a link, and links are not followed: give .followlinks = "

@@ -72,6 +72,36 @@ TEST_CASE("split by folder leaves other folders out") {
   CHECK(label_from_folder(files)[1] == "7");
 }
 
+TEST_CASE("split by folder compares real folders where the names say nothing") {
+  TempDir dir;
+  for (const char* name : {"train/3/a.png", "valid/7/b.png", "other/c.png"})
+    write_file(dir / name, "x");
+  const auto here = std::filesystem::relative(dir.path());
+  const TempDir elsewhere;
+  std::filesystem::create_directory_symlink(dir.path(), elsewhere / "link");
+  const auto full = [&](const char* name) { return (dir / name).string(); };
+  // The folder from the root, the data from the working folder or through a link.
+  for (const auto& path : {here, elsewhere / "link"}) {
+    INFO(path.string());
+    const std::vector<Path> files{path / "train/3/a.png", path / "valid/7/b.png",
+                                  path / "other/c.png"};
+    const auto split = split_by_folder(files, path, full("train"), full("valid/"));
+    CHECK(split.train == std::vector<std::int64_t>{0});
+    CHECK(split.valid == std::vector<std::int64_t>{1});
+  }
+  // The data from the working folder, their files from the root.
+  const std::vector<Path> files{dir / "train/3/a.png", dir / "valid/7/b.png", dir / "other/c.png"};
+  const auto split = split_by_folder(files, here);
+  CHECK(split.train == std::vector<std::int64_t>{0});
+  CHECK(split.valid == std::vector<std::int64_t>{1});
+  // A name goes before what it is a link to.
+  std::filesystem::create_directory_symlink(dir / "train", dir / "copy");
+  const auto named = split_by_folder({dir / "train/3/a.png", dir / "copy/3/a.png"}, dir.path(),
+                                     full("train"), full("copy"));
+  CHECK(named.train == std::vector<std::int64_t>{0});
+  CHECK(named.valid == std::vector<std::int64_t>{1});
+}
+
 TEST_CASE("listing pictures") {
   TempDir dir;
   for (const char* name : {"b_1.JPG", "a_2.png", ".hidden.jpg", "list.mat", "sub/c_3.jpg",

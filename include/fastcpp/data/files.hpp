@@ -3,6 +3,7 @@
 #pragma once
 
 #include <string>
+#include <unordered_map>
 #include <vector>
 
 #include "fastcpp/core/path.hpp"
@@ -46,5 +47,26 @@ FASTCPP_API const std::vector<std::string>& image_extensions();
 /// Names of the visible folders inside a folder, sorted (fastai: `find_classes`).
 /// \throws DataError `data.no_classes` when there is none
 FASTCPP_API std::vector<std::string> find_classes(const Path& folder);
+
+/// A folder below another, however it is written, and which files lie in it. A value: a copy shares nothing. Used from one
+/// thread at a time, because it remembers the folders of files that it was asked about.
+class FASTCPP_API SubFolder {
+ public:
+  /// \param top    where a relative folder starts
+  /// \param folder `train/`, `./train`, nested, or absolute; it need not be there
+  /// \throws MemoryError `train.out_of_memory`
+  SubFolder(const Path& top, const Path& folder);
+  /// The folder in one form: without `.`, `..` and a `/` at the end.
+  const Path& path() const { return path_; }
+  /// Whether a file lies in it by the names alone; the file system is not asked.
+  bool holds_as_written(const Path& file) const;
+  /// Whether a file lies in it, relative or through links as both may be written.
+  /// \throws MemoryError `train.out_of_memory`
+  bool holds(const Path& file);
+
+ private:
+  Path path_, real_;
+  std::unordered_map<std::string, bool> known_;  // by folder: most files share theirs
+};
 
 }  // namespace fastcpp

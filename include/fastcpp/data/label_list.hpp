@@ -29,7 +29,7 @@ struct Split {
 FASTCPP_API Split split_by_rand_pct(std::int64_t n, double valid_pct, std::uint32_t seed);
 
 /// Split by folders below `path` (fastai: `split_by_folder`); items in neither folder are left out. A folder may be
-/// written `train/`, `./train`, nested or absolute.
+/// written `train/`, `./train`, nested or absolute; an absolute one holds the items of a relative path too.
 FASTCPP_API Split split_by_folder(const std::vector<Path>& items, const Path& path,
                                   const std::string& train = "train",
                                   const std::string& valid = "valid");
