@@ -163,11 +163,6 @@ LabelLists make_label_lists(const std::vector<Path>& items, const std::vector<st
   lists.valid = fill("valid", split.valid);
   if (lists.train.items.empty()) {
     log_warning("The training set is empty: nothing can be trained.");
-  } else if (classes->size() == 1) {
-    log_warning(
-        fmt::format("All items have one class, '{}': every prediction is right, and nothing "
-                    "is learned. Are the labels the right ones?",
-                    classes->front()));
   }
   return lists;
 }

@@ -129,6 +129,12 @@ ImageDataBunch ImageDataBunch::from_label_lists(const LabelLists& lists, const P
                                                 const Options& options) {
   check_list(lists.train, "training", lists.train.classes.size());
   check_list(lists.valid, "validation", lists.train.classes.size());
+  if (lists.train.labelled && lists.train.size() > 0 && lists.train.classes.size() == 1) {
+    log_warning(
+        fmt::format("All items have one class, '{}': every prediction is right, and nothing is "
+                    "learned. Are the labels the right ones?",
+                    lists.train.classes.front()));
+  }
   const auto tfms = options.ds_tfms.value_or(ImageTransforms{});
   const auto apply = apply_options(options);
   const auto seed = seed_of(options.seed);

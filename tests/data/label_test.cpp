@@ -134,13 +134,6 @@ TEST_CASE("patterns see text, and bytes where names are no text") {
   CHECK(error.code == "data.no_match");
 }
 
-TEST_CASE("one class only is told once") {
-  CapturedLog log;
-  make_label_lists({"a", "b"}, {"x", "x"}, {{0}, {1}});
-  REQUIRE(log.warnings.size() == 1);
-  CHECK(log.warnings[0].find("one class, 'x'") != std::string::npos);
-}
-
 TEST_CASE("hidden folders and files that are none stay out") {
   TempDir dir;
   write_file(dir / "cats/a.jpg", "x");

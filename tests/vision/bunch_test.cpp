@@ -225,6 +225,32 @@ TEST_CASE("labels are classes of the training") {
   CHECK(caught(made).code == "data.unknown_label");
 }
 
+TEST_CASE("one class only is told once, however the lists are made") {
+  TempDir dir;
+  const auto files = draw(dir.path(), 1);
+  const ImageDataBunchOptions options{
+      .size = 16, .bs = 2, .num_workers = 0, .device = torch::kCPU, .valid_pct = 0.34};
+  const auto warnings = [&](auto&& make) {
+    CapturedLog log;
+    make();
+    return std::count_if(log.warnings.begin(), log.warnings.end(), [](const std::string& text) {
+      return text.find("one class, 'a'") != std::string::npos;
+    });
+  };
+  CHECK(warnings([&] {
+          ImageDataBunch::from_lists(dir.path(), files, {"a", "a", "a"}, options);
+        }) == 1);
+  LabelLists lists;
+  lists.train = {.items = files, .y = {0, 0, 0}, .classes = {"a"}};
+  CHECK(warnings([&] { ImageDataBunch::create_from_ll(lists, dir.path(), options); }) == 1);
+  CHECK(warnings([&] {
+          const auto made = make_label_lists(files, {"a", "a", "a"}, {{0, 1}, {2}});
+          ImageDataBunch::create_from_ll(made, dir.path(), options);
+        }) == 1);
+  lists.train = {.items = files, .y = {0, 1, 0}, .classes = {"a", "b"}};
+  CHECK(warnings([&] { ImageDataBunch::create_from_ll(lists, dir.path(), options); }) == 0);
+}
+
 TEST_CASE("printed and shown forms") {
   TempDir dir;
   const auto data = pets(dir);
