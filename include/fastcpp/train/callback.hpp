@@ -62,7 +62,8 @@ struct TrainState {
 ///
 /// Events come from the thread that called `fit`. In every event a callback may use its learner: freeze, unfreeze, split,
 /// set data, loss or rates, predict and validate; what it sets is used from the next batch on (a new training set from
-/// the next epoch on). A callback that is added to the learner during a fit takes part in the next one; one that is
+/// the next epoch on). After a split into another number of layer groups all of them are trained as the last one was
+/// to be, also by a schedule. A callback that is added to the learner during a fit takes part in the next one; one that is
 /// removed stays in the fit under way. One object belongs to one fit at a time.
 class FASTCPP_API Callback {
  public:

@@ -312,6 +312,7 @@ class FASTCPP_API Learner {
   void refuse_nested_fit() const;
   void load_weights(const Path& source, const StateDict& weights, bool strict);
   void set_precision(std::optional<torch::ScalarType> precision);
+  void set_layer_groups(const std::vector<LayerGroup>& groups);
   std::shared_ptr<Impl> impl_;
 };
 

@@ -12,6 +12,7 @@
 #include "fastcpp/core/log.hpp"
 #include "train/callbacks/expect.hpp"
 #include "train/callbacks/factory.hpp"
+#include "train/callbacks/groups.hpp"
 
 namespace fastcpp {
 namespace {
@@ -67,8 +68,9 @@ void OneCycleScheduler::advance(TrainState& state) {
     return;
   }
   auto learner = learn();
-  learner.opt().set_lr(lrs_[phase_].step());
-  learner.opt().set_mom(moms_[phase_].step());
+  auto& opt = learner.opt();
+  opt.set_lr(for_groups(lrs_[phase_].step(), opt));
+  opt.set_mom(moms_[phase_].step());
   if (lrs_[phase_].is_done()) ++phase_;
 }
 
@@ -106,7 +108,8 @@ void LRFinder::on_train_begin(TrainState& state) {
 void LRFinder::on_batch_end(TrainState& state) {
   if (!state.train) return;
   if (state.iteration == 0 || state.smooth_loss < best_loss_) best_loss_ = state.smooth_loss;
-  learn().opt().set_lr(schedule_->step());
+  auto learner = learn();
+  learner.opt().set_lr(for_groups(schedule_->step(), learner.opt()));
   const bool diverged =
       options_.stop_div && (state.smooth_loss > 4 * best_loss_ || std::isnan(state.smooth_loss));
   if (schedule_->is_done() || diverged) {

@@ -5,6 +5,7 @@
 #include "fastcpp/core/error.hpp"
 #include "train/callbacks/expect.hpp"
 #include "train/callbacks/factory.hpp"
+#include "train/callbacks/groups.hpp"
 
 namespace fastcpp {
 namespace {
@@ -79,10 +80,11 @@ void GeneralScheduler::advance(TrainState& state) {
     return;
   }
   auto learner = learn();
+  auto& opt = learner.opt();
   // A phase that schedules nothing has no end: it lasts as long as the fit.
   bool done = false;
   for (auto& [name, scheduler] : schedulers_[phase_]) {
-    (learner.opt().*setter(name))(scheduler.step());
+    (opt.*setter(name))(for_groups(scheduler.step(), opt));
     done = scheduler.is_done();
   }
   if (done) ++phase_;

@@ -113,14 +113,19 @@ FitOutcome Learner::lr_find(const LrFindOptions& options) {
     fit_with.wd = options.wd;
     fit_with.stop = options.stop;
     Snapshot before(*this);
+    const auto groups = layer_groups();
+    const auto restore = [&] {
+      set_layer_groups(groups);  // the optimizer that comes back is theirs
+      before.restore();
+    };
     FitOutcome outcome;
     try {
       outcome = run(epochs, options.start_lr, fit_with, finder);
     } catch (...) {
-      before.restore();
+      restore();
       throw;
     }
-    before.restore();
+    restore();
     if (outcome == FitOutcome::kStopped) return outcome;
     log_info("LR Finder is complete: learn.recorder().plot() draws the curve.");
     return FitOutcome::kFinished;

@@ -2,6 +2,7 @@
 #include <torch/torch.h>
 
 #include <fstream>
+#include <functional>
 #include <sstream>
 
 #include "fastcpp/core/rng.hpp"
@@ -162,4 +163,83 @@ TEST_CASE("schedules refuse what they cannot move") {
   TempDir dir;
   auto learner = small_learner(dir.path());
   CHECK(caught([&] { learner.fit_fc(1, {.start_pct = 2}); }).code == "value.flat_cos");
+}
+
+namespace {
+
+// Cuts the model into other layer groups after some batches; also in the LR finder, where callbacks of users need not
+// take part.
+struct Splits : Callback {
+  Splits(std::vector<std::size_t> at_, std::int64_t after_) : at(std::move(at_)), after(after_) {}
+  bool in_lr_find() const override { return true; }
+  void on_batch_begin(TrainState& state) override {
+    if (!state.train || state.iteration != after) return;
+    auto learner = learn();
+    const auto net = std::dynamic_pointer_cast<torch::nn::SequentialImpl>(learner.model().ptr());
+    std::vector<Layer> layers;
+    for (const auto i : at) layers.push_back(net->ptr(i));
+    learner.split(layers);
+  }
+  std::vector<std::size_t> at;
+  std::int64_t after;
+};
+
+Learner deep_learner(const Path& dir) {
+  auto set = std::make_shared<TensorDataset>(
+      torch::arange(64).reshape({16, 4}).to(torch::kFloat) / 64, torch::arange(16).remainder(3));
+  auto data = DataBunch::create({set, set, nullptr, nullptr}, dir,
+                                {.bs = 4, .num_workers = 0, .device = torch::kCPU});
+  namespace nn = torch::nn;
+  nn::Sequential net(nn::Linear(4, 4), nn::Linear(4, 4), nn::Linear(4, 3));
+  Learner learner(data, Model(net), {.silent = true});
+  learner.split({net->ptr(2)});
+  return learner;
+}
+
+}  // namespace
+
+TEST_CASE("schedules go on when the model is split into other layer groups") {
+  TempDir dir;
+  const std::vector<double> rates{1e-4, 1e-2};
+  TrainingPhase phase(8);
+  phase.schedule_hp(Hyper::kLr, rates, std::vector<double>{1e-3, 1e-1})
+      .schedule_hp(Hyper::kWd, std::vector<double>{0.1, 0.2});
+  const std::vector<std::function<void(Learner&, std::vector<CallbackArg>)>> fits{
+      [&](Learner& learner, std::vector<CallbackArg> more) {
+        learner.fit_one_cycle(2, {.max_lr = rates, .callbacks = std::move(more)});
+      },
+      [&](Learner& learner, std::vector<CallbackArg> more) {
+        learner.fit_fc(2, {.lr = rates, .callbacks = std::move(more)});
+      },
+      [&](Learner& learner, std::vector<CallbackArg> more) {
+        more.emplace_back(general_scheduler({.phases = {phase}}));
+        learner.fit(2, 1e-3, {.callbacks = std::move(more)});
+      }};
+  for (std::size_t i = 0; i < fits.size(); ++i) {
+    INFO(i);
+    auto whole = deep_learner(dir.path());
+    fits[i](whole, {});
+    const auto& want = whole.recorder().lrs;
+    REQUIRE(want.size() == 8);
+    // More groups than before, and fewer.
+    for (const auto& at : {std::vector<std::size_t>{1, 2}, std::vector<std::size_t>{}}) {
+      auto learner = deep_learner(dir.path());
+      fits[i](learner, {std::make_shared<Splits>(at, 3)});
+      CHECK(learner.recorder().lrs == want);
+      const auto& now = learner.opt().lr();
+      CHECK(now == std::vector<double>(at.size() + 1, now.back()));
+    }
+  }
+}
+
+TEST_CASE("the LR finder puts layer groups back that a callback split") {
+  TempDir dir;
+  auto learner = deep_learner(dir.path());
+  learner.callbacks().push_back(std::make_shared<Splits>(std::vector<std::size_t>{1, 2}, 2));
+  CHECK(learner.lr_find({.num_it = 6, .stop_div = false}) == FitOutcome::kFinished);
+  CHECK(learner.recorder().lrs.size() == 6);
+  CHECK(learner.layer_groups().size() == 2);
+  CHECK(learner.opt().lr().size() == 2);
+  learner.callbacks().clear();
+  CHECK(learner.fit(1, std::vector<double>{1e-4, 1e-3}) == FitOutcome::kFinished);
 }
