@@ -28,10 +28,14 @@ std::string error_text(int error) {
   return text;
 }
 
+bool is_utf8_error(int error) {
+  return error <= PCRE2_ERROR_UTF8_ERR1 && error >= PCRE2_ERROR_UTF8_ERR21;
+}
+
 }  // namespace
 
 Regex::Regex(std::string_view pattern)
-    : text_(std::make_unique<State>()), bytes_(std::make_unique<State>()) {
+    : pattern_(pattern), text_(std::make_unique<State>()), bytes_(std::make_unique<State>()) {
   int error = 0;
   PCRE2_SIZE offset = 0;
   const auto compile = [&](std::uint32_t options) {
@@ -40,7 +44,7 @@ Regex::Regex(std::string_view pattern)
   };
   // As Python's re on text: characters, not bytes, and \w knows letters of every language.
   text_->code = compile(PCRE2_UTF | PCRE2_UCP);
-  if (!text_->code && !(error <= PCRE2_ERROR_UTF8_ERR1 && error >= PCRE2_ERROR_UTF8_ERR21)) {
+  if (!text_->code && !is_utf8_error(error)) {
     throw ValueError("value.pattern", fmt::format("the pattern \"{}\" is wrong at byte {}: {}",
                                                   pattern, offset, error_text(error)));
   }
@@ -70,21 +74,36 @@ Regex::~Regex() = default;
 
 std::optional<std::string> Regex::search(std::string_view text) const {
   const auto match = [&](const State& state) {
-    return pcre2_match(state.code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0, 0,
-                       state.match, nullptr);
+    const auto run = [&](std::uint32_t options) {
+      return pcre2_match(state.code, reinterpret_cast<PCRE2_SPTR>(text.data()), text.size(), 0,
+                         options, state.match, nullptr);
+    };
+    const int found = run(0);
+    // Compiled code has a small stack of fixed size; without it the heap serves.
+    return found == PCRE2_ERROR_JIT_STACKLIMIT ? run(PCRE2_NO_JIT) : found;
   };
   const State* state = text_->code ? text_.get() : bytes_.get();
   int found = match(*state);
-  if (found <= PCRE2_ERROR_UTF8_ERR1 && found >= PCRE2_ERROR_UTF8_ERR21 && bytes_->code) {
+  if (is_utf8_error(found)) {
+    if (!bytes_->code) {
+      throw DataError(
+          "data.no_match",
+          fmt::format("\"{}\" is not UTF-8 ({}), and the pattern \"{}\" means something "
+                      "for text only: rename the file, or write the pattern without "
+                      "characters beyond \\xff",
+                      text, error_text(found), pattern_));
+    }
     state = bytes_.get();
     found = match(*state);
   }
   if (found == PCRE2_ERROR_NOMATCH) return std::nullopt;
   if (found < 0) {
+    const bool many = found == PCRE2_ERROR_MATCHLIMIT || found == PCRE2_ERROR_DEPTHLIMIT;
     throw DataError("data.no_match",
-                    fmt::format("matching \"{}\" was given up ({}): the pattern tries too many "
-                                "ways; make it simpler",
-                                text, error_text(found)));
+                    fmt::format("matching \"{}\" was given up ({}): the pattern \"{}\" {}; make it "
+                                "simpler",
+                                text, error_text(found), pattern_,
+                                many ? "tries too many ways" : "cannot be matched with it"));
   }
   const PCRE2_SIZE* ends = pcre2_get_ovector_pointer(state->match);
   if (found < 2 || ends[2] == PCRE2_UNSET) return std::nullopt;  // a group that took no part

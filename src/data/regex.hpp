@@ -17,11 +17,12 @@ class Regex {
   Regex(const Regex&) = delete;
   Regex& operator=(const Regex&) = delete;
   // Group 1 of the first match anywhere in the text; nothing when nothing matches or the group took no part.
-  // Throws DataError `data.no_match` when PCRE2 gives up.
+  // Throws DataError `data.no_match` when PCRE2 gives up, or a pattern for text only meets a name that is not UTF-8.
   std::optional<std::string> search(std::string_view text) const;
 
  private:
   struct State;
+  std::string pattern_;  // for messages
   std::unique_ptr<State> text_, bytes_;
 };
 

@@ -134,6 +134,26 @@ TEST_CASE("patterns see text, and bytes where names are no text") {
   CHECK(error.code == "data.no_match");
 }
 
+TEST_CASE("a pattern that needs more than compiled code's stack still matches") {
+  const std::string label(40000, 'a');
+  CHECK(label_from_re({"x/" + label + "_1.jpg"}, R"(/((?:.|-)+)_\d+\.jpg$)") ==
+        std::vector<std::string>{label});
+}
+
+TEST_CASE("why a pattern was given up is told") {
+  const auto endless =
+      caught([] { label_from_re({"x/" + std::string(60, 'a') + "!"}, R"(((a+)+)+$)"); });
+  CHECK(endless.code == "data.no_match");
+  CHECK(endless.message.find("tries too many ways") != std::string::npos);
+  // A pattern that means something for text only.
+  const char* text_only = R"(/(\x{1f600}|\w+)_)";
+  CHECK(label_from_re({"x/b\u00e9te_1.jpg"}, text_only) == std::vector<std::string>{"b\u00e9te"});
+  const auto bytes = caught([&] { label_from_re({"x/b\xe9te_1.jpg"}, text_only); });
+  CHECK(bytes.code == "data.no_match");
+  CHECK(bytes.message.find("is not UTF-8") != std::string::npos);
+  CHECK(bytes.message.find("too many ways") == std::string::npos);
+}
+
 TEST_CASE("hidden folders and files that are none stay out") {
   TempDir dir;
   write_file(dir / "cats/a.jpg", "x");
