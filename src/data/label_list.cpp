@@ -60,18 +60,20 @@ Split split_by_folder(const std::vector<Path>& items, const Path& path, const st
 }
 
 std::vector<std::string> label_from_re(const std::vector<Path>& files, std::string_view pat) {
-  const Regex regex(pat);
-  std::vector<std::string> labels;
-  labels.reserve(files.size());
-  for (const auto& file : files) {
-    auto label = regex.search(file.generic_string());
-    if (!label) {
-      throw DataError("data.no_match",
-                      fmt::format("Failed to find \"{}\" in \"{}\"", pat, file.generic_string()));
+  return boundary([&] {
+    const Regex regex(pat);
+    std::vector<std::string> labels;
+    labels.reserve(files.size());
+    for (const auto& file : files) {
+      auto label = regex.search(file.generic_string());
+      if (!label) {
+        throw DataError("data.no_match",
+                        fmt::format("Failed to find \"{}\" in \"{}\"", pat, file.generic_string()));
+      }
+      labels.push_back(std::move(*label));
     }
-    labels.push_back(std::move(*label));
-  }
-  return labels;
+    return labels;
+  });
 }
 
 std::vector<std::string> label_from_folder(const std::vector<Path>& files) {
