@@ -135,6 +135,13 @@ std::string plain_message(const std::exception& e) {
   return first_line(e.what());
 }
 
+MemoryError no_memory_for_batch(std::int64_t batch_size) {
+  return {"train.out_of_memory",
+          fmt::format("there is not enough memory for batches of {}: make the data with a smaller "
+                      "batch size (bs = {}), with smaller items or fewer workers",
+                      batch_size, std::max<std::int64_t>(1, batch_size / 2))};
+}
+
 void rethrow_as_error() {
   try {
     rethrow_translated();

@@ -32,11 +32,7 @@ constexpr std::uint64_t kOrderStream = 0x6f72646572;
   try {
     rethrow_as_error();
   } catch (const MemoryError&) {
-    std::throw_with_nested(MemoryError(
-        "train.out_of_memory",
-        fmt::format("there is not enough memory to load batches of {}: make the data with a "
-                    "smaller batch size (bs = {}), with smaller items or fewer workers",
-                    bs, std::max<std::int64_t>(1, bs / 2))));
+    std::throw_with_nested(no_memory_for_batch(bs));
   }
 }
 
@@ -90,6 +86,7 @@ struct DataLoader::Impl {
   std::mutex mutex;       // guards pool
   TensorPool pool;
   std::atomic<std::uint64_t> next_pass{0};
+  std::atomic<bool> told_of_threads{false};  // that the system refused some
 
   std::vector<std::int64_t> order(std::uint64_t pass) const {
     if (options.shuffle) return Rng{options.seed, kOrderStream, pass}.permutation(n);
@@ -170,12 +167,13 @@ struct DataLoader::Pass::Impl {
     workers.clear();  // joins
   }
 
-  // Where the system refuses threads, those that started do the work, or the caller.
+  // Where the system refuses threads, those that started do the work, or the caller. One warning for all passes.
   void start(std::int64_t wanted) {
     workers.reserve(static_cast<std::size_t>(wanted));
     try {
       for (std::int64_t i = 0; i < wanted; ++i) workers.emplace_back([this] { work(); });
     } catch (const std::system_error& e) {
+      if (loader->told_of_threads.exchange(true)) return;
       log_warning(
           fmt::format("the system started {} of {} loading threads ({}); loading goes on "
                       "with {}",

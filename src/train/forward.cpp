@@ -1,9 +1,6 @@
 #include "fastcpp/train/forward.hpp"
 
-#include <fmt/format.h>
 #include <torch/torch.h>
-
-#include <algorithm>
 
 #include "compat/autocast.hpp"
 #include "fastcpp/core/boundary.hpp"
@@ -29,11 +26,7 @@ void rethrow_with_advice(std::int64_t batch_size) {
     try {
       rethrow_as_error();
     } catch (const MemoryError&) {
-      std::throw_with_nested(MemoryError(
-          "train.out_of_memory",
-          fmt::format("there is not enough memory for batches of {}: make the data with a "
-                      "smaller batch size (bs = {}), or with smaller pictures",
-                      batch_size, std::max<std::int64_t>(1, batch_size / 2))));
+      std::throw_with_nested(no_memory_for_batch(batch_size));
     }
   }
 }

@@ -72,11 +72,12 @@ std::int64_t items(const DataLoader& loader) {
 TEST_CASE("a loader goes on with the threads that start, or in the caller's") {
   const auto set =
       std::make_shared<Shaped>(std::vector<std::int64_t>{2}, std::vector<std::int64_t>{2});
-  const DataLoader loader(set, {.bs = 5, .num_workers = 4});
   for (const int allowed : {0, 1, 3}) {
+    const DataLoader loader(set, {.bs = 5, .num_workers = 4});
     CapturedLog log;
     const Limited limited(allowed);
     CHECK(items(loader) == 12);
+    CHECK(items(loader) == 12);  // told once, not at every pass
     REQUIRE(log.warnings.size() == 1);
     CHECK(log.warnings[0].find(std::to_string(allowed) + " of 4") != std::string::npos);
   }

@@ -2,10 +2,12 @@
 /// The one place where exceptions of other libraries become fastcpp's.
 #pragma once
 
+#include <cstdint>
 #include <exception>
 #include <string>
 #include <utility>
 
+#include "fastcpp/core/error.hpp"
 #include "fastcpp/export.hpp"
 
 namespace fastcpp {
@@ -29,6 +31,10 @@ FASTCPP_API std::string plain_message(const std::exception& e);
 ///
 /// The cancellation of a thread (`pthread_cancel`) passes.
 [[noreturn]] FASTCPP_API void rethrow_as_error();
+
+/// MemoryError `train.out_of_memory` of a batch that does not fit in memory, with advice on its size.
+/// \param batch_size items of the batch, >= 1
+FASTCPP_API MemoryError no_memory_for_batch(std::int64_t batch_size);
 
 /// Runs `f` and returns what it returns; nothing but an Error leaves it. Every public function that calls another
 /// library goes through here.
