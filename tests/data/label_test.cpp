@@ -1,8 +1,12 @@
+#include <filesystem>
+
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "fastcpp/data/files.hpp"
 #include "fastcpp/data/label_list.hpp"
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/support.hpp"
 
 using namespace fastcpp;
@@ -175,4 +179,39 @@ TEST_CASE("hidden folders and files that are none stay out") {
   std::filesystem::create_directory_symlink(dir / "test", dir / "cats/more");
   CHECK(get_files(dir.path(), links) ==
         std::vector<Path>{dir / "cats/a.jpg", dir / "cats/more/c.jpg"});
+}
+
+TEST_CASE("folders that cannot be listed are left out with one warning") {
+  namespace fs = std::filesystem;
+  TempDir dir;
+  for (const char* name : {"cats/a.jpg", "dogs/closed/b.jpg", "dogs/c.jpg", "lost+found/d.jpg"}) {
+    write_file(dir / name, "x");
+  }
+  const std::vector<Path> closed{dir / "lost+found", dir / "dogs/closed"};
+  const auto open = static_cast<fs::perms>(0755);
+  for (const auto& folder : {dir.path(), dir / "cats", dir / "dogs"}) fs::permissions(folder, open);
+  for (const auto& folder : closed) fs::permissions(folder, fs::perms::none);
+  constexpr int kCannotTry = 77;
+  // Nothing is closed to root, so a process of its own gives that up.
+  const auto child = in_child([&] {
+    constexpr unsigned kNobody = 65534;
+    if (::geteuid() == 0 && (::setgid(kNobody) != 0 || ::setuid(kNobody) != 0)) return kCannotTry;
+    if (::access(dir.path().c_str(), R_OK | X_OK) != 0) return kCannotTry;
+    if (::access(closed.front().c_str(), R_OK) == 0) return kCannotTry;
+    if (get_files(dir.path(), {.recurse = true}) !=
+        std::vector<Path>{dir / "cats/a.jpg", dir / "dogs/c.jpg"}) {
+      return 1;
+    }
+    // Where it is the folder asked for, nothing is left to list.
+    return caught([&] { get_files(closed.front()); }).code == "data.not_a_folder" ? 0 : 2;
+  });
+  for (const auto& folder : closed) fs::permissions(folder, open);
+  if (WIFEXITED(child.status) && WEXITSTATUS(child.status) == kCannotTry) {
+    return skip("no folder can be closed to this user");
+  }
+  INFO(child.warnings);
+  CHECK(child.status == 0);
+  CHECK(child.warnings.find("2 folders below '" + dir.path().string() +
+                            "' could not be listed and were left out") != std::string::npos);
+  CHECK(child.warnings.find("could not be listed") == child.warnings.rfind("could not be listed"));
 }
