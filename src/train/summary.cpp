@@ -14,6 +14,7 @@
 #include <string_view>
 #include <typeinfo>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/python_text.hpp"
 #include "fastcpp/train/forward.hpp"
@@ -39,6 +40,7 @@ std::string class_name(const torch::nn::Module& module) {
 std::vector<std::string> class_names(const std::vector<std::shared_ptr<Callback>>& callbacks) {
   std::vector<std::string> names;
   for (const auto& callback : callbacks) {
+    if (!callback) continue;  // refused by the next fit
     const auto& object = *callback;
     names.push_back(class_name(c10::demangle(typeid(object).name())));
   }
@@ -136,21 +138,6 @@ torch::Tensor own(const torch::nn::Module& layer, const std::string& name) {
   return found ? *found : torch::Tensor();
 }
 
-// Evaluation mode for the life of the object.
-class Evaluating {
- public:
-  explicit Evaluating(torch::nn::Module& model) : model_(model), former_(model.is_training()) {
-    model_.eval();
-  }
-  ~Evaluating() { model_.train(former_); }
-  Evaluating(const Evaluating&) = delete;
-  Evaluating& operator=(const Evaluating&) = delete;
-
- private:
-  torch::nn::Module& model_;
-  bool former_;
-};
-
 std::string first_word(const std::string& text) {
   return text.substr(0, text.find_first_of(" ("));
 }
@@ -191,14 +178,14 @@ std::string describe(const LayerGroup& group) {
 std::vector<LayerInfo> layers_info(const Model& model, const torch::Tensor& x) {
   std::vector<LayerInfo> rows;
   guarded(x.dim() > 0 ? x.size(0) : 1, [&] {
-    const Evaluating evaluating(*model);
+    const EvaluationMode evaluation(model);
     const torch::NoGradGuard no_grad;
     Trace trace;
     forward(model, x);
     const auto leaves = flatten_model(model.ptr());
     std::map<std::string, std::size_t> total, seen;
     for (const auto& leaf : leaves) ++total[class_name(*leaf)];
-    const Shape entry(x.sizes().begin() + 1, x.sizes().end());
+    const Shape entry(x.sizes().begin() + (x.dim() > 0 ? 1 : 0), x.sizes().end());
     const Shape* before = &entry;
     for (const auto& leaf : leaves) {
       LayerInfo row{.name = class_name(*leaf)};
@@ -226,7 +213,9 @@ std::vector<LayerInfo> layers_info(const Model& model, const torch::Tensor& x) {
   return rows;
 }
 
-std::string model_summary(const Learner& learn) {
+namespace {
+
+std::string summary_of(const Learner& learn) {
   constexpr int kWidth = 70;
   const auto& data = learn.data();
   if (data.train_ds().size() == 0) {
@@ -270,15 +259,11 @@ std::string model_summary(const Learner& learn) {
   return text;
 }
 
-std::string Learner::summary() const {
-  return model_summary(*this);
-}
-
-std::string Learner::str() const {
-  const auto& o = options();
+std::string printed(const Learner& learn) {
+  const auto& o = learn.options();
   std::vector<std::string> metrics, groups, makers;
   for (const auto& metric : o.metrics) metrics.push_back(metric.name());
-  for (const auto& group : layer_groups()) groups.push_back(describe(group));
+  for (const auto& group : learn.layer_groups()) groups.push_back(describe(group));
   makers.push_back(fmt::format("Recorder(add_time={}, silent={})", python_bool(o.add_time),
                                python_bool(o.silent)));
   makers.resize(1 + o.callback_fns.size(), "callback_fn");
@@ -286,11 +271,26 @@ std::string Learner::str() const {
       "Learner(data={}, model={}, opt_func={}, loss_func={}, metrics=[{}], true_wd={}, bn_wd={}, "
       "wd={}, train_bn={}, path={}, model_dir={}, callback_fns=[{}], callbacks=[{}], "
       "layer_groups=[{}], add_time={}, silent={})",
-      data().str(), describe(*model()), o.opt_func()->str(), loss_func().name(),
+      learn.data().str(), describe(*learn.model()), o.opt_func()->str(), learn.loss_func().name(),
       fmt::join(metrics, ", "), python_bool(o.true_wd), python_bool(o.bn_wd), o.wd,
-      python_bool(o.train_bn), python_text(path().string()), python_text(o.model_dir.string()),
-      fmt::join(makers, ", "), fmt::join(class_names(o.callbacks), ", "), fmt::join(groups, ", "),
-      python_bool(o.add_time), python_bool(o.silent));
+      python_bool(o.train_bn), python_text(learn.path().string()),
+      python_text(o.model_dir.string()), fmt::join(makers, ", "),
+      fmt::join(class_names(o.callbacks), ", "), fmt::join(groups, ", "), python_bool(o.add_time),
+      python_bool(o.silent));
+}
+
+}  // namespace
+
+std::string model_summary(const Learner& learn) {
+  return boundary([&] { return summary_of(learn); });
+}
+
+std::string Learner::summary() const {
+  return model_summary(*this);
+}
+
+std::string Learner::str() const {
+  return boundary([&] { return printed(*this); });
 }
 
 }  // namespace fastcpp

@@ -475,26 +475,3 @@ TEST_CASE("a learner's sink is told phases, epochs and numbers, and every bar en
   CHECK(caught([&] { learn.fit(1, 1e-3, {.callbacks = {broken}}); }).code == "core.unexpected");
   CHECK(watch->ended == static_cast<int>(watch->begun.size()));
 }
-
-TEST_CASE("a training does not depend on the default element type") {
-  const auto losses = [] {
-    Setup s;
-    s.learn.fit(1, 1e-3);
-    return s.learn.recorder().losses;
-  };
-  const auto single = losses();
-  const auto before = torch::get_default_dtype();
-  torch::set_default_dtype(caffe2::TypeMeta::Make<double>());
-  std::vector<double> again;
-  {
-    TempDir dir;
-    auto net = Setup::make();
-    net->to(torch::kFloat32);
-    Learner learn(plane(dir.path()), Model(net), {.silent = true});
-    learn.fit(1, 1e-3);
-    again = learn.recorder().losses;
-  }
-  torch::set_default_dtype(before);
-  CHECK(again.size() == single.size());
-  for (const double loss : again) CHECK(std::isfinite(loss));
-}

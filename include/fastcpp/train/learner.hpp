@@ -164,6 +164,8 @@ class FASTCPP_API Learner {
   /// fits so far: dropout draws from it.
   ///
   /// Whatever happens, every callback that began gets on_train_end, and the first cause of a failure is what is thrown.
+  /// A loss that is no finite number, from broken inputs or a rate too high, is told by one warning, and the fit goes on:
+  /// TerminateOnNaNCallback ends it. The weights are then no numbers either, so load saved ones.
   /// \param epochs >= 0
   /// \param lr     one rate, a slice, or one per layer group
   /// \throws ValueError `value.epochs`, `value.wd`, `value.callback`; TrainError `train.empty_loader` without a full batch;
