@@ -4,15 +4,14 @@
 #include <openssl/evp.h>
 
 #include <algorithm>
-#include <cerrno>
-#include <cstring>
-#include <fstream>
 #include <limits>
 #include <memory>
 #include <vector>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "io/digest.hpp"
+#include "io/file_access.hpp"
 
 namespace fastcpp {
 namespace {
@@ -43,32 +42,25 @@ class Digest {
  private:
   static void check(bool good) {
     if (!good) {
-      throw IoError("io.no_digest",
-                    "OpenSSL does not offer this digest (a FIPS set-up forbids MD5)");
+      throw IoError(
+          "io.no_digest",
+          "OpenSSL does not offer this digest: a FIPS set-up forbids MD5; run without it");
     }
   }
 
   std::unique_ptr<EVP_MD_CTX, FreeContext> context_;
 };
 
-std::string digest_file(const Path& file, const EVP_MD* kind, std::int64_t limit) {
-  std::error_code ec;
-  errno = 0;
-  std::ifstream in(file, std::ios::binary);
-  if (!in || std::filesystem::is_directory(file, ec)) {
-    throw IoError("io.cannot_read", fmt::format("cannot read '{}': {}", file.string(),
-                                                errno ? std::strerror(errno) : "not a file"));
-  }
+std::string digest_file(const Path& file, const EVP_MD* kind, std::uint64_t limit) {
+  const io::FileReader in(file);
   Digest digest(kind);
   std::vector<char> buffer(std::size_t{1} << 18);
-  while (limit > 0 && in) {
-    const auto wanted = std::min<std::int64_t>(limit, static_cast<std::int64_t>(buffer.size()));
-    in.read(buffer.data(), wanted);
-    digest.add(buffer.data(), static_cast<std::size_t>(in.gcount()));
-    limit -= in.gcount();
-  }
-  if (in.bad()) {
-    throw IoError("io.cannot_read", fmt::format("reading '{}' failed", file.string()));
+  const auto size = std::min(in.size(), limit);
+  for (std::uint64_t at = 0; at < size;) {
+    const auto count = static_cast<std::size_t>(std::min<std::uint64_t>(size - at, buffer.size()));
+    in.read(at, buffer.data(), count);
+    digest.add(buffer.data(), count);
+    at += count;
   }
   return digest.hex();
 }
@@ -82,22 +74,19 @@ std::string sha256_text(std::string_view text) {
 }
 
 std::string md5_first_mib(const Path& file) {
-  return digest_file(file, EVP_md5(), std::int64_t{1} << 20);
+  return boundary([&] { return digest_file(file, EVP_md5(), std::uint64_t{1} << 20); });
 }
 
 std::string sha256_file(const Path& file) {
-  return digest_file(file, EVP_sha256(), std::numeric_limits<std::int64_t>::max());
+  return boundary(
+      [&] { return digest_file(file, EVP_sha256(), std::numeric_limits<std::uint64_t>::max()); });
 }
 
 FileCheck file_check(const Path& file) {
-  FileCheck found{0, md5_first_mib(file)};
-  std::error_code ec;
-  found.size = static_cast<std::int64_t>(std::filesystem::file_size(file, ec));
-  if (ec) {
-    throw IoError("io.cannot_read",
-                  fmt::format("cannot measure '{}': {}", file.string(), ec.message()));
-  }
-  return found;
+  return boundary([&] {
+    const auto size = static_cast<std::int64_t>(io::FileReader(file).size());
+    return FileCheck{size, md5_first_mib(file)};
+  });
 }
 
 }  // namespace fastcpp

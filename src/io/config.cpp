@@ -5,9 +5,11 @@
 #include <unistd.h>
 
 #include <cstdlib>
+#include <exception>
 #include <string_view>
 #include <vector>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
 namespace fastcpp {
@@ -65,7 +67,9 @@ Keys parse(const Path& file, std::string_view text) {
     const auto colon = content.find(':');
     if (colon == content.npos || colon == 0) {
       throw FormatError("config.malformed",
-                        fmt::format("'{}' line {}: expected 'key: value', found '{}'",
+                        fmt::format("'{}' line {}: expected 'key: value', found '{}'; repair the "
+                                    "line, or delete the file, "
+                                    "and it is made anew with the defaults",
                                     file.string(), line, content));
     }
     keys[unquote(trim(content.substr(0, colon)))] = unquote(trim(content.substr(colon + 1)));
@@ -75,42 +79,45 @@ Keys parse(const Path& file, std::string_view text) {
 
 void check_ending(const Path& file) {
   if (file.extension() == ".yml") return;
-  throw ValueError("value.config_file",
-                   fmt::format("a configuration file must end in .yml, not '{}'", file.string()));
+  throw ValueError(
+      "value.config_file",
+      fmt::format("a configuration file must end in .yml, not '{}'; give it another name",
+                  file.string()));
 }
 
-}  // namespace
-
-Path expand_user(const Path& path) {
-  const std::string text = path.string();
-  if (text == "~") return user_folder();
-  if (text.starts_with("~/")) return user_folder() / text.substr(2);
-  return path;
+// As YAML needs it, and `unquote` undoes it.
+std::string quoted(const std::string& value) {
+  const bool plain = value.find('#') == std::string::npos && trim(value) == value &&
+                     !value.starts_with('"') && !value.starts_with('\'');
+  if (plain) return value;
+  const char mark = value.find('"') == std::string::npos ? '"' : '\'';
+  return mark + value + mark;
 }
 
-Path Config::home() {
-  const char* moved = std::getenv("FASTAI_HOME");
-  return expand_user(moved && *moved ? moved : "~/.fastai");
-}
-
-Path Config::default_file() {
-  return home() / "config.yml";
-}
-
-void Config::create(const Path& fpath) {
-  check_ending(fpath);
-  std::error_code ec;
-  if (std::filesystem::exists(fpath, ec)) return;
-  std::string text;
-  for (const auto& [key, value] : defaults()) text += fmt::format("{}: {}\n", key, value);
-  write_file(fpath, text);
-}
-
-std::map<std::string, std::string> Config::get(const std::optional<Path>& fpath,
-                                               bool create_missing) {
-  const Path file = fpath ? expand_user(*fpath) : default_file();
+void create_file(const Path& file) {
   check_ending(file);
-  if (create_missing) create(file);
+  std::error_code ec;
+  if (std::filesystem::exists(file, ec)) return;
+  std::string text;
+  for (const auto& [key, value] : defaults()) {
+    // What a line cannot hold is left to the defaults.
+    if (value.find('\n') == std::string::npos) text += fmt::format("{}: {}\n", key, quoted(value));
+  }
+  try {
+    write_file(file, text);
+  } catch (const IoError& e) {
+    std::throw_with_nested(IoError(
+        e.code(),
+        fmt::format(
+            "{} The environment variable FASTAI_HOME names another folder for fastai's files.",
+            e.what())));
+  }
+}
+
+Keys read_keys(const std::optional<Path>& fpath, const ConfigOptions& options) {
+  const Path file = fpath ? expand_user(*fpath) : Config::default_file();
+  check_ending(file);
+  if (options.create_missing) create_file(file);
   Keys keys = parse(file, read_file(file));
   for (auto& [key, value] : defaults()) {
     if (auto& found = keys[key]; found.empty()) found = value;
@@ -118,18 +125,48 @@ std::map<std::string, std::string> Config::get(const std::optional<Path>& fpath,
   return keys;
 }
 
+}  // namespace
+
+Path expand_user(const Path& path) {
+  return boundary([&]() -> Path {
+    const std::string text = path.string();
+    if (text == "~") return user_folder();
+    if (text.starts_with("~/")) return user_folder() / text.substr(2);
+    return path;
+  });
+}
+
+Path Config::home() {
+  const char* moved = std::getenv("FASTAI_HOME");
+  return boundary([&] { return expand_user(moved && *moved ? moved : "~/.fastai"); });
+}
+
+Path Config::default_file() {
+  return boundary([] { return home() / "config.yml"; });
+}
+
+void Config::create(const Path& fpath) {
+  boundary([&] { create_file(fpath); });
+}
+
+std::map<std::string, std::string> Config::get(const std::optional<Path>& fpath,
+                                               const ConfigOptions& options) {
+  return boundary([&] { return read_keys(fpath, options); });
+}
+
 std::string Config::get_key(const std::string& key) {
-  const Keys keys = get();
-  const auto found = keys.find(key);
-  if (found == keys.end()) {
-    throw ValueError("value.config_key",
-                     fmt::format("'{}' has no key '{}'", default_file().string(), key));
-  }
-  return found->second;
+  return boundary([&] {
+    const Keys keys = get();
+    if (const auto found = keys.find(key); found != keys.end()) return found->second;
+    std::string names;
+    for (const auto& [name, value] : keys) names += (names.empty() ? "" : ", ") + name;
+    throw ValueError("value.config_key", fmt::format("'{}' has no key '{}'; it has {}",
+                                                     default_file().string(), key, names));
+  });
 }
 
 Path Config::get_path(const std::string& key) {
-  return expand_user(get_key(key));
+  return boundary([&] { return expand_user(get_key(key)); });
 }
 Path Config::data_path() {
   return get_path("data_path");

@@ -2,12 +2,15 @@
 // be.
 #include <fmt/format.h>
 
+#include "fastcpp/core/boundary.hpp"
+#include "fastcpp/core/disk.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/io/config.hpp"
 #include "fastcpp/io/download.hpp"
 #include "fastcpp/io/untar.hpp"
 #include "fastcpp/io/urls.hpp"
+#include "io/file_access.hpp"
 #include "io/url_parts.hpp"
 
 namespace fastcpp {
@@ -41,13 +44,23 @@ Path chosen_archive(const ArchiveUrl& url, const std::optional<Path>& fname, boo
   return url.local ? *url.local : archive_path(url, data);
 }
 
+// Where the name is a symbolic link, the link stays and what it names goes, so that the new one lies there too.
 void remove_old(const Path& path) {
+  const Path target = follow_links(path);
   std::error_code ec;
-  fs::remove_all(path, ec);
+  fs::remove_all(target, ec);
   if (ec) {
     throw IoError("io.cannot_write",
-                  fmt::format("cannot remove the old '{}': {}", path.string(), ec.message()));
+                  fmt::format("cannot remove the old '{}': {}; remove it by hand", path.string(),
+                              ec.message()));
   }
+}
+
+void load_archive(const ArchiveUrl& parts, const Path& archive, const DownloadUrlOptions& options) {
+  if (!options.overwrite && is_there(archive)) return;
+  if (!parts.local) log_info(fmt::format("Downloading {}", shown_url(parts.address)));
+  // Without fname a local archive is its own place, so that only a missing one comes here.
+  download_url(parts.address, archive, options);
 }
 
 [[noreturn]] void checksum_error(const Path& archive, const FileCheck& expected,
@@ -62,19 +75,7 @@ void remove_old(const Path& path) {
           archive.parent_path().string()));
 }
 
-}  // namespace
-
-Path download_data(const std::string& url, const DownloadDataOptions& options) {
-  const ArchiveUrl parts = archive_url(url, options.ext);
-  const Path archive = chosen_archive(parts, options.fname, options.data);
-  if (is_there(archive)) return archive;
-  if (!parts.local) log_info(fmt::format("Downloading {}", shown_url(parts.address)));
-  // Without fname a local archive is its own place, so that only a missing one comes here.
-  download_url(parts.address, archive, options.download);
-  return archive;
-}
-
-Path untar_data(const std::string& url, const UntarDataOptions& options) {
+Path untar(const std::string& url, const UntarDataOptions& options) {
   const ArchiveUrl parts = archive_url(url, ".tgz");
   const Path dest = options.dest ? *options.dest / parts.name : folder_path(parts, options.data);
   const Path archive = chosen_archive(parts, options.fname, options.data);
@@ -86,27 +87,46 @@ Path untar_data(const std::string& url, const UntarDataOptions& options) {
   // A file:// archive used where it lies belongs to the user: it is never removed.
   const bool ours = !parts.local || options.fname;
   const bool outdated = ours && check && is_there(archive) && file_check(archive) != *check;
-  if (options.force_download || outdated) {
+  const bool there = io::has_folder(dest);
+  const bool renew = options.force_download || outdated;
+  if (renew) {
     log_info(
         fmt::format("A new version of the {} is available.", options.data ? "dataset" : "model"));
-    if (ours) remove_old(archive);
-    remove_old(dest);
+  } else if (there) {
+    return dest;
   }
-  if (is_there(dest)) return dest;
 
   DownloadUrlOptions download = options.download;
+  download.overwrite = ours && (renew || download.overwrite);
   if (check && !download.expected_size) download.expected_size = check->size;
-  download_data(url, {.fname = archive, .data = options.data, .download = download});
+  load_archive(parts, archive, download);
   if (check) {
     if (const FileCheck found = file_check(archive); found != *check) {
       checksum_error(archive, *check, found);
     }
   }
-  extract_archive(archive, dest,
-                  {.max_bytes = options.max_extracted_bytes,
-                   .show_progress = download.show_progress,
-                   .stop = download.stop});
+  // Not earlier: without a connection the old folder is better than none.
+  if (renew) remove_old(dest);
+  ExtractArchiveOptions extract = options.extract;
+  extract.show_progress = extract.show_progress && download.show_progress;
+  if (!extract.stop.stop_possible()) extract.stop = download.stop;
+  extract_archive(archive, dest, extract);
   return dest;
+}
+
+}  // namespace
+
+Path download_data(const std::string& url, const DownloadDataOptions& options) {
+  return boundary([&] {
+    const ArchiveUrl parts = archive_url(url, options.ext);
+    const Path archive = chosen_archive(parts, options.fname, options.data);
+    load_archive(parts, archive, options.download);
+    return archive;
+  });
+}
+
+Path untar_data(const std::string& url, const UntarDataOptions& options) {
+  return boundary([&] { return untar(url, options); });
 }
 
 }  // namespace fastcpp

@@ -8,15 +8,18 @@
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstring>
-#include <fstream>
-#include <memory>
+#include <cstdio>
+#include <optional>
+#include <system_error>
 #include <vector>
 
+#include "fastcpp/core/boundary.hpp"
+#include "fastcpp/core/disk.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/io/checksum.hpp"
 #include "io/digest.hpp"
+#include "io/file_access.hpp"
 #include "io/http_transfer.hpp"
 #include "io/part_lock.hpp"
 #include "io/url_parts.hpp"
@@ -36,44 +39,6 @@ void forget(const Path& path) {
   fs::remove(path, ec);
 }
 
-void write_all(int fd, const char* bytes, std::size_t count, const Path& file) {
-  while (count > 0) {
-    const ssize_t done = ::write(fd, bytes, count);
-    if (done < 0 && errno == EINTR) continue;
-    if (done < 0) {
-      throw IoError("io.cannot_write",
-                    fmt::format("cannot write '{}': {}", file.string(), std::strerror(errno)));
-    }
-    bytes += done;
-    count -= static_cast<std::size_t>(done);
-  }
-}
-
-// The process-wide bar, for the time of one download.
-class Bar {
- public:
-  explicit Bar(bool shown) : sink_(shown ? progress_sink() : nullptr) {}
-  ~Bar() {
-    if (begun_) sink_->end();
-  }
-  Bar(const Bar&) = delete;
-  Bar& operator=(const Bar&) = delete;
-
-  void update(std::int64_t done, std::int64_t total) {
-    if (!sink_) return;
-    if (!begun_)
-      sink_->begin({.phase = ProgressPhase::kDownload, .total = std::max<std::int64_t>(total, 0)});
-    begun_ = true;
-    if (done != done_) sink_->update(done, "");
-    done_ = done;
-  }
-
- private:
-  std::shared_ptr<ProgressSink> sink_;
-  bool begun_ = false;
-  std::int64_t done_ = -1;
-};
-
 class Download {
  public:
   Download(const std::string& url, const Path& dest, const DownloadUrlOptions& options,
@@ -82,8 +47,7 @@ class Download {
         dest_(dest),
         options_(options),
         lock_(lock),
-        info_(lock.path().string() + ".info"),
-        bar_(options.show_progress) {}
+        info_(lock.path().string() + ".info") {}
 
   void run() {
     try {
@@ -131,7 +95,12 @@ class Download {
     struct stat found {};
     if (::fstat(lock_.fd(), &found) != 0 || found.st_size == 0 || !is_there(info_))
       return restart();
-    const std::string text = read_file(info_);
+    std::string text;
+    try {
+      text = read_file(info_);
+    } catch (const IoError&) {
+      return restart();
+    }
     std::vector<std::string> lines;
     for (std::size_t at = 0, end; (end = text.find('\n', at)) != text.npos; at = end + 1) {
       lines.push_back(text.substr(at, end - at));
@@ -147,8 +116,7 @@ class Download {
 
   void restart() {
     if (::ftruncate(lock_.fd(), 0) != 0) {
-      throw IoError("io.cannot_write", fmt::format("cannot write '{}': {}", lock_.path().string(),
-                                                   std::strerror(errno)));
+      io::cannot_write(lock_.path(), errno);
     }
     forget(info_);
     remote_ = {};
@@ -158,8 +126,13 @@ class Download {
 
   void remember(const RemoteFile& remote) {
     if (remote.validator.empty()) return forget(info_);
-    write_file(info_,
-               fmt::format("{}\n{}\n{}\n", sha256_text(url_), remote.validator, remote.total));
+    try {
+      write_file(info_,
+                 fmt::format("{}\n{}\n{}\n", sha256_text(url_), remote.validator, remote.total));
+    } catch (const IoError&) {
+      // The file can arrive all the same; only a later call could not go on with it.
+      forget(info_);
+    }
   }
 
   void fetch() {
@@ -168,11 +141,12 @@ class Download {
     const TransferResult result = http_transfer({
         .url = url_,
         .options = &options_,
+        .part = lock_.path(),
         .fd = lock_.fd(),
         .offset = size_,
         .remote = remote_,
         .on_start = [this](const RemoteFile& remote) { remember(remote); },
-        .on_progress = [this](std::int64_t done, std::int64_t total) { bar_.update(done, total); },
+        .on_progress = [this](std::int64_t done, std::int64_t total) { show(done, total); },
     });
     ++attempts_;
     size_ = result.size;
@@ -233,39 +207,50 @@ class Download {
   }
 
   void copy_bytes(const Path& source) {
-    std::ifstream in(source, std::ios::binary);
-    std::error_code ec;
-    const auto total = static_cast<std::int64_t>(fs::file_size(source, ec));
+    const io::FileReader in(source);
+    const auto total = static_cast<std::int64_t>(in.size());
+    if (total > options_.max_bytes) {
+      give_up({"download.too_large",
+               fmt::format("the file is longer than the limit of {} bytes (max_bytes)",
+                           options_.max_bytes),
+               Retry::kNo});
+    }
     std::vector<char> buffer(std::size_t{1} << 20);
-    while (in) {
+    do {
       if (options_.stop.stop_requested()) stopped();
-      in.read(buffer.data(), static_cast<std::streamsize>(buffer.size()));
-      size_ += in.gcount();
-      if (size_ > options_.max_bytes) {
-        give_up({"download.too_large",
-                 fmt::format("the file is longer than the limit of {} bytes (max_bytes)",
-                             options_.max_bytes),
-                 Retry::kNo});
-      }
-      write_all(lock_.fd(), buffer.data(), static_cast<std::size_t>(in.gcount()), lock_.path());
-      bar_.update(size_, total);
+      const auto count = static_cast<std::size_t>(
+          std::min(total - size_, static_cast<std::int64_t>(buffer.size())));
+      in.read(static_cast<std::uint64_t>(size_), buffer.data(), count);
+      io::write_all(lock_.fd(), buffer.data(), count, lock_.path());
+      size_ += static_cast<std::int64_t>(count);
+      show(size_, total);
+    } while (size_ < total);
+  }
+
+  // The bar appears when the length is known, or known not to be told.
+  void show(std::int64_t done, std::int64_t total) {
+    if (!options_.show_progress) return;
+    if (!bar_) {
+      bar_.emplace(progress_sink(), ProgressTask{.phase = ProgressPhase::kDownload,
+                                                 .total = std::max<std::int64_t>(total, 0),
+                                                 .what = dest_.filename().string()});
     }
-    if (!in.eof()) {
-      throw IoError("io.cannot_read", fmt::format("reading '{}' failed", source.string()));
-    }
+    if (done != shown_) bar_->update(done);
+    shown_ = done;
   }
 
   [[noreturn]] void stopped() const {
     throw IoError("io.cancelled", fmt::format("the download of '{}' was stopped", shown_url(url_)));
   }
 
+  // Flushed first: after a power failure, too, the name stands for the whole file.
   void place() {
-    std::error_code ec;
-    fs::rename(lock_.path(), dest_, ec);
-    if (ec) {
-      throw IoError("io.cannot_write",
-                    fmt::format("cannot write '{}': {}", dest_.string(), ec.message()));
-    }
+    struct stat former {};
+    if (::stat(dest_.c_str(), &former) == 0)
+      static_cast<void>(::fchmod(lock_.fd(), former.st_mode & 07777));
+    if (!flush_file(lock_.fd())) io::cannot_write(lock_.path(), errno);
+    if (std::rename(lock_.path().c_str(), dest_.c_str()) != 0) io::cannot_write(dest_, errno);
+    flush_folder(dest_.parent_path());
     forget(info_);
   }
 
@@ -274,7 +259,8 @@ class Download {
   const DownloadUrlOptions& options_;
   PartLock& lock_;
   const Path info_;
-  Bar bar_;
+  std::optional<ProgressBar> bar_;
+  std::int64_t shown_ = -1;
   RemoteFile remote_;
   std::int64_t size_ = 0, best_ = 0;
   int attempts_ = 0, failures_ = 0;
@@ -293,32 +279,55 @@ void check(const DownloadUrlOptions& o) {
                                o.retry_delay.count(), o.max_redirects));
 }
 
+// Nothing else than a file is ever taken for one, or replaced by one.
+void refuse_other_than_file(const Path& file) {
+  struct stat found {};
+  if (::stat(file.c_str(), &found) != 0 || S_ISREG(found.st_mode)) return;
+  if (S_ISDIR(found.st_mode)) io::cannot_write(file, EISDIR);
+  throw IoError("io.cannot_write",
+                fmt::format("cannot write '{}': it is a device or a pipe; choose another name",
+                            file.string()));
+}
+
+// Where the file will lie, its folder made: links are followed, as when a file is saved. What no file can be called is
+// found here, and not after the last byte.
+Path place_for(const Path& dest) {
+  const Path target = follow_links(dest);
+  if (target.empty()) io::cannot_write(dest, dest.empty() ? ENOENT : errno);
+  if (!target.has_filename()) io::cannot_write(dest, EISDIR);
+  make_folder(target.parent_path());
+  struct stat found {};
+  if (::lstat(target.c_str(), &found) != 0 && errno != ENOENT) io::cannot_write(dest, errno);
+  refuse_other_than_file(target);
+  return target;
+}
+
 }  // namespace
 
 void download_url(const std::string& url, const Path& dest, const DownloadUrlOptions& options) {
-  check(options);
-  if (!options.overwrite && is_there(dest)) return;
-  const auto source = local_file(url);
-  if (!source && !url.starts_with("http://") && !url.starts_with("https://")) {
-    throw ValueError("value.url",
-                     fmt::format("the address '{}' must begin with http://, https:// or "
-                                 "file://",
-                                 shown_url(url)));
-  }
-  std::error_code ec;
-  if (source && !fs::is_regular_file(*source, ec)) {
-    throw IoError(
-        "io.cannot_read",
-        fmt::format("'{}' stands for the file '{}', which does not exist", url, source->string()));
-  }
-  make_folder(dest.parent_path());
-  PartLock lock(dest.string() + ".part", PartLock::Kind::kFile, options.stop);
-  if (!options.overwrite && is_there(dest)) {
-    forget(lock.path());
-    return;
-  }
-  Download download(url, dest, options, lock);
-  source ? download.copy(*source) : download.run();
+  boundary([&] {
+    check(options);
+    if (!options.overwrite && is_there(dest)) return refuse_other_than_file(dest);
+    const auto source = local_file(url);
+    if (!source && !url.starts_with("http://") && !url.starts_with("https://")) {
+      throw ValueError("value.url",
+                       fmt::format("the address '{}' must begin with http://, https:// or file://",
+                                   shown_url(url)));
+    }
+    std::error_code ec;
+    if (source && !fs::is_regular_file(*source, ec)) {
+      throw IoError("io.cannot_read",
+                    fmt::format("'{}' stands for the file '{}', which {}; correct the address or "
+                                "place the file there",
+                                url, source->string(),
+                                fs::exists(*source, ec) ? "is no regular file" : "does not exist"));
+    }
+    const Path target = place_for(dest);
+    PartLock lock(part_of(target), PartLock::Kind::kFile, options.stop);
+    if (!options.overwrite && is_there(target)) return forget(lock.path());
+    Download download(url, target, options, lock);
+    source ? download.copy(*source) : download.run();
+  });
 }
 
 }  // namespace fastcpp

@@ -6,6 +6,7 @@
 #include <array>
 #include <cerrno>
 #include <cstring>
+#include <system_error>
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -23,9 +24,12 @@ FileReader::FileReader(const Path& file)
     : name_(file.string()), fd_(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {
   struct stat info {};
   if (fd_ < 0 || ::fstat(fd_, &info) != 0 || !S_ISREG(info.st_mode)) {
-    const std::string cause = fd_ < 0 ? std::strerror(errno) : "not a regular file";
+    const std::string cause =
+        fd_ < 0 ? std::generic_category().message(errno) : "not a regular file";
     if (fd_ >= 0) ::close(fd_);
-    throw IoError("io.cannot_read", fmt::format("cannot read '{}': {}", name_, cause));
+    throw IoError("io.cannot_read",
+                  fmt::format("cannot read '{}': {}; is the path right, and may this user read it?",
+                              name_, cause));
   }
   size_ = static_cast<std::uint64_t>(info.st_size);
 }
@@ -42,7 +46,8 @@ void FileReader::read(std::uint64_t offset, void* to, std::size_t count) const {
     if (got <= 0) {
       throw IoError("io.cannot_read",
                     fmt::format("reading '{}' at byte {} failed: {}", name_, offset,
-                                got < 0 ? std::strerror(errno) : "the file became shorter"));
+                                got < 0 ? std::generic_category().message(errno)
+                                        : std::string("the file became shorter")));
     }
     place += got;
     offset += static_cast<std::uint64_t>(got);
@@ -54,6 +59,57 @@ std::string FileReader::read(std::uint64_t offset, std::size_t count) const {
   std::string bytes(count, '\0');
   read(offset, bytes.data(), count);
   return bytes;
+}
+
+void cannot_write(const Path& file, int cause) {
+  // What helps depends on the cause; the rest of the message is the system's.
+  const char* advice = cause == ENAMETOOLONG ? "choose a shorter name"
+                       : cause == ELOOP      ? "remove the symbolic links that lead in a circle"
+                       : cause == EISDIR     ? "remove that folder, or choose another name"
+                                             : "is the folder writable and is there space left?";
+  throw IoError("io.cannot_write", fmt::format("cannot write '{}': {}; {}", file.string(),
+                                               std::generic_category().message(cause), advice));
+}
+
+bool has_folder(const Path& folder) {
+  std::error_code ec;
+  const auto found = std::filesystem::status(folder, ec);
+  if (!std::filesystem::exists(found)) return false;
+  if (std::filesystem::is_directory(found)) return true;
+  throw IoError("io.cannot_create",
+                fmt::format("cannot create the folder '{}': a file has that name; remove it, or "
+                            "choose another folder",
+                            folder.string()));
+}
+
+namespace {
+
+// `write` writes so many bytes, at the offset that it is given.
+template <typename F>
+void write_pieces(const void* bytes, std::size_t count, const Path& file, F&& write) {
+  for (std::size_t at = 0; at < count;) {
+    const ssize_t done = write(static_cast<const char*>(bytes) + at, count - at, at);
+    if (done < 0 && errno == EINTR) continue;
+    // Nothing taken and nothing said: asking again would never end.
+    if (done <= 0) cannot_write(file, done < 0 ? errno : ENOSPC);
+    at += static_cast<std::size_t>(done);
+  }
+}
+
+}  // namespace
+
+void write_all(int fd, const void* bytes, std::size_t count, const Path& file) {
+  write_pieces(bytes, count, file, [fd](const char* from, std::size_t size, std::size_t) {
+    return ::write(fd, from, size);
+  });
+}
+
+void write_all(int fd, const void* bytes, std::size_t count, std::int64_t offset,
+               const Path& file) {
+  write_pieces(
+      bytes, count, file, [fd, offset](const char* from, std::size_t size, std::size_t at) {
+        return ::pwrite(fd, from, size, static_cast<off_t>(offset) + static_cast<off_t>(at));
+      });
 }
 
 namespace {

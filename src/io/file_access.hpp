@@ -1,4 +1,4 @@
-// Reading at any place of a file; checksums.
+// Reading at any place of a file, writing to a descriptor; checksums.
 #pragma once
 
 #include <cstdint>
@@ -33,6 +33,17 @@ class FileReader {
 };
 
 using fastcpp::AtomicWriter;
+
+// Throws IoError io.cannot_write: the file, why, and what to do. `cause` is an errno.
+[[noreturn]] void cannot_write(const Path& file, int cause);
+
+// Whether a folder is there; throws IoError io.cannot_create when something else has its name.
+bool has_folder(const Path& folder);
+
+// Writes everything at the descriptor's place. Throws IoError io.cannot_write naming `file`.
+void write_all(int fd, const void* bytes, std::size_t count, const Path& file);
+// The same at a place of its own.
+void write_all(int fd, const void* bytes, std::size_t count, std::int64_t offset, const Path& file);
 
 // CRC-32 as in zip; feed the former result as `crc` to go on.
 std::uint32_t crc32(const void* data, std::size_t count, std::uint32_t crc = 0);

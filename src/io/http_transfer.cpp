@@ -2,6 +2,7 @@
 
 #include <curl/curl.h>
 #include <fmt/format.h>
+#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
@@ -9,15 +10,17 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
-#include <cstring>
 #include <exception>
 #include <memory>
 #include <mutex>
+#include <new>
 #include <string_view>
 #include <utility>
 
+#include "fastcpp/core/disk.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/version.hpp"
+#include "io/file_access.hpp"
 #include "io/url_parts.hpp"
 
 namespace fastcpp {
@@ -80,7 +83,7 @@ class Attempt {
         size_(transfer.offset),
         easy_(curl_easy_init()),
         multi_(curl_multi_init()) {
-    if (!easy_ || !multi_) throw DownloadError("download.failed", "libcurl cannot start");
+    if (!easy_ || !multi_) throw std::bad_alloc();  // it has no other reason
     set_options();
   }
   ~Attempt() { curl_multi_remove_handle(multi_.get(), easy_.get()); }
@@ -89,8 +92,9 @@ class Attempt {
 
   TransferResult run() {
     activity_ = Clock::now();
-    curl_multi_add_handle(multi_.get(), easy_.get());
-    const CURLcode code = loop();
+    const CURLMcode added = curl_multi_add_handle(multi_.get(), easy_.get());
+    if (added != CURLM_OK) multi_failed(added);
+    const CURLcode code = failure_ ? CURLE_OK : loop();
     if (!failure_ && !exception_) judge(code);
     curl_off_t wait = 0;
     curl_easy_getinfo(easy_.get(), CURLINFO_RETRY_AFTER, &wait);
@@ -104,9 +108,12 @@ class Attempt {
   void set(CURLoption option, T value) {
     const CURLcode code = curl_easy_setopt(easy_.get(), option, value);
     if (code == CURLE_OK) return;
-    throw DownloadError("download.failed",
-                        fmt::format("libcurl does not take option {}: {}", static_cast<int>(option),
-                                    curl_easy_strerror(code)));
+    if (code == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
+    throw DownloadError(
+        "download.failed",
+        fmt::format("libcurl does not take option {}: {}; fastcpp needs libcurl 7.85 or later with "
+                    "HTTP and HTTPS",
+                    static_cast<int>(option), curl_easy_strerror(code)));
   }
 
   void set_options() {
@@ -127,6 +134,7 @@ class Attempt {
     set(CURLOPT_HEADERDATA, this);
     set(CURLOPT_WRITEFUNCTION, &Attempt::on_body);
     set(CURLOPT_WRITEDATA, this);
+    set(CURLOPT_OPENSOCKETFUNCTION, &Attempt::on_socket);
     set(CURLOPT_PREREQFUNCTION, &Attempt::on_connected);
     set(CURLOPT_PREREQDATA, this);
     for (const char* name : {"CURL_CA_BUNDLE", "SSL_CERT_FILE"}) {
@@ -142,6 +150,7 @@ class Attempt {
       set(CURLOPT_RANGE, fmt::format("{}-", transfer_.offset).c_str());
       headers_.reset(curl_slist_append(
           nullptr, fmt::format("If-Range: {}", transfer_.remote.validator).c_str()));
+      if (!headers_) throw std::bad_alloc();
       set(CURLOPT_HTTPHEADER, headers_.get());
     }
   }
@@ -151,7 +160,7 @@ class Attempt {
   CURLcode loop() {
     for (int running = 1;;) {
       if (const CURLMcode code = curl_multi_perform(multi_.get(), &running); code != CURLM_OK) {
-        fail({"download.failed", curl_multi_strerror(code), Retry::kNo});
+        multi_failed(code);
         return CURLE_OK;
       }
       if (started_ && transfer_.on_progress) transfer_.on_progress(size_, remote_.total);
@@ -168,11 +177,27 @@ class Attempt {
       }
       const auto wait =
           std::clamp(options_.stall_timeout - idle, milliseconds(1), milliseconds(100));
-      curl_multi_poll(multi_.get(), nullptr, 0, static_cast<int>(wait.count()), nullptr);
+      const auto time = static_cast<int>(wait.count());
+      if (const CURLMcode code = curl_multi_poll(multi_.get(), nullptr, 0, time, nullptr);
+          code != CURLM_OK) {
+        multi_failed(code);
+        return CURLE_OK;
+      }
     }
     int left = 0;
     const CURLMsg* message = curl_multi_info_read(multi_.get(), &left);
     return message ? message->data.result : CURLE_FAILED_INIT;
+  }
+
+  void multi_failed(CURLMcode code) {
+    if (code == CURLM_OUT_OF_MEMORY) throw std::bad_alloc();
+    fail({"download.failed", curl_multi_strerror(code), Retry::kNo});
+  }
+
+  // In a program that has closed its standard output, what is printed must not go to the server.
+  static curl_socket_t on_socket(void*, curlsocktype, curl_sockaddr* address) {
+    const int fd = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+    return fd < 0 ? CURL_SOCKET_BAD : above_streams(fd);
   }
 
   static int on_connected(void* self, char*, char*, int, int) {
@@ -225,18 +250,8 @@ class Attempt {
     if (!started_) start();
     if (failure_) return;
     if (size_ + static_cast<std::int64_t>(count) > options_.max_bytes) return too_large();
-    while (count > 0) {
-      const ssize_t done = ::write(transfer_.fd, bytes, count);
-      if (done < 0 && errno == EINTR) continue;
-      if (done <= 0) {
-        throw IoError("io.cannot_write",
-                      fmt::format("cannot write the download of '{}': {}", shown_url(transfer_.url),
-                                  done == 0 ? "the disk takes nothing" : std::strerror(errno)));
-      }
-      bytes += done;
-      count -= static_cast<std::size_t>(done);
-      size_ += done;
-    }
+    io::write_all(transfer_.fd, bytes, count, transfer_.part);
+    size_ += static_cast<std::int64_t>(count);
   }
 
   // The headers of the final answer are known: does it continue what we have, begin anew, or is it
@@ -274,8 +289,7 @@ class Attempt {
     }
     check_space();
     if (::ftruncate(transfer_.fd, size_) != 0 || ::lseek(transfer_.fd, size_, SEEK_SET) != size_) {
-      throw IoError("io.cannot_write", fmt::format("cannot write the download of '{}': {}",
-                                                   shown_url(transfer_.url), std::strerror(errno)));
+      io::cannot_write(transfer_.part, errno);
     }
     if (transfer_.on_start) transfer_.on_start(remote_);
     accepted_ = true;
@@ -288,9 +302,11 @@ class Attempt {
     const double room = static_cast<double>(disk.f_bavail) * static_cast<double>(disk.f_frsize);
     const double needed = static_cast<double>(remote_.total - transfer_.offset);
     if (needed <= room) return;
-    throw IoError("io.cannot_write",
-                  fmt::format("no room for '{}': it has {} bytes, the disk has {:.0f} left",
-                              shown_url(transfer_.url), remote_.total, room));
+    throw IoError("io.cannot_write", fmt::format("no room for '{}': it has {} bytes, the disk of "
+                                                 "'{}' has {:.0f} left; make room there, or "
+                                                 "choose another folder",
+                                                 shown_url(transfer_.url), remote_.total,
+                                                 transfer_.part.string(), room));
   }
 
   void judge(CURLcode code) {
@@ -303,6 +319,8 @@ class Attempt {
     }
     const std::string text = *error_ ? error_ : curl_easy_strerror(code);
     switch (code) {
+      case CURLE_OUT_OF_MEMORY:
+        throw std::bad_alloc();
       case CURLE_COULDNT_RESOLVE_HOST:
       case CURLE_COULDNT_RESOLVE_PROXY:
         return fail({"download.offline", text, Retry::kOnce});
@@ -376,7 +394,15 @@ class Attempt {
 
 TransferResult http_transfer(const Transfer& transfer) {
   static std::once_flag once;
-  std::call_once(once, [] { curl_global_init(CURL_GLOBAL_DEFAULT); });
+  // What throws is tried again by the next call.
+  std::call_once(once, [] {
+    const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
+    if (code == CURLE_OK) return;
+    throw DownloadError(
+        "download.failed",
+        fmt::format("libcurl cannot start: {}; check how it and its TLS library are installed",
+                    curl_easy_strerror(code)));
+  });
   return Attempt(transfer).run();
 }
 

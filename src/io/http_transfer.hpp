@@ -29,7 +29,8 @@ struct TransferFailure {
 struct Transfer {
   std::string url;
   const DownloadUrlOptions* options = nullptr;
-  int fd = -1;              // file to write, open for writing
+  Path part;                // file to write, for messages
+  int fd = -1;              // the same, open for writing
   std::int64_t offset = 0;  // bytes already there, belonging to `remote`
   RemoteFile remote;
   std::function<void(const RemoteFile&)> on_start;  // the server agreed; nothing is written yet

@@ -9,11 +9,16 @@
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
-#include <cstring>
 #include <mutex>
+#include <string_view>
+#include <system_error>
+#include <utility>
 
+#include "fastcpp/core/disk.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
+#include "io/digest.hpp"
+#include "io/file_access.hpp"
 
 namespace fastcpp {
 namespace {
@@ -36,6 +41,24 @@ bool sleep_unless_stopped(std::chrono::milliseconds time, const std::stop_token&
   return !stop.stop_requested();
 }
 
+void remove_quietly(const Path& path) noexcept {
+  try {
+    std::error_code ec;
+    std::filesystem::remove_all(path, ec);
+  } catch (const std::exception&) {
+    // no memory for it
+  }
+}
+
+Path part_of(const Path& target) {
+  constexpr std::string_view kPart = ".part";
+  // Of the 255 bytes of a name the longest that is made of this one takes 30 more: `.part.PID.N.info`.
+  constexpr std::size_t kLongest = 220, kKept = 100;
+  std::string name = target.filename().string();
+  if (name.size() > kLongest) name = name.substr(0, kKept) + sha256_text(name);
+  return target.parent_path() / name.append(kPart);
+}
+
 PartLock::PartLock(const Path& path, Kind kind, const std::stop_token& stop) : path_(path) {
   static std::atomic<unsigned> counter{0};
   bool told = false;
@@ -45,7 +68,12 @@ PartLock::PartLock(const Path& path, Kind kind, const std::stop_token& stop) : p
     const int cause = errno;
     if (locked && still_there(fd_, path_)) return;
     if (!locked && cause != EWOULDBLOCK && cause != EINTR) {
-      ::close(fd_);
+      // What an earlier call left here stays, it may be of use where locks work; what is empty was made just now.
+      struct stat made {};
+      const bool empty = ::fstat(fd_, &made) == 0 && made.st_size == 0;
+      if (kind == Kind::kFolder) ::rmdir(path.c_str());
+      if (kind == Kind::kFile && empty) ::unlink(path.c_str());
+      ::close(std::exchange(fd_, -1));
       path_ = fmt::format("{}.{}.{}", path.string(), ::getpid(), ++counter);
       unshared_ = true;
       open(kind);
@@ -63,23 +91,23 @@ PartLock::PartLock(const Path& path, Kind kind, const std::stop_token& stop) : p
 }
 
 PartLock::~PartLock() {
+  if (unshared_) remove_quietly(path_);
   if (fd_ >= 0) ::close(fd_);
 }
 
 void PartLock::open(Kind kind) {
   for (int attempt = 0; attempt < 100; ++attempt) {
     if (kind == Kind::kFile) {
-      fd_ = ::open(path_.c_str(), O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0666);
+      fd_ = open_file(path_, O_RDWR | O_CREAT | O_NOFOLLOW);
     } else {
       if (::mkdir(path_.c_str(), 0777) != 0 && errno != EEXIST) break;
-      fd_ = ::open(path_.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+      fd_ = open_file(path_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     }
     // Another process may remove the folder between the two calls.
     if (fd_ >= 0) return;
     if (errno != ENOENT || kind == Kind::kFile) break;
   }
-  throw IoError("io.cannot_write", fmt::format("cannot write '{}': {}; is the folder writable?",
-                                               path_.string(), std::strerror(errno)));
+  io::cannot_write(path_, errno);
 }
 
 }  // namespace fastcpp

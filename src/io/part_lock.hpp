@@ -9,6 +9,10 @@
 
 namespace fastcpp {
 
+// Where a file or folder is built: beside it, under its name and `.part`, always the same. A name so long that this
+// would not fit is cut, and told apart by its digest.
+Path part_of(const Path& target);
+
 class PartLock {
  public:
   enum class Kind { kFile, kFolder };
@@ -17,6 +21,7 @@ class PartLock {
   // else may have made the final file: look again. Where the file system cannot lock, `path()`
   // becomes a name of our own. Throws IoError io.cannot_write, io.cancelled.
   PartLock(const Path& path, Kind kind, const std::stop_token& stop);
+  // A part under a name of our own is removed: nobody would ever find it again.
   ~PartLock();
   PartLock(const PartLock&) = delete;
   PartLock& operator=(const PartLock&) = delete;
@@ -33,6 +38,9 @@ class PartLock {
   int fd_ = -1;
   bool unshared_ = false;
 };
+
+// Removes a file, or a folder with all it holds; what cannot be removed stays. Never throws.
+void remove_quietly(const Path& path) noexcept;
 
 // Sleeps; returns false at once when a stop is asked for.
 bool sleep_unless_stopped(std::chrono::milliseconds time, const std::stop_token& stop);

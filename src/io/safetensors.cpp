@@ -5,12 +5,13 @@
 
 #include <algorithm>
 #include <cstring>
-#include <new>
+#include <exception>
 #include <nlohmann/json.hpp>
 #include <numeric>
 #include <optional>
 #include <set>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "io/dtypes.hpp"
 #include "io/file_access.hpp"
@@ -237,15 +238,20 @@ torch::Tensor read_tensor(const Opened& opened, const TensorInfo& info) {
 
 template <typename F>
 auto guarded(const Path& file, F&& read) {
-  try {
-    return read();
-  } catch (const c10::Error& e) {
-    throw FormatError("safetensors.bad_shape",
-                      fmt::format("'{}': LibTorch refuses a tensor: {}", file.string(),
-                                  e.what_without_backtrace()));
-  } catch (const std::bad_alloc&) {
-    throw IoError("io.out_of_memory", fmt::format("not enough memory to read '{}'", file.string()));
-  }
+  return boundary([&] {
+    try {
+      return boundary(read);
+    } catch (const MemoryError&) {
+      std::throw_with_nested(
+          IoError("io.out_of_memory",
+                  fmt::format("there is not enough memory to read '{}': free memory elsewhere",
+                              file.string())));
+    } catch (const TrainError& e) {
+      std::throw_with_nested(FormatError(
+          "safetensors.bad_shape",
+          fmt::format("'{}' holds a tensor that cannot be: {}", file.string(), e.what())));
+    }
+  });
 }
 
 std::string quoted(const std::string& text) {
@@ -298,8 +304,10 @@ std::map<std::string, std::string> safetensors_metadata(const Path& file) {
   return guarded(file, [&] { return Opened(file).header.metadata; });
 }
 
-void save_safetensors(const Path& file, const StateDict& weights,
-                      const std::map<std::string, std::string>& metadata) {
+namespace {
+
+void save(const Path& file, const StateDict& weights,
+          const std::map<std::string, std::string>& metadata) {
   std::vector<const StateDict::Entry*> by_width;
   for (const auto& entry : weights) {
     const auto& [name, tensor] = entry;
@@ -324,19 +332,32 @@ void save_safetensors(const Path& file, const StateDict& weights,
   }
   const std::string header = header_of(weights, metadata, places);
   const std::uint64_t length = header.size();
-  try {
-    io::AtomicWriter out(file);
-    out.write(&length, sizeof(length));
-    out.write(header);
-    for (const auto* entry : by_width) {
-      const torch::Tensor flat = entry->second.detach().resolve_neg().cpu().contiguous();
-      out.write(flat.data_ptr(), flat.nbytes());
+  io::AtomicWriter out(file);
+  out.write(&length, sizeof(length));
+  out.write(header);
+  for (const auto* entry : by_width) {
+    try {
+      boundary([&] {
+        const torch::Tensor flat = entry->second.detach().resolve_neg().cpu().contiguous();
+        out.write(flat.data_ptr(), flat.nbytes());
+      });
+    } catch (const MemoryError&) {
+      throw;
+    } catch (const TrainError& e) {
+      std::throw_with_nested(ValueError(
+          "value.tensor",
+          fmt::format("cannot write '{}': the tensor '{}' has no content that can be read: {}",
+                      file.string(), entry->first, e.what())));
     }
-    out.commit();
-  } catch (const c10::Error& e) {
-    throw ValueError("value.tensor", fmt::format("cannot write '{}': {}", file.string(),
-                                                 e.what_without_backtrace()));
   }
+  out.commit();
+}
+
+}  // namespace
+
+void save_safetensors(const Path& file, const StateDict& weights,
+                      const std::map<std::string, std::string>& metadata) {
+  boundary([&] { save(file, weights, metadata); });
 }
 
 }  // namespace fastcpp

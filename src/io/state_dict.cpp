@@ -4,22 +4,28 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <exception>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
 namespace fastcpp {
 
 void StateDict::insert(std::string name, torch::Tensor value) {
-  if (!value.defined()) {
-    throw ValueError("value.undefined_tensor",
-                     fmt::format("the tensor of '{}' is not defined", name));
-  }
-  const auto [place, fresh] = index_.try_emplace(std::move(name), entries_.size());
-  if (fresh) {
-    entries_.emplace_back(place->first, std::move(value));
-  } else {
-    entries_[place->second].second = std::move(value);
-  }
+  boundary([&] {
+    if (!value.defined()) {
+      throw ValueError("value.undefined_tensor",
+                       fmt::format("the tensor of '{}' is not defined; leave the name out", name));
+    }
+    if (const auto found = index_.find(name); found != index_.end()) {
+      entries_[found->second].second = std::move(value);
+      return;
+    }
+    // In an order that leaves both as they were when memory runs out.
+    if (entries_.size() == entries_.capacity()) entries_.reserve(2 * entries_.size() + 8);
+    index_.emplace(name, entries_.size());
+    entries_.emplace_back(std::move(name), std::move(value));
+  });
 }
 
 const torch::Tensor* StateDict::find(std::string_view name) const {
@@ -28,11 +34,13 @@ const torch::Tensor* StateDict::find(std::string_view name) const {
 }
 
 const torch::Tensor& StateDict::at(std::string_view name) const {
-  if (const torch::Tensor* found = find(name)) return *found;
-  throw WeightsError(
-      "weights.missing_key",
-      fmt::format("no weights are called '{}'; there are {} names, the first is '{}'", name, size(),
-                  empty() ? "" : entries_[0].first));
+  return boundary([&]() -> const torch::Tensor& {
+    if (const torch::Tensor* found = find(name)) return *found;
+    throw WeightsError(
+        "weights.missing_key",
+        fmt::format("no weights are called '{}'; there are {} names, the first is '{}'", name,
+                    size(), empty() ? "" : entries_[0].first));
+  });
 }
 
 namespace {
@@ -88,16 +96,18 @@ void add_names(std::string& text, const char* title, const std::vector<std::stri
                          "false, what fits is loaded.");
 }
 
-}  // namespace
-
-StateDict state_dict(const torch::nn::Module& module) {
-  StateDict weights;
-  collect(module, "", weights);
-  return weights;
+// Before anything is copied: half of the weights would be worse than none.
+void check_copyable(const std::string& name, const torch::Tensor& source) {
+  if (source.layout() == torch::kStrided && !source.is_quantized() && !source.is_meta()) return;
+  throw WeightsError(
+      "weights.cannot_copy",
+      fmt::format("the weights '{}' are of the kind {}, which cannot be copied into a "
+                  "network; convert them to a dense tensor first",
+                  name, source.toString()));
 }
 
-LoadReport load_state_dict(torch::nn::Module& module, const StateDict& weights,
-                           const LoadStateDictOptions& options) {
+LoadReport load(torch::nn::Module& module, const StateDict& weights,
+                const LoadStateDictOptions& options) {
   const StateDict targets = state_dict(module);
   LoadReport report;
   std::vector<std::pair<torch::Tensor, torch::Tensor>> copies;
@@ -116,6 +126,7 @@ LoadReport load_state_dict(torch::nn::Module& module, const StateDict& weights,
       report.wrong_shape.push_back(
           fmt::format("{}: network {}, weights {}", name, shape(target), shape(*source)));
     } else {
+      check_copyable(name, *source);
       copies.emplace_back(target, *source);
     }
   }
@@ -124,14 +135,35 @@ LoadReport load_state_dict(torch::nn::Module& module, const StateDict& weights,
   }
   if (options.strict && !report.ok()) throw_mismatch(report);
   try {
-    const torch::NoGradGuard no_grad;
-    for (auto& [target, source] : copies) target.copy_(source.reshape(target.sizes()));
-    for (auto& counter : counters) counter.zero_();
-  } catch (const c10::Error& e) {
-    throw WeightsError("weights.cannot_copy",
-                       fmt::format("copying weights failed: {}", e.what_without_backtrace()));
+    boundary([&] {
+      const torch::NoGradGuard no_grad;
+      for (auto& [target, source] : copies) target.copy_(source.reshape(target.sizes()));
+      for (auto& counter : counters) counter.zero_();
+    });
+  } catch (const MemoryError&) {
+    throw;
+  } catch (const TrainError& e) {
+    std::throw_with_nested(WeightsError(
+        "weights.cannot_copy",
+        fmt::format("copying weights failed, and some may have been copied already: {}",
+                    e.what())));
   }
   return report;
+}
+
+}  // namespace
+
+StateDict state_dict(const torch::nn::Module& module) {
+  return boundary([&] {
+    StateDict weights;
+    collect(module, "", weights);
+    return weights;
+  });
+}
+
+LoadReport load_state_dict(torch::nn::Module& module, const StateDict& weights,
+                           const LoadStateDictOptions& options) {
+  return boundary([&] { return load(module, weights, options); });
 }
 
 }  // namespace fastcpp

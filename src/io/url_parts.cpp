@@ -43,7 +43,10 @@ std::optional<Path> local_file(std::string_view url) {
   std::string_view rest = url.substr(kFile.size());
   if (rest.starts_with("localhost/")) rest.remove_prefix(9);
   if (!rest.starts_with('/')) bad_url(url, "must be like file:///folder/name, with three slashes");
-  return Path(percent_decoded(rest));
+  const std::string path = percent_decoded(rest);
+  // To the system the name would end there.
+  if (path.find('\0') != std::string::npos) bad_url(url, "must not hold %00");
+  return Path(path);
 }
 
 std::string shown_url(std::string_view url) {

@@ -4,6 +4,8 @@
 #include <string>
 #include <utility>
 
+#include "fastcpp/core/boundary.hpp"
+
 namespace fastcpp::urls {
 namespace {
 
@@ -84,22 +86,29 @@ const std::vector<Entry>& all() {
 }
 
 std::optional<FileCheck> check(std::string_view url) {
-  constexpr std::string_view kExt = ".tgz";
-  if (url.ends_with(kExt)) url.remove_suffix(kExt.size());
-  for (const Entry& entry : all()) {
-    if (url == entry.url && entry.size > 0) return FileCheck{entry.size, entry.md5};
-  }
-  return std::nullopt;
+  return boundary([&]() -> std::optional<FileCheck> {
+    constexpr std::string_view kExt = ".tgz";
+    if (url.ends_with(kExt)) url.remove_suffix(kExt.size());
+    for (const Entry& entry : all()) {
+      if (url == entry.url && entry.size > 0) return FileCheck{entry.size, entry.md5};
+    }
+    return std::nullopt;
+  });
 }
 
 Path local_path() {
-  std::scoped_lock lock(local().mutex);
-  return local().path;
+  return boundary([] {
+    std::scoped_lock lock(local().mutex);
+    return local().path;
+  });
 }
 
 Path set_local_path(const Path& folder) {
-  std::scoped_lock lock(local().mutex);
-  return std::exchange(local().path, folder);
+  return boundary([&] {
+    Path copy = folder;
+    std::scoped_lock lock(local().mutex);
+    return std::exchange(local().path, std::move(copy));
+  });
 }
 
 }  // namespace fastcpp::urls

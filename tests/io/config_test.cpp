@@ -40,7 +40,8 @@ TEST_CASE("the configuration file is made once and then read") {
 
   CHECK(caught([] { Config::get_key("none"); }).code == "value.config_key");
   CHECK(caught([&] { Config::get(dir / "config.json"); }).code == "value.config_file");
-  CHECK(caught([&] { Config::get(dir / "other.yml", false); }).code == "io.cannot_read");
+  CHECK(caught([&] { Config::get(dir / "other.yml", {.create_missing = false}); }).code ==
+        "io.cannot_read");
   CHECK(Config::get(dir / "new/other.yml").size() == 3);
   write_file(dir / "bad.yml", "data_path: a\nnonsense\n");
   const auto error = caught([&] { Config::get(dir / "bad.yml"); });

@@ -40,14 +40,59 @@ TEST_CASE("weights come from PyTorch's folder") {
   CHECK(server.requests().size() == 1);
   CHECK(caught([&] { hub_weights(bad, options); }).code == "download.checksum");
   CHECK(ls(hub_dir()).size() == 1);
-  write_file(hub_dir() / bad, "placed by hand");
-  CHECK(hub_weights(bad, options) == hub_dir() / bad);
   CHECK(caught([&] { hub_weights("../x.pth", options); }).code == "value.weights_file");
 
   CHECK(WeightsFile{"resnet34-b627a593.pth"}.sha256_prefix() == "b627a593");
   CHECK(WeightsFile{"alexnet-owt-7be5be79.pth"}.sha256_prefix() == "7be5be79");
   CHECK(WeightsFile{"vgg-16.pth"}.sha256_prefix().empty());
   CHECK(WeightsFile{"plain.pth"}.sha256_prefix().empty());
+}
+
+TEST_CASE("weights that are there are the ones that their name says") {
+  TempDir dir;
+  const std::string bytes = content();
+  write_file(dir / "reference", bytes);
+  const std::string digits = sha256_file(dir / "reference").substr(0, 8);
+  const std::string name = "net-" + digits + ".pth";
+  HttpServer server([&](const Request&, int) { return Response{.body = bytes}; });
+  const HubOptions options{.base_url = server.url("/models"), .download = fast()};
+  const ScopedEnv torch("TORCH_HOME", (dir / "torch").string());
+  const Path file = hub_dir() / name;
+  CapturedLog log;
+
+  write_file(file, bytes);
+  CHECK(hub_weights(name, options) == file);
+  // PyTorch was interrupted.
+  write_file(file, bytes.substr(0, bytes.size() / 2));
+  const std::string found = sha256_file(file).substr(0, 8);
+  const auto error = caught([&] { hub_weights(name, options); });
+  CHECK(error.code == "download.checksum");
+  for (const std::string& part : {file.string(), digits, found, std::string("delete it")}) {
+    CAPTURE(part);
+    CHECK(error.message.find(part) != std::string::npos);
+  }
+  CHECK(server.requests().empty());
+  CHECK(std::filesystem::file_size(file) == bytes.size() / 2);
+  std::filesystem::remove(file);
+  hub_weights(name, options);
+  CHECK(read_file(file) == bytes);
+
+  // Without digits in the name there is nothing to compare with, unless they are given.
+  write_file(hub_dir() / "mine.pth", "placed by hand");
+  CHECK(hub_weights("mine.pth", options) == hub_dir() / "mine.pth");
+  auto strict = options;
+  strict.download.sha256_prefix = digits;
+  CHECK(caught([&] { hub_weights("mine.pth", strict); }).code == "download.checksum");
+  std::filesystem::create_directory(hub_dir() / "folder.pth");
+  CHECK(caught([&] { hub_weights("folder.pth", options); }).code == "io.cannot_read");
+  // A cache that is a link, with a file that is one.
+  std::filesystem::rename(dir / "torch/hub", dir / "disk");
+  std::filesystem::create_directory_symlink("../disk", dir / "torch/hub");
+  std::filesystem::remove(file);
+  std::filesystem::create_symlink("../elsewhere.pth", file);
+  CHECK(hub_weights(name, options) == file);
+  CHECK(std::filesystem::is_symlink(file));
+  CHECK(read_file(dir / "disk/elsewhere.pth") == bytes);
 }
 
 TEST_CASE("digests") {

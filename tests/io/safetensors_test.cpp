@@ -78,6 +78,7 @@ TEST_CASE("what safetensors cannot hold is refused") {
   CHECK(code("s", torch::ones({2, 2}).to_sparse()) == "value.dtype");
   CHECK(code("__metadata__", torch::zeros({1})) == "value.name");
   CHECK(code("\xff", torch::zeros({1})) == "value.name");
+  CHECK(code("m", torch::zeros({1}, torch::TensorOptions(torch::kMeta))) == "value.tensor");
   CHECK(ls(dir.path()).empty());
 }
 

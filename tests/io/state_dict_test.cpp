@@ -111,6 +111,22 @@ TEST_CASE("a mismatch lists everything and loads nothing") {
   CHECK_FALSE(state_dict(*net).at("0.weight").eq(9).any().item<bool>());
 }
 
+TEST_CASE("weights that cannot be copied are refused before any is") {
+  auto net = small_net();
+  StateDict weights;
+  for (const auto& [name, tensor] : state_dict(*net))
+    weights.insert(name, torch::full_like(tensor, 9));
+  const auto kept = state_dict(*net).at("0.weight").clone();
+  for (const auto& odd : {torch::zeros({2, 4}).to_sparse(),
+                          torch::zeros({2, 4}, torch::TensorOptions(torch::kMeta))}) {
+    weights.insert("2.weight", odd);
+    const auto caught = test::caught([&] { load_state_dict(*net, weights); });
+    CHECK(caught.code == "weights.cannot_copy");
+    CHECK(contains(caught.message, "'2.weight'"));
+    CHECK(state_dict(*net).at("0.weight").equal(kept));
+  }
+}
+
 TEST_CASE("weights of old PyTorch lack num_batches_tracked and dimensions") {
   auto net = small_net();
   state_dict(*net).at("1.num_batches_tracked").fill_(11);

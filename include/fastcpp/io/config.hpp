@@ -11,12 +11,20 @@
 
 namespace fastcpp {
 
+/// Arguments of `Config::get`.
+struct ConfigOptions {
+  bool create_missing = true;  ///< write the file, and its folder, when it is not there
+};
+
 /// The folder of fastai and its `config.yml` (fastai: `fastai.datasets.Config`).
 ///
 /// The home folder is `$FASTAI_HOME`, else `~/.fastai`. `config.yml` there has the keys
 /// `data_path`, `data_archive_path` and `model_path`; it is made with the defaults when it is
 /// missing and never overwritten. The file and the environment are read anew at every call, so that
-/// a change is seen at once. A leading `~` in a value stands for the user's folder.
+/// a change is seen at once. A leading `~` in a value stands for the user's folder. Nothing is kept between calls; each
+/// may come from any thread, as long as none changes the environment.
+///
+/// What `get` throws, all that read a key throw as well.
 class FASTCPP_API Config {
  public:
   /// `$FASTAI_HOME`, else `~/.fastai`.
@@ -28,15 +36,15 @@ class FASTCPP_API Config {
   ///
   /// The reader understands `key: value` lines, quotes and `#` comments; nested YAML of foreign keys is skipped.
   /// \param fpath a file that ends in `.yml`; default `default_file()`
-  /// \param create_missing write the file, and its folder, when it is not there
   /// \throws ValueError `value.config_file` on another ending
-  /// \throws IoError `io.cannot_read` when the file is missing and shall not be made, `io.cannot_write`
+  /// \throws IoError `io.cannot_read` when the file is missing and shall not be made; `io.cannot_write`,
+  ///   `io.cannot_create`
   /// \throws FormatError `config.malformed` on a line that is not `key: value`
   static std::map<std::string, std::string> get(const std::optional<Path>& fpath = std::nullopt,
-                                                bool create_missing = true);
+                                                const ConfigOptions& options = {});
   /// Writes the defaults to a file that does not exist yet; does nothing when it does.
   /// \throws ValueError `value.config_file` on an ending other than `.yml`
-  /// \throws IoError `io.cannot_write`
+  /// \throws IoError `io.cannot_write`, `io.cannot_create`
   static void create(const Path& fpath);
 
   /// One value of the default file, as written there.

@@ -37,10 +37,11 @@ struct DownloadUrlOptions {
 /// Downloads one file (fastai: `download_url`); does nothing when `dest` exists and `overwrite` is
 /// false.
 ///
-/// The bytes go to `dest` + `.part`, which is renamed when everything has arrived and fits. A
-/// download that was cut is resumed, by this or by a later call, when the server gives an ETag or a
+/// The bytes go to `dest` + `.part` (a name too long for that is cut), which is flushed to the disk and renamed when
+/// everything has arrived and fits. Where `dest` is a symbolic link, the link stays and the file that it names is made.
+/// A file that is replaced hands its access rights on. A download that was cut is resumed, by this or by a later call, when the server gives an ETag or a
 /// date by which the file can be recognised (kept in `dest` + `.part.info`); otherwise it begins
-/// anew. Several threads or processes may ask for the same file: one loads, the others wait.
+/// anew. Thread-safe: of several threads or processes that ask for the same file, one loads, the others wait.
 /// Proxies are taken from the usual environment variables (`https_proxy`, …), trusted certificates
 /// from `CURL_CA_BUNDLE` or `SSL_CERT_FILE` when set. An address with https is never redirected to
 /// one without.
@@ -53,8 +54,9 @@ struct DownloadUrlOptions {
 ///   `download.too_large`, `download.checksum` (size or SHA-256), `download.tls`,
 ///   `download.failed` (anything else)
 /// \throws ValueError `value.url`, `value.download_options`
-/// \throws IoError `io.cannot_write`, `io.cannot_create`, `io.cannot_read` (`file://`),
-///   `io.cancelled` (stop token)
+/// \throws IoError `io.cannot_write` (also when `dest` is no regular file), `io.cannot_create`, `io.cannot_read`
+///   (`file://`), `io.cancelled` (stop token)
+/// \throws MemoryError `train.out_of_memory`
 FASTCPP_API void download_url(const std::string& url, const Path& dest,
                               const DownloadUrlOptions& options = {});
 
@@ -67,7 +69,7 @@ struct DownloadDataOptions {
   DownloadUrlOptions download = {};  ///< time-outs, limits, retries
 };
 
-/// Downloads the archive of a data set or model, unless it is there (fastai: `download_data`).
+/// Downloads the archive of a data set or model, unless it is there (fastai: `download_data`). Thread-safe.
 ///
 /// The archive's name is the last part of the address. It is looked for in `<working directory at
 /// start>/data` (models: `models`), then in `Config::data_archive_path()` (`Config::model_path()`).
@@ -78,6 +80,7 @@ struct DownloadDataOptions {
 /// \param url one of `urls::…`, or any other address without extension
 /// \return path of the archive
 /// \throws DownloadError, IoError, ValueError as `download_url`
+/// \throws FormatError, IoError as `Config::get`
 FASTCPP_API Path download_data(const std::string& url, const DownloadDataOptions& options = {});
 
 }  // namespace fastcpp

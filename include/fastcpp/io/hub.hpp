@@ -31,11 +31,16 @@ FASTCPP_API Path hub_dir();
 
 /// Path of a weights file, downloaded when it is not there (PyTorch: `load_state_dict_from_url`).
 ///
-/// A file that is there is taken without a check, as PyTorch does. A download is compared with the digits in its name
-/// before it gets that name.
-/// \param file_name such as `resnet34-b627a593.pth`
+/// The digits in the name are compared with the file's SHA-256, at each call: PyTorch's own cache may hold half a file.
+/// That takes about 0.2 s for the 87 MB of a ResNet-34. A download is compared before it gets the name, and a file that
+/// is there is never replaced. Thread-safe.
+///
+/// \param file_name such as `resnet34-b627a593.pth`; without digits (or `HubOptions::download.sha256_prefix`) nothing
+///   is compared
 /// \throws ValueError `value.weights_file` when the name is empty or leads to another folder
-/// \throws DownloadError `download.checksum`, and as `download_url`
+/// \throws DownloadError `download.checksum` when the file, there or downloaded, is not the one that its name says; and
+///   as `download_url`
+/// \throws IoError `io.cannot_read` when something else than a file has the name; and as `download_url`
 FASTCPP_API Path hub_weights(const std::string& file_name, const HubOptions& options = {});
 
 }  // namespace fastcpp

@@ -20,7 +20,7 @@ namespace fastcpp {
 /// Tensors by name in the order of insertion, like the `OrderedDict` of PyTorch's
 /// `Module.state_dict()`.
 ///
-/// Copying copies the names and shares the tensors.
+/// Copying copies the names and shares the tensors. Threads may read one at the same time, while none inserts.
 class FASTCPP_API StateDict {
  public:
   /// A name and its tensor.
@@ -33,7 +33,7 @@ class FASTCPP_API StateDict {
   void insert(std::string name, torch::Tensor value);
   /// The tensor of that name, or nullptr; valid until the next `insert`.
   const torch::Tensor* find(std::string_view name) const;
-  /// The tensor of that name.
+  /// The tensor of that name; the reference is good until the next `insert`.
   /// \throws WeightsError `weights.missing_key`
   const torch::Tensor& at(std::string_view name) const;
   /// Whether the name exists.
@@ -43,7 +43,7 @@ class FASTCPP_API StateDict {
   std::size_t size() const { return entries_.size(); }
   /// Whether there is no entry.
   bool empty() const { return entries_.empty(); }
-  /// First entry.
+  /// First entry; iterators are good until the next `insert`.
   const_iterator begin() const { return entries_.begin(); }
   /// Behind the last entry.
   const_iterator end() const { return entries_.end(); }
@@ -80,8 +80,10 @@ struct LoadReport {
 ///
 /// Strict, it loads everything or nothing. Not strict, it loads what fits in name and shape and reports the rest. A
 /// missing `num_batches_tracked` is no fault: files written before PyTorch 0.4.1 have none, and the counter becomes 0.
+/// Nobody may use the network meanwhile.
 /// \throws WeightsError `weights.mismatch` when strict and something does not fit: lists missing, unexpected and
-/// wrong-shaped names; `weights.cannot_copy` when a tensor cannot be converted
+///   wrong-shaped names; `weights.cannot_copy` when a tensor cannot be converted (nothing is loaded when it is sparse,
+///   quantized or without content)
 FASTCPP_API LoadReport load_state_dict(torch::nn::Module& module, const StateDict& weights,
                                        const LoadStateDictOptions& options = {});
 

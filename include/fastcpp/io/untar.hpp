@@ -30,23 +30,25 @@ struct ExtractArchiveOptions {
 /// Extracts a tar (plain, gzip, bzip2, xz) or zip file into a new folder; does nothing when `dest`
 /// exists.
 ///
-/// Everything goes to `dest` + `.part` first, which is renamed when the archive was read to its
-/// end. Nothing is ever written outside: absolute names, `..`, names that lead through a link of
-/// the archive, links that leave `dest`, and devices make the whole archive be refused. Owners and
-/// special permission bits are not restored. Several threads or processes may extract to the same
-/// target: one works, the others wait.
+/// Everything goes to `dest` + `.part` first (a name too long for that is cut), which is flushed to the disk and renamed
+/// when the archive was read to its end. Where `dest` is a symbolic link that leads to nothing yet, the link stays and
+/// the folder that it names is made. Nothing is ever written outside: absolute names, `..`, names that lead through a
+/// link of the archive, links that leave `dest`, and devices make the whole archive be refused. Owners and special
+/// permission bits are not restored. Thread-safe: of several threads or processes that extract to the same target, one
+/// works, the others wait.
 ///
 /// \param archive file to read; its kind is recognised by its content
 /// \param dest    folder to make
 /// \return true when the archive was extracted, false when `dest` was there
-/// \throws FormatError `archive.damaged`, `archive.unsafe_path`, `archive.unsafe_link`,
-/// `archive.unsafe_entry`,
+/// \throws FormatError `archive.damaged`, `archive.unsafe_path`, `archive.unsafe_link`, `archive.unsafe_entry`,
 ///   `archive.too_large`
-/// \throws IoError `io.cannot_read`, `io.cannot_write`, `io.cannot_create`, `io.cancelled`
+/// \throws ValueError `value.extract_options`
+/// \throws IoError `io.cannot_read`, `io.cannot_write`, `io.cannot_create` (also when `dest` is a file),
+///   `io.cancelled`
 FASTCPP_API bool extract_archive(const Path& archive, const Path& dest,
                                  const ExtractArchiveOptions& options = {});
 
-/// Arguments of `untar_data`; the first six are fastai's.
+/// Arguments of `untar_data`; the first five are fastai's.
 struct UntarDataOptions {
   std::optional<Path> fname = std::nullopt;  ///< path of the archive; default by name in the cache
   std::optional<Path> dest =
@@ -57,8 +59,9 @@ struct UntarDataOptions {
   /// Size and MD5 the archive must have; default what `urls::check` knows of the address.
   std::optional<FileCheck> check = std::nullopt;
   DownloadUrlOptions download = {};  ///< time-outs, limits, retries
-  /// Limit for what comes out of the archive; default as in `ExtractArchiveOptions`.
-  std::optional<std::int64_t> max_extracted_bytes = std::nullopt;
+  /// Limits of the extraction. Its progress is shown when both this and `download` say so; without a stop token of its
+  /// own it heeds that of `download`.
+  ExtractArchiveOptions extract = {};
 };
 
 /// Downloads a data set (or model), checks it, extracts it, and returns its folder (fastai:
@@ -66,8 +69,8 @@ struct UntarDataOptions {
 ///
 /// When the folder is there, nothing is loaded, and only an archive that is there as well is
 /// checked: when it is not what the table of `urls` says, a new version exists, and both are
-/// replaced. The folder is looked for in `<working directory at start>/data` (models: `models`),
-/// then in `Config::data_path()` (`Config::model_path()`).
+/// replaced, the old ones staying until the new archive has arrived. The folder is looked for in `<working directory at
+/// start>/data` (models: `models`), then in `Config::data_path()` (`Config::model_path()`). Thread-safe.
 ///
 /// \code
 /// const Path path = untar_data(urls::PETS);            // ~/.fastai/data/oxford-iiit-pet
@@ -78,7 +81,8 @@ struct UntarDataOptions {
 /// \param url as for `download_data`
 /// \return the data set's folder
 /// \throws DownloadError `download.checksum` when the archive has another size or MD5; else as `download_url`
-/// \throws FormatError, IoError as `extract_archive`
+/// \throws FormatError, ValueError, IoError as `extract_archive`
+/// \throws FormatError, IoError as `Config::get`
 FASTCPP_API Path untar_data(const std::string& url, const UntarDataOptions& options = {});
 
 }  // namespace fastcpp
