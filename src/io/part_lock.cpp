@@ -63,17 +63,13 @@ PartLock::PartLock(const Path& path, Kind kind, const std::stop_token& stop) : p
   static std::atomic<unsigned> counter{0};
   bool told = false;
   for (;;) {
-    open(kind);
+    const bool made = open(kind);
     const bool locked = ::flock(fd_, LOCK_EX | LOCK_NB) == 0;
     const int cause = errno;
     if (locked && still_there(fd_, path_)) return;
     if (!locked && cause != EWOULDBLOCK && cause != EINTR) {
-      // What an earlier call left here stays, it may be of use where locks work; what is empty was made just now.
-      struct stat made {};
-      const bool empty = ::fstat(fd_, &made) == 0 && made.st_size == 0;
-      if (kind == Kind::kFolder) ::rmdir(path.c_str());
-      if (kind == Kind::kFile && empty) ::unlink(path.c_str());
       ::close(std::exchange(fd_, -1));
+      if (made) remove_quietly(path_);
       path_ = fmt::format("{}.{}.{}", path.string(), ::getpid(), ++counter);
       unshared_ = true;
       open(kind);
@@ -95,17 +91,21 @@ PartLock::~PartLock() {
   if (fd_ >= 0) ::close(fd_);
 }
 
-void PartLock::open(Kind kind) {
+bool PartLock::open(Kind kind) {
   for (int attempt = 0; attempt < 100; ++attempt) {
+    bool made = false;
     if (kind == Kind::kFile) {
-      fd_ = open_file(path_, O_RDWR | O_CREAT | O_NOFOLLOW);
+      fd_ = open_file(path_, O_RDWR | O_CREAT | O_EXCL | O_NOFOLLOW);
+      made = fd_ >= 0;
+      if (fd_ < 0 && errno == EEXIST) fd_ = open_file(path_, O_RDWR | O_NOFOLLOW);
     } else {
-      if (::mkdir(path_.c_str(), 0777) != 0 && errno != EEXIST) break;
+      made = ::mkdir(path_.c_str(), 0777) == 0;
+      if (!made && errno != EEXIST) break;
       fd_ = open_file(path_, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
     }
-    // Another process may remove the folder between the two calls.
-    if (fd_ >= 0) return;
-    if (errno != ENOENT || kind == Kind::kFile) break;
+    if (fd_ >= 0) return made;
+    // Another process may remove it between the two calls.
+    if (errno != ENOENT) break;
   }
   io::cannot_write(path_, errno);
 }

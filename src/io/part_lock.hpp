@@ -32,7 +32,8 @@ class PartLock {
   bool unshared() const { return unshared_; }
 
  private:
-  void open(Kind kind);
+  // Whether it was not there before.
+  bool open(Kind kind);
 
   Path path_;
   int fd_ = -1;

@@ -437,6 +437,7 @@ TEST_CASE("a note on a part that cannot be read") {
 
 TEST_CASE("folders that cannot be made or written") {
   TempDir dir;
+  CapturedLog log;
   pack(dir / "x.tar", "x");
   write_file(dir / "file", "mine");
   const std::string url = file_url(dir / "x.tar");

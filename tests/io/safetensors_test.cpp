@@ -3,10 +3,14 @@
 #include <torch/torch.h>
 
 #include <cstring>
+#include <filesystem>
+
+#include <sys/resource.h>
 
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/io/checkpoint.hpp"
 #include "support/catch.hpp"
+#include "support/child.hpp"
 #include "support/golden.hpp"
 #include "support/support.hpp"
 
@@ -15,6 +19,12 @@ using namespace fastcpp;
 // The values of the golden files are checked with the other formats in checkpoint_golden_test.cpp.
 
 namespace {
+
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+constexpr bool kSanitized = true;
+#else
+constexpr bool kSanitized = false;
+#endif
 
 StateDict some_weights() {
   StateDict weights;
@@ -80,6 +90,24 @@ TEST_CASE("what safetensors cannot hold is refused") {
   CHECK(code("\xff", torch::zeros({1})) == "value.name");
   CHECK(code("m", torch::zeros({1}, torch::TensorOptions(torch::kMeta))) == "value.tensor");
   CHECK(ls(dir.path()).empty());
+}
+
+TEST_CASE("a healthy file larger than the memory is not called damaged") {
+  if (kSanitized) return;  // they have limits of their own
+  test::TempDir dir;
+  // Eight GiB that take no room on the disk.
+  const std::string header =
+      container(R"({"a":{"dtype":"F32","shape":[2147483648],"data_offsets":[0,8589934592]}})", "");
+  write_file(dir / "w.safetensors", header);
+  std::filesystem::resize_file(dir / "w.safetensors", header.size() + 8589934592);
+  const auto result = test::in_child([&] {
+    const rlimit limit{rlim_t{6} << 30, rlim_t{6} << 30};
+    if (::setrlimit(RLIMIT_AS, &limit) != 0) return 98;
+    const auto error = test::caught([&] { load_safetensors(dir / "w.safetensors"); });
+    const bool named = error.message.find("w.safetensors") != std::string::npos;
+    return error.code == "io.out_of_memory" && named ? 0 : 1;
+  });
+  CHECK(result.status == 0);
 }
 
 TEST_CASE("damaged safetensors are named with code and offset") {

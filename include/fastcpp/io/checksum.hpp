@@ -19,12 +19,12 @@ struct FileCheck {
   bool operator==(const FileCheck&) const = default;
 };
 
-/// Measures a file.
-/// \throws IoError `io.cannot_read`
+/// Measures a file. Thread-safe, like all of these.
+/// \throws IoError `io.cannot_read`, `io.no_digest` where OpenSSL forbids MD5
 FASTCPP_API FileCheck file_check(const Path& file);
 
 /// MD5 of the first MiB of a file, or of the whole when it is shorter: 32 lower-case hex digits.
-/// \throws IoError `io.cannot_read`
+/// \throws IoError `io.cannot_read`, `io.no_digest` where OpenSSL forbids MD5
 FASTCPP_API std::string md5_first_mib(const Path& file);
 
 /// SHA-256 of a whole file: 64 lower-case hex digits.
