@@ -126,20 +126,27 @@ void Training::epochs() {
 }
 
 void Training::train_epoch() {
-  // Handles of their own: a callback may give the learner other data, and with them drop the features and their head.
+  // Handles of their own, also in `validate`: a callback may give the learner other data, and with them drop the features
+  // and their head.
   const DataLoader loader = learner_.impl_->training_data().train_dl();
   const Model model = learner_.impl_->training_model();
-  ProgressBar bar(learner_.progress(), {.phase = ProgressPhase::kTrain,
-                                        .total = loader.size(),
-                                        .epoch = state_.epoch,
-                                        .n_epochs = state_.n_epochs});
+  each_batch(ProgressPhase::kTrain, loader, [&](const Batch& batch, ProgressBar& bar) {
+    train_batch(batch, model);
+    bar.update(state_.num_batch, fmt::format("{:.4f}", state_.smooth_loss));
+  });
+}
+
+void Training::each_batch(ProgressPhase phase, const DataLoader& loader,
+                          const std::function<void(const Batch&, ProgressBar&)>& work) {
+  ProgressBar bar(
+      learner_.progress(),
+      {.phase = phase, .total = loader.size(), .epoch = state_.epoch, .n_epochs = state_.n_epochs});
   for (auto& batch : loader.batches()) {
     if (stop_.stop_requested()) {
       state_.cancelled = true;
       return;
     }
-    train_batch(batch, model);
-    bar.update(state_.num_batch, fmt::format("{:.4f}", state_.smooth_loss));
+    work(batch, bar);
     if (state_.stop_epoch) return;
   }
 }
@@ -194,7 +201,6 @@ void Training::update_smooth_loss(double loss) {
 
 std::vector<double> Training::validate(const DataLoader& given, const Model& given_model) {
   torch::NoGradGuard no_grad;
-  // Handles of their own: a callback may give the learner others.
   const DataLoader loader = given;
   const Model model = given_model;
   model->eval();
@@ -203,15 +209,7 @@ std::vector<double> Training::validate(const DataLoader& given, const Model& giv
   double sum = 0, count = 0;
   state_.train = false;
   validated_ = 0;
-  ProgressBar bar(learner_.progress(), {.phase = ProgressPhase::kValidate,
-                                        .total = loader.size(),
-                                        .epoch = state_.epoch,
-                                        .n_epochs = state_.n_epochs});
-  for (auto& batch : loader.batches()) {
-    if (stop_.stop_requested()) {
-      state_.cancelled = true;
-      return {};
-    }
+  each_batch(ProgressPhase::kValidate, loader, [&](const Batch& batch, ProgressBar& bar) {
     compute_loss(batch, model);
     const auto n = static_cast<double>(state_.last_target.size(0));
     sum += state_.last_loss.item<double>() * n;
@@ -219,8 +217,8 @@ std::vector<double> Training::validate(const DataLoader& given, const Model& giv
     for (auto& metric : states) metric->update(state_.last_output, state_.last_target);
     call(&Callback::on_batch_end);
     bar.update(++validated_);
-    if (state_.stop_epoch) break;
-  }
+  });
+  if (state_.cancelled) return {};
   std::vector<double> figures{sum / count};
   for (const auto& metric : states) figures.push_back(metric->value());
   return figures;

@@ -2,10 +2,12 @@
 #pragma once
 
 #include <exception>
+#include <functional>
 #include <memory>
 #include <stop_token>
 #include <vector>
 
+#include "fastcpp/core/progress.hpp"
 #include "fastcpp/train/learner.hpp"
 
 namespace fastcpp {
@@ -32,6 +34,9 @@ class Training {
   void begin();
   void epochs();
   void train_epoch();
+  // Goes over the batches until the loader ends, the stop token says so (`cancelled`) or a callback (`stop_epoch`).
+  void each_batch(ProgressPhase phase, const DataLoader& loader,
+                  const std::function<void(const Batch&, ProgressBar&)>& work);
   void train_batch(const Batch& batch, const Model& model);
   void end();
   // Forward pass and loss of a batch, into the state; the events before backward.

@@ -3,18 +3,16 @@
 #include "fastcpp/kernels/packed_conv.hpp"
 #include "fastcpp/kernels/processor.hpp"
 #include "support/catch.hpp"
+#include "support/conv_shape.hpp"
 
 using namespace fastcpp;
+using namespace fastcpp::test;
 using models::PackedConv;
 
 namespace {
 
-struct Shape {
-  std::int64_t n, in, out, height, width, kernel, stride, padding;
-};
-
 // Tiles inside a picture, across its edges and wholly outside of it; more and fewer channels than a block or a vector has.
-const Shape kShapes[] = {
+const ConvShape kShapes[] = {
     {1, 3, 64, 33, 31, 7, 2, 3},  {1, 7, 5, 6, 11, 3, 2, 1},    {2, 16, 17, 1, 30, 3, 1, 1},
     {2, 32, 48, 28, 30, 3, 1, 1}, {3, 24, 70, 13, 17, 3, 1, 2}, {2, 16, 16, 12, 12, 3, 1, 0},
     {2, 16, 16, 5, 6, 3, 1, 9},   {1, 65, 130, 20, 3, 3, 1, 1}, {2, 8, 8, 9, 9, 1, 1, 0},
@@ -43,8 +41,7 @@ TEST_CASE("the kernels of this level give what LibTorch gives, whatever the defa
     return;
   }
   for (const auto& s : kShapes) {
-    INFO(s.n << " x " << s.in << " x " << s.height << " x " << s.width << ", kernel " << s.kernel
-             << ", padding " << s.padding);
+    INFO(name_of(s));
     const auto x = torch::randn({s.n, s.in, s.height, s.width}, single);
     const auto w = torch::randn({s.out, s.in, s.kernel, s.kernel}, single);
     const auto b = torch::randn({s.out}, single);
@@ -53,8 +50,7 @@ TEST_CASE("the kernels of this level give what LibTorch gives, whatever the defa
     const auto got = PackedConv::make(w, b, s.stride, s.padding)->run(x);
     CHECK(got.scalar_type() == torch::kFloat32);
     REQUIRE(got.sizes() == want.sizes());
-    const auto gap = (got.to(torch::kFloat64) - want).abs().max().item<double>();
-    CHECK(gap < 2e-5 * want.abs().max().item<double>());
+    CHECK(gap(got, want) < 2e-5);
   }
 }
 

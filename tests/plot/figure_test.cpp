@@ -47,16 +47,6 @@ Color pixel(const Pixels& pixels, double x, double y) {
   return pixels.at(static_cast<int>(std::floor(x)), static_cast<int>(std::floor(y)));
 }
 
-Figure losses() {
-  Figure figure({.width = 6, .height = 4, .dpi = 72});
-  figure.axes()
-      .plot({0, 1, 2}, {3, 2, 1}, {.label = "Train"})
-      .xlabel("Batches processed")
-      .ylabel("Loss")
-      .legend();
-  return figure;
-}
-
 }  // namespace
 
 TEST_CASE("a PNG has inches times dpi pixels") {

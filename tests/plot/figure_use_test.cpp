@@ -28,16 +28,6 @@ constexpr bool kSanitized = true;
 constexpr bool kSanitized = false;
 #endif
 
-Figure losses() {
-  Figure figure({.width = 6, .height = 4, .dpi = 72});
-  figure.axes()
-      .plot({0, 1, 2}, {3, 2, 1}, {.label = "Train"})
-      .xlabel("Batches processed")
-      .ylabel("Loss")
-      .legend();
-  return figure;
-}
-
 }  // namespace
 
 TEST_CASE("a handle outlives its figure, and survives being moved from") {

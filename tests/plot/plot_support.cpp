@@ -105,4 +105,14 @@ int count_texts(const plot_detail::FigureLayout& layout, const std::string& text
                                         [&](const auto& box) { return box.text == text; }));
 }
 
+Figure losses() {
+  Figure figure({.width = 6, .height = 4, .dpi = 72});
+  figure.axes()
+      .plot({0, 1, 2}, {3, 2, 1}, {.label = "Train"})
+      .xlabel("Batches processed")
+      .ylabel("Loss")
+      .legend();
+  return figure;
+}
+
 }  // namespace fastcpp::test

@@ -32,6 +32,9 @@ std::vector<std::string> pet_names();
 // A picture without two equal rows or columns.
 Picture gradient(int width, int height);
 
+// A curve with labels and a legend, at 72 dpi.
+Figure losses();
+
 // What is wrong with the texts of a layout: one line for each text that leaves the figure or
 // touches another.
 std::string text_faults(const plot_detail::FigureLayout& layout);

@@ -18,42 +18,12 @@
 #include "fastcpp/vision/image/picture_cache.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
+#include "vision/image/image_support.hpp"
 
 using namespace fastcpp;
+using namespace fastcpp::test;
 
 namespace {
-
-cv::Mat drawing(int rows, int cols) {
-  cv::Mat rgb(rows, cols, CV_8UC3);
-  for (int y = 0; y < rows; ++y) {
-    for (int x = 0; x < cols; ++x) {
-      rgb.at<cv::Vec3b>(y, x) =
-          cv::Vec3b(static_cast<uchar>(255 * x / cols), static_cast<uchar>(255 * y / rows),
-                    static_cast<uchar>(127 + 100 * std::sin(0.1 * (x + y))));
-    }
-  }
-  return rgb;
-}
-
-std::string encoded(const cv::Mat& mat, const std::string& extension,
-                    const std::vector<int>& settings = {}) {
-  cv::Mat bgr = mat.clone();
-  if (mat.channels() == 3) cv::cvtColor(mat, bgr, cv::COLOR_RGB2BGR);
-  if (mat.channels() == 4) cv::cvtColor(mat, bgr, cv::COLOR_RGBA2BGRA);
-  std::vector<uchar> bytes;
-  REQUIRE(cv::imencode(extension, bgr, bytes, settings));
-  return {bytes.begin(), bytes.end()};
-}
-
-double largest_gap(const cv::Mat& a, const cv::Mat& b) {
-  REQUIRE(a.size() == b.size());
-  REQUIRE(a.type() == b.type());
-  return cv::norm(a, b, cv::NORM_INF);
-}
-
-std::string code_of(const std::string& bytes) {
-  return test::caught([&] { decode_image_bytes(bytes); }).code;
-}
 
 std::string le(std::size_t value, int count) {
   std::string bytes;

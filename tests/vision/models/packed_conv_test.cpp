@@ -6,41 +6,26 @@
 #include <string>
 #include <thread>
 
-#include "support/catch.hpp"
 #include "kernels/conv_kernels.hpp"
+#include "support/catch.hpp"
+#include "support/conv_shape.hpp"
 #include "vision/models/layers.hpp"
 
 using namespace fastcpp;
+using namespace fastcpp::test;
 using models::PackedConv;
 
 namespace {
 
-struct Shape {
-  std::int64_t n, in, out, height, width, kernel, stride, padding;
-};
-
 // Direct products, Winograd tiles that end at the picture's edge or beyond it, channels that fill
 // no vector, more and fewer output channels than a block has.
-const Shape kShapes[] = {
+const ConvShape kShapes[] = {
     {1, 3, 64, 33, 31, 7, 2, 3},  {2, 16, 16, 9, 9, 1, 1, 0},   {1, 64, 128, 14, 14, 1, 2, 0},
     {1, 7, 5, 6, 11, 3, 2, 1},    {3, 5, 70, 4, 4, 5, 1, 2},    {1, 24, 24, 7, 7, 3, 1, 1},
     {1, 64, 64, 56, 56, 3, 1, 1}, {2, 32, 48, 28, 30, 3, 1, 1}, {5, 128, 130, 14, 14, 3, 1, 1},
     {1, 16, 33, 15, 18, 3, 1, 0}, {1, 20, 24, 13, 17, 3, 1, 2}, {17, 16, 16, 3, 5, 3, 1, 1},
     {1, 512, 512, 7, 7, 3, 1, 1}, {1, 1, 1, 1, 1, 1, 1, 0},     {1, 1, 200, 12, 1, 3, 1, 1},
 };
-
-std::string name_of(const Shape& s) {
-  return std::to_string(s.n) + "x" + std::to_string(s.in) + "x" + std::to_string(s.height) + "x" +
-         std::to_string(s.width) + " to " + std::to_string(s.out) + ", kernel " +
-         std::to_string(s.kernel) + ", stride " + std::to_string(s.stride) + ", padding " +
-         std::to_string(s.padding);
-}
-
-// Largest difference beside the size of the values, in double precision.
-double gap(const torch::Tensor& got, const torch::Tensor& want) {
-  return (got.to(torch::kFloat64) - want).abs().max().item<double>() /
-         want.abs().max().item<double>();
-}
 
 // Float's rounding over some thousand products; Winograd's sums cancel and lose about two digits
 // more at worst.
