@@ -9,6 +9,7 @@
 #include "plot/layout.hpp"
 #include "plot/model.hpp"
 #include "support/catch.hpp"
+#include "support/points.hpp"
 #include "support/support.hpp"
 
 using namespace fastcpp;
@@ -17,16 +18,8 @@ namespace nn = torch::nn;
 
 namespace {
 
-std::shared_ptr<TensorDataset> points(std::int64_t n, std::uint64_t seed) {
-  torch::manual_seed(seed);
-  const auto x = torch::randn({n, 2});
-  return std::make_shared<TensorDataset>(x, x.select(1, 0).gt(0).to(torch::kLong));
-}
-
 Learner learner(const TempDir& dir) {
-  const auto data = DataBunch::create(
-      {points(160, 1), points(50, 2), nullptr, nullptr}, dir.path(),
-      {.bs = 16, .num_workers = 0, .device = torch::kCPU, .seed = 7, .classes = {"left", "right"}});
+  const auto data = bunch_of_points(dir.path());
   torch::manual_seed(3);
   const nn::Sequential network(nn::Linear(2, 8), nn::ReLU(), nn::Linear(8, 2));
   return Learner(data, Model(network), {.metrics = {accuracy, error_rate}, .silent = true});

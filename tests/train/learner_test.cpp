@@ -7,6 +7,7 @@
 #include "fastcpp/train/callbacks/callbacks.hpp"
 #include "fastcpp/train/learner.hpp"
 #include "support/catch.hpp"
+#include "support/points.hpp"
 #include "support/support.hpp"
 
 using namespace fastcpp;
@@ -15,20 +16,8 @@ namespace nn = torch::nn;
 
 namespace {
 
-// Points in a plane whose class is the sign of their first coordinate: easy to learn.
-std::shared_ptr<TensorDataset> points(std::int64_t n, std::uint64_t seed) {
-  torch::manual_seed(seed);
-  const auto x = torch::randn({n, 2});
-  return std::make_shared<TensorDataset>(x, x.select(1, 0).gt(0).to(torch::kLong));
-}
-
 DataBunch plane(const Path& path, std::int64_t bs = 16, int workers = 0) {
-  return DataBunch::create({points(160, 1), points(50, 2), nullptr, nullptr}, path,
-                           {.bs = bs,
-                            .num_workers = workers,
-                            .device = torch::kCPU,
-                            .seed = 7,
-                            .classes = {"left", "right"}});
+  return bunch_of_points(path, {.bs = bs, .num_workers = workers});
 }
 
 nn::Sequential network() {

@@ -9,6 +9,7 @@
 #include "fastcpp/train/callbacks/tracker.hpp"
 #include "fastcpp/train/learner.hpp"
 #include "support/catch.hpp"
+#include "support/points.hpp"
 #include "support/support.hpp"
 
 using namespace fastcpp;
@@ -17,16 +18,8 @@ namespace nn = torch::nn;
 
 namespace {
 
-std::shared_ptr<TensorDataset> points(std::int64_t n, std::uint64_t seed) {
-  torch::manual_seed(seed);
-  const auto x = torch::randn({n, 2}, torch::kFloat32);
-  return std::make_shared<TensorDataset>(x, x.select(1, 0).gt(0).to(torch::kLong));
-}
-
 DataBunch plane(const Path& path, std::int64_t bs = 16) {
-  return DataBunch::create(
-      {points(64, 1), points(32, 2), nullptr, nullptr}, path,
-      {.bs = bs, .num_workers = 0, .device = torch::kCPU, .seed = 7, .classes = {"left", "right"}});
+  return bunch_of_points(path, {.n_train = 64, .n_valid = 32, .bs = bs});
 }
 
 struct Setup {

@@ -2,6 +2,8 @@
 #pragma once
 
 #include <cmath>
+#include <cstddef>
+#include <cstdint>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
 #include <string>
@@ -44,6 +46,20 @@ inline double largest_gap(const cv::Mat& a, const cv::Mat& b) {
 
 inline std::string code_of(const std::string& bytes) {
   return caught([&] { decode_image_bytes(bytes); }).code;
+}
+
+// The lowest bytes of a number, the lowest first.
+inline std::string le(std::size_t value, int count) {
+  std::string bytes;
+  for (int i = 0; i < count; ++i) bytes += static_cast<char>(value >> (8 * i) & 255);
+  return bytes;
+}
+
+// The bytes of a number, the highest first.
+inline std::string be32(std::uint32_t v) {
+  std::string bytes;
+  for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(v >> shift & 255);
+  return bytes;
 }
 
 }  // namespace fastcpp::test

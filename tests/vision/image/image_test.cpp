@@ -16,14 +16,6 @@ using namespace fastcpp::test;
 
 namespace {
 
-std::string le16(int value) {
-  return {static_cast<char>(value & 255), static_cast<char>(value >> 8 & 255)};
-}
-std::string be32(std::uint32_t v) {
-  return {static_cast<char>(v >> 24), static_cast<char>(v >> 16), static_cast<char>(v >> 8),
-          static_cast<char>(v)};
-}
-
 // A GIF without compression: a clear code before every index keeps the code width at `bits` + 1.
 struct Gif {
   int screen_rows = 4, screen_cols = 5, top = 0, left = 0, rows = 4, cols = 5;
@@ -33,14 +25,15 @@ struct Gif {
 
   std::string bytes() const {
     constexpr int kBits = 3;
-    std::string out =
-        "GIF89a" + le16(screen_cols) + le16(screen_rows) + '\xF2' + std::string(2, '\0');
+    std::string out = "GIF89a" + le(static_cast<std::size_t>(screen_cols), 2) +
+                      le(static_cast<std::size_t>(screen_rows), 2) + '\xF2' + std::string(2, '\0');
     for (int i = 0; i < 8; ++i)
       out += {static_cast<char>(30 * i), static_cast<char>(10 * i), static_cast<char>(255 - i)};
     if (transparent >= 0) {
       out += std::string("\x21\xF9\x04\x01\x00\x00", 6) + static_cast<char>(transparent) + '\0';
     }
-    out += ',' + le16(left) + le16(top) + le16(cols) + le16(rows) +
+    out += ',' + le(static_cast<std::size_t>(left), 2) + le(static_cast<std::size_t>(top), 2) +
+           le(static_cast<std::size_t>(cols), 2) + le(static_cast<std::size_t>(rows), 2) +
            static_cast<char>(interlaced ? 0x40 : 0);
     out += static_cast<char>(kBits);
     std::string data;

@@ -25,12 +25,6 @@ using namespace fastcpp::test;
 
 namespace {
 
-std::string le(std::size_t value, int count) {
-  std::string bytes;
-  for (int i = 0; i < count; ++i) bytes += static_cast<char>(value >> (8 * i) & 255);
-  return bytes;
-}
-
 std::string chunk(const std::string& name, const std::string& data) {
   std::string bytes = name;
   bytes += le(data.size(), 4);
@@ -107,15 +101,10 @@ std::uint32_t crc32(const std::string& bytes) {
 }
 
 std::string png_chunk(const std::string& name, const std::string& data) {
-  const auto be = [](std::uint32_t v) {
-    std::string bytes;
-    for (int shift = 24; shift >= 0; shift -= 8) bytes += static_cast<char>(v >> shift & 255);
-    return bytes;
-  };
-  std::string bytes = be(static_cast<std::uint32_t>(data.size()));
+  std::string bytes = be32(static_cast<std::uint32_t>(data.size()));
   bytes += name;
   bytes += data;
-  return bytes + be(crc32(name + data));
+  return bytes + be32(crc32(name + data));
 }
 
 // What was freed goes back to the system, so that a limit is one.
