@@ -56,6 +56,7 @@ FitOutcome Training::run(int n_epochs, std::vector<std::shared_ptr<Callback>> ca
   callbacks_ = std::move(callbacks);
   state_ = TrainState{};
   state_.n_epochs = n_epochs;
+  state_.fit = learner_.impl_->fits - 1;  // this one is counted already
   const auto bs = learner_.impl_->data.batch_size();
   const auto attempt = [&](void (Training::*part)()) {
     try {

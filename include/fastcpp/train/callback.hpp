@@ -38,6 +38,7 @@ class SmoothenValue {
 struct TrainState {
   int epoch = 0;               ///< current epoch, from 0
   int n_epochs = 0;            ///< epochs asked for
+  std::uint64_t fit = 0;       ///< fits of this learner before, the LR finder's too
   std::int64_t iteration = 0;  ///< training batches so far in this fit
   std::int64_t num_batch = 0;  ///< batches so far in this epoch
   bool train = false;          ///< a training batch is under way, not a validation batch

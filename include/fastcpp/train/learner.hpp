@@ -280,7 +280,8 @@ class FASTCPP_API Learner {
   /// Gives the learner another loss (fastai: `learn.loss_func = ...`).
   /// \throws ValueError `value.loss_func` when it is empty
   void set_loss_func(const Loss& loss);
-  /// Take part in every fit; may be changed (fastai: `learn.callbacks`, `learn.callback_fns`).
+  /// Take part in every fit; may be changed (fastai: `learn.callbacks`, `learn.callback_fns`). The LR finder calls the
+  /// factories too, to ask what they make whether it takes part (`Callback::in_lr_find`): a factory only makes.
   std::vector<std::shared_ptr<Callback>>& callbacks();
   const std::vector<std::shared_ptr<Callback>>& callbacks() const;
   std::vector<CallbackFn>& callback_fns();

@@ -8,6 +8,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/rng.hpp"
 #include "train/callbacks/expect.hpp"
+#include "train/callbacks/factory.hpp"
 
 namespace fastcpp {
 namespace {
@@ -85,7 +86,7 @@ MixUpCallback::MixUpCallback(const MixUpOptions& options) : options_(options) {
   expect(positive(options.alpha), "value.mixup", "alpha", "a finite number > 0", options.alpha);
 }
 
-void MixUpCallback::on_train_begin(TrainState&) {
+void MixUpCallback::on_train_begin(TrainState& state) {
   old_loss_ = {};
   auto learner = learn();
   const Loss loss = learner.loss_func();
@@ -96,7 +97,8 @@ void MixUpCallback::on_train_begin(TrainState&) {
         "callbacks()");
   }
   // Another fit draws other mixtures.
-  seed_ = Rng{learner.data().seed(), 0x6d69787570, batches_}.next();
+  seed_ = Rng{learner.data().seed(), 0x6d69787570, state.fit}.next();
+  batches_ = 0;
   if (!options_.stack_y) return;
   batch_ = std::make_shared<Batch>();
   const auto is_mixed = [batch = batch_](const torch::Tensor& target) {
@@ -167,13 +169,7 @@ void MixUpCallback::on_batch_begin(TrainState& state) {
 }
 
 CallbackFn mixup(const MixUpOptions& options) {
-  static_cast<void>(MixUpCallback(options));
-  // Otherwise the callbacks of all fits would begin with the same mixtures.
-  return [options, fits = std::make_shared<std::uint64_t>(0)](Learner&) {
-    auto callback = std::make_shared<MixUpCallback>(options);
-    callback->batches_ = (*fits)++ << 32;
-    return callback;
-  };
+  return factory_of<MixUpCallback>(options);
 }
 
 }  // namespace fastcpp

@@ -87,6 +87,24 @@ TEST_CASE("mix-up of targets, and the same mixtures for the same seed") {
   CHECK(caught([] { MixUpCallback({.alpha = 0}); }).code == "value.mixup");
 }
 
+TEST_CASE("a factory of mix-up that learners share gives each the mixtures of its own") {
+  TempDir dir;
+  const auto make = mixup();
+  std::vector<torch::Tensor> first, second;
+  for (int i = 0; i < 2; ++i) {
+    auto learner = small_learner(dir.path(), 5);
+    learner.callback_fns().push_back(make);
+    for (auto* drawn : {&first, &second}) {
+      auto inputs = std::make_shared<Inputs>();
+      learner.fit(1, 1e-3, {.callbacks = {inputs}});
+      drawn->push_back(inputs->y.front().select(1, 2));
+    }
+  }
+  CHECK(torch::equal(first[0], first[1]));
+  CHECK(torch::equal(second[0], second[1]));
+  CHECK_FALSE(torch::equal(first[0], second[0]));
+}
+
 TEST_CASE("mix-up draws from Beta(alpha, alpha)") {
   TempDir dir;
   for (const double alpha : {0.4, 1.0, 3.0}) {

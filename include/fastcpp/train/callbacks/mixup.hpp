@@ -62,7 +62,6 @@ class FASTCPP_API MixUpCallback : public Callback {
   void on_train_end(TrainState&) override;
 
  private:
-  friend FASTCPP_API CallbackFn mixup(const MixUpOptions& options);
   struct Batch;
   MixUpDraw draw(std::int64_t n);
 
@@ -72,7 +71,8 @@ class FASTCPP_API MixUpCallback : public Callback {
   std::uint64_t seed_ = 0, batches_ = 0;
 };
 
-/// For `callback_fns`: makes a MixUpCallback for every fit. Every fit draws other mixtures.
+/// For `callback_fns`: makes a MixUpCallback for every fit. Every fit of a learner draws other mixtures, which depend on
+/// its data's seed and the number of its fits alone.
 /// \throws ValueError `value.mixup`, at once
 FASTCPP_API CallbackFn mixup(const MixUpOptions& options = {});
 
