@@ -44,10 +44,12 @@ void FileReader::read(std::uint64_t offset, void* to, std::size_t count) const {
     const auto got = ::pread(fd_, place, count, static_cast<off_t>(offset));
     if (got < 0 && errno == EINTR) continue;
     if (got <= 0) {
-      throw IoError("io.cannot_read",
-                    fmt::format("reading '{}' at byte {} failed: {}", name_, offset,
-                                got < 0 ? std::generic_category().message(errno)
-                                        : std::string("the file became shorter")));
+      throw IoError(
+          "io.cannot_read",
+          fmt::format(
+              "reading '{}' at byte {} failed: {}", name_, offset,
+              got < 0 ? std::generic_category().message(errno)
+                      : std::string("the file became shorter; does another program write it?")));
     }
     place += got;
     offset += static_cast<std::uint64_t>(got);
