@@ -157,8 +157,10 @@ Recorder& Learner::recorder() {
 }
 
 void Learner::Impl::rebuild_opt() {
-  OptimWrapper made(options.opt_func, layer_groups, *model,
-                    {.true_wd = options.true_wd, .bn_wd = options.bn_wd});
+  const OptimWrapperOptions decay{.true_wd = options.true_wd, .bn_wd = options.bn_wd};
+  // A field more in OptimWrapperOptions does not compile here: it must be given above.
+  [[maybe_unused]] const auto& [f1, f2] = decay;
+  OptimWrapper made(options.opt_func, layer_groups, *model, decay);
   made.set_lr(fastcpp::lr_range(kDefaultLr, layer_groups.size()));
   if (!opt) {
     opt = std::make_shared<OptimWrapper>(std::move(made));

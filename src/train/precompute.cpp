@@ -91,17 +91,22 @@ Features compute_features(const DataBunch& data, const Model& model,
   DataBunch::Datasets sets;
   sets.train = set(data.fix_dl());
   if (!data.empty_val()) sets.valid = set(data.valid_dl());
-  return {
-      DataBunch::create(sets, data.path(),
-                        {.bs = data.batch_size(),
-                         .val_bs = data.empty_val() ? std::optional<std::int64_t>()
-                                                    : std::optional(data.valid_dl().batch_size()),
-                         .num_workers = 0,  // nothing to load: a copy within memory
-                         .device = data.device(),
-                         .seed = data.seed(),
-                         .kind = data.label_kind(),
-                         .classes = data.classes()}),
-      Model(std::make_shared<RestImpl>(layers))};
+  const auto bs = data.batch_size();
+  const DataBunchOptions options_of_data{
+      .bs = bs,
+      .val_bs = data.empty_val() ? bs : data.valid_dl().batch_size(),
+      .num_workers = 0,  // nothing to load: a copy within memory
+      .dl_tfms = {},     // the features came out of transformed batches
+      .device = data.device(),
+      .seed = data.seed(),
+      .kind = data.label_kind(),
+      .classes = data.classes(),
+      .shuffle = data.train_dl().options().shuffle,
+      .name = "DataBunch"};
+  // A field more in DataBunchOptions does not compile here: it must be given above.
+  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10] = options_of_data;
+  return {DataBunch::create(sets, data.path(), options_of_data),
+          Model(std::make_shared<RestImpl>(layers))};
 }
 
 void check_body_frozen(const Model& model) {

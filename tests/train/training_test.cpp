@@ -408,6 +408,30 @@ TEST_CASE("features of another body are dropped") {
   CHECK(log.warnings[0].find("precompute again") != std::string::npos);
 }
 
+TEST_CASE("features are trained on in the order of their data") {
+  TempDir dir;
+  const auto set = points(32, 1);
+  for (const bool shuffle : {false, true}) {
+    const auto data = DataBunch::create(
+        {set, set, nullptr, nullptr}, dir.path(),
+        {.bs = 16, .num_workers = 0, .device = torch::kCPU, .seed = 7, .shuffle = shuffle});
+    std::vector<torch::Tensor> targets[2];
+    for (const bool precompute : {false, true}) {
+      nn::Sequential both(nn::Linear(2, 4), nn::Linear(4, 2));
+      Learner learn(data.copy(), Model(both), {.silent = true});
+      learn.split({both->ptr(1)});
+      learn.freeze();
+      if (precompute) learn.precompute();
+      learn.fit(1, 1e-3,
+                {.callbacks = {make_callback({.on_batch_end = [&](Learner&, TrainState& s) {
+                   if (s.train) targets[precompute].push_back(s.last_target);
+                 }})}});
+    }
+    CHECK(equal(targets[0], targets[1]));
+    CHECK(torch::equal(targets[0][0], set->targets().narrow(0, 0, 16)) == !shuffle);
+  }
+}
+
 TEST_CASE("callbacks may drop precomputed features in every event") {
   for (const auto& [name, event] : kEvents) {
     INFO(name);

@@ -37,6 +37,15 @@ void expect_min_delta(double min_delta) {
   expect(not_negative(min_delta), "value.tracker", "min_delta", "a finite number >= 0", min_delta);
 }
 
+// What every tracker watches, among a tracker's own options.
+template <typename Options>
+TrackerOptions watched(const Options& options) {
+  TrackerOptions result{.monitor = options.monitor, .mode = options.mode};
+  // A field more in TrackerOptions does not compile here: it must be given above.
+  [[maybe_unused]] const auto& [f1, f2] = result;
+  return result;
+}
+
 }  // namespace
 
 TrackerCallback::TrackerCallback(const TrackerOptions& options)
@@ -87,7 +96,7 @@ bool TrackerCallback::improved(double value, double min_delta) {
 }
 
 EarlyStoppingCallback::EarlyStoppingCallback(const EarlyStoppingOptions& options)
-    : TrackerCallback({.monitor = options.monitor, .mode = options.mode}), options_(options) {
+    : TrackerCallback(watched(options)), options_(options) {
   expect_patience(options.patience);
   expect_min_delta(options.min_delta);
 }
@@ -108,7 +117,7 @@ void EarlyStoppingCallback::on_epoch_end(TrainState& state) {
 }
 
 SaveModelCallback::SaveModelCallback(const SaveModelOptions& options)
-    : TrackerCallback({.monitor = options.monitor, .mode = options.mode}), options_(options) {
+    : TrackerCallback(watched(options)), options_(options) {
   expect_name("name of SaveModelCallback", options.name);
 }
 
@@ -170,7 +179,7 @@ void SaveModelCallback::on_train_end(TrainState&) {
 }
 
 ReduceLROnPlateauCallback::ReduceLROnPlateauCallback(const ReduceLrOnPlateauOptions& options)
-    : TrackerCallback({.monitor = options.monitor, .mode = options.mode}), options_(options) {
+    : TrackerCallback(watched(options)), options_(options) {
   expect_patience(options.patience);
   expect(options.factor > 0 && options.factor < 1, "value.tracker", "factor", "0 < factor < 1",
          options.factor);
