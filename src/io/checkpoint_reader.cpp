@@ -288,11 +288,22 @@ class LegacyCheckpoint : public CheckpointReader {
                        fmt::format("expected the legacy format {}", kProtocolVersion));
     }
     unpickler_->run();
+    // Only the object itself may have parts that nobody wants.
+    refuse_unknown(0);
     root_ = unpickler_->run();
+    const std::size_t known = graph().unknown.size();
     const Ref keys = unpickler_->run();
+    refuse_unknown(known);
     if (keys.kind != RefKind::kList)
       unpickler_->fail("pickle.bad_storage", "the storage keys are no list");
     return keys;
+  }
+
+  void refuse_unknown(std::size_t from) const {
+    if (graph().unknown.size() <= from) return;
+    Ref unknown{RefKind::kUnknown};
+    unknown.index = from;
+    unpickler_->refuse(unknown);
   }
 
   void find_storages(Ref keys) {
