@@ -23,7 +23,7 @@ struct DataBunch::Impl {
   torch::Device device = torch::kCPU;
   std::optional<DataLoader> train, valid, fix, test, single;
   std::optional<Stats> stats;
-  std::function<torch::Tensor(const std::any&)> reader;
+  std::function<Tensors(const std::any&)> reader;
 
   // Whether x is a batch of samples, by the shape that the training set says they have.
   bool is_batch(const torch::Tensor& x) const;
@@ -57,7 +57,7 @@ class Normalize {
       : mean_(torch::tensor(stats.mean).to(device)), std_(torch::tensor(stats.std).to(device)) {}
 
   void operator()(Batch& batch) const {
-    auto& x = batch.x;
+    torch::Tensor x = batch.x.one("normalize");
     const bool plain = x.device().is_cpu() && x.scalar_type() == torch::kFloat32 &&
                        x.is_contiguous() && x.dim() >= 2 && x.size(1) == mean_.numel();
     if (!plain) {
@@ -65,6 +65,7 @@ class Normalize {
       shape.at(1) = mean_.numel();
       if (!x.is_floating_point()) x = x.to(torch::kFloat32);
       x.sub_(mean_.view(shape).to(x.dtype())).div_(std_.view(shape).to(x.dtype()));
+      batch.x = x;
       return;
     }
     // Once through memory instead of twice.
@@ -105,9 +106,11 @@ DataBunch DataBunch::make(const Datasets& sets, const Path& path, const DataBunc
                           .num_workers = options.num_workers,
                           .seed = options.seed,
                           .device = impl.device,
-                          .tfms = options.dl_tfms};
+                          .tfms = options.dl_tfms,
+                          .sampler = nullptr,
+                          .collate = options.collate_fn};
   // A field more in DataLoaderOptions does not compile here: it must be given above.
-  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7] = train;
+  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9] = train;
   impl.train.emplace(sets.train, train);
   DataLoaderOptions other = train;
   other.bs = options.val_bs.value_or(options.bs);
@@ -203,10 +206,16 @@ std::int64_t DataBunch::c() const {
 std::int64_t DataBunch::count() const {
   if (!classes().empty()) return static_cast<std::int64_t>(classes().size());
   const auto targets = train_ds().targets();
-  if (label_kind() == LabelKind::kCategory) {
-    return targets.numel() ? targets.max().item<std::int64_t>() + 1 : 0;
+  if (!targets) {
+    throw DataError(
+        "data.no_targets",
+        "the number of classes is not known: the data set does not tell all its targets "
+        "at once; give the names of the classes");
   }
-  return targets.dim() > 1 ? targets.size(1) : 1;
+  if (label_kind() == LabelKind::kCategory) {
+    return targets->numel() ? targets->max().item<std::int64_t>() + 1 : 0;
+  }
+  return targets->dim() > 1 ? targets->size(1) : 1;
 }
 
 void DataBunch::normalize_with(const std::optional<Stats>& given) {
@@ -219,7 +228,7 @@ void DataBunch::add_normalization(const std::optional<Stats>& given) {
   if (given) {
     stats = *given;
   } else {
-    const auto first = train_dl().first_batch().x;
+    const torch::Tensor first = train_dl().first_batch().x.one("normalize");
     if (first.dim() < 2 || !first.is_floating_point()) {
       throw ValueError(
           "value.stats",
@@ -247,8 +256,10 @@ void DataBunch::add_normalization(const std::optional<Stats>& given) {
 
 bool DataBunch::Impl::is_batch(const torch::Tensor& x) const {
   constexpr std::int64_t kPicture = 3;  // where samples differ in size, they are pictures
-  const auto shape = train->dataset()->sample_shape();
-  const auto dims = shape ? static_cast<std::int64_t>(shape->size()) : kPicture;
+  const auto layout = train->dataset()->layout();
+  const auto dims = layout && layout->x.size() == 1
+                        ? static_cast<std::int64_t>(layout->x[0].shape.size())
+                        : kPicture;
   // A transform of batches may make other samples of these: pictures that the device augments come packed.
   const bool as_told = x.dim() == dims || x.dim() == dims + 1;
   return x.dim() > (as_told ? dims : kPicture);
@@ -276,38 +287,46 @@ torch::Tensor DataBunch::denorm(const torch::Tensor& x) const {
 Batch DataBunch::one_batch(DatasetType type) const {
   return boundary([&] {
     auto batch = dl(type).first_batch();
-    batch.x = denorm(batch.x);
-    batch.y = batch.y.to(torch::kCPU);
+    const auto on_cpu = [](const torch::Tensor& tensor) { return tensor.to(torch::kCPU); };
+    batch.x = batch.x.count() == 1 ? Tensors(denorm(batch.x)) : batch.x.each(on_cpu);
+    batch.y = batch.y.each(on_cpu);
     return batch;
   });
 }
 
-torch::Tensor DataBunch::one_item(const std::any& item) const {
+Tensors DataBunch::one_item(const std::any& item) const {
   return boundary([&] { return batch_of(item); });
 }
 
-torch::Tensor DataBunch::batch_of(const std::any& item) const {
-  torch::Tensor sample;
+Tensors DataBunch::batch_of(const std::any& item) const {
+  Tensors sample;
   if (impl_->reader) sample = impl_->reader(item);
-  if (!sample.defined()) {
-    const auto* tensor = std::any_cast<torch::Tensor>(&item);
-    if (!tensor) {
+  if (sample.count() == 0) {
+    if (const auto* tensor = std::any_cast<torch::Tensor>(&item)) {
+      sample = *tensor;
+    } else if (const auto* tensors = std::any_cast<Tensors>(&item)) {
+      sample = *tensors;
+    } else {
       throw ValueError(
           "value.item",
           "this DataBunch cannot read such an item; give what its data set "
           "holds (for pictures an Image or a Path), or a sample as a tensor, or teach it "
           "by set_item_reader");
     }
-    sample = *tensor;
   }
-  // Token ids and the like stay what they are; a set of one shape holds float32.
-  if (train_ds().sample_shape()) sample = sample.to(torch::kFloat32);
-  Batch batch{sample.unsqueeze(0).clone().to(device()), {}, {}};
+  const auto layout = train_ds().layout();
+  const bool known = layout && layout->x.size() == sample.count();
+  std::size_t i = 0;
+  const auto one = [&](const torch::Tensor& tensor) {
+    const auto typed = known ? tensor.to(layout->x[i++].dtype) : tensor;
+    return typed.unsqueeze(0).clone().to(device());
+  };
+  Batch batch{sample.each(one), {}, {}};
   for (const auto& tfm : fix_dl().options().tfms) tfm(batch);
   return batch.x;
 }
 
-void DataBunch::set_item_reader(std::function<torch::Tensor(const std::any&)> reader) {
+void DataBunch::set_item_reader(std::function<Tensors(const std::any&)> reader) {
   impl_->reader = std::move(reader);
 }
 
@@ -323,12 +342,12 @@ DataBunch DataBunch::copy() const {
 
 namespace {
 
-using Shape = std::vector<std::int64_t>;
+using Shapes = std::vector<std::vector<std::int64_t>>;  // of the tensors of x
 
 // Of the first n items, none where one cannot be loaded. By as many threads as load batches.
-std::vector<std::optional<Shape>> shapes_of_first(std::int64_t n, const DataLoader& loader) {
+std::vector<std::optional<Shapes>> shapes_of_first(std::int64_t n, const DataLoader& loader) {
   const auto& dataset = *loader.dataset();
-  std::vector<std::optional<Shape>> shapes(static_cast<std::size_t>(n));
+  std::vector<std::optional<Shapes>> shapes(static_cast<std::size_t>(n));
   std::atomic<std::int64_t> next{0};
   const auto work = [&] {
     const torch::NoGradGuard no_grad;
@@ -336,7 +355,9 @@ std::vector<std::optional<Shape>> shapes_of_first(std::int64_t n, const DataLoad
       const auto at = static_cast<std::size_t>(i);
       try {
         Rng rng{loader.options().seed, 0, static_cast<std::uint64_t>(i)};
-        shapes[at] = dataset.get(i, rng).sizes().vec();
+        Shapes of_item;
+        for (const auto& x : dataset.get(i, rng).x.items()) of_item.push_back(x.sizes().vec());
+        shapes[at] = std::move(of_item);
       } catch (...) {  // whatever a data set throws; loading its batch will tell
       }
     }
@@ -383,7 +404,7 @@ void look_at_first_batch(const DataLoader& loader) {
         all ? "any element of" : "these elements in", all ? ".\nTried:" : ":",
         fmt::join(faulty.begin(), faulty.begin() + static_cast<std::ptrdiff_t>(shown), ","),
         faulty.size() > shown ? "..." : "", hint));
-  } else if (!equal) {
+  } else if (!equal && !loader.options().collate) {
     log_warning(
         fmt::format("It's not possible to collate samples of your dataset together in a "
                     "batch: their shapes differ.{}",

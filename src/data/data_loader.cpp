@@ -9,11 +9,12 @@
 #include <condition_variable>
 #include <exception>
 #include <mutex>
-#include <numeric>
 #include <thread>
 #include <utility>
 
 #include "compat/stream.hpp"
+#include "data/batch_memory.hpp"
+#include "data/stack_samples.hpp"
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
@@ -36,8 +37,8 @@ constexpr std::uint64_t kOrderStream = 0x6f72646572;
   }
 }
 
-// Elements of a sample. Throws DataError `data.shape` on a shape that cannot be.
-std::int64_t elements(const std::vector<std::int64_t>& shape) {
+// Throws DataError `data.shape` on a shape that cannot be.
+void check_shape(const std::vector<std::int64_t>& shape) {
   std::int64_t product = 1;
   for (const auto side : shape) {
     if (side < 0 || __builtin_mul_overflow(product, side, &product)) {
@@ -46,31 +47,7 @@ std::int64_t elements(const std::vector<std::int64_t>& shape) {
                                                 fmt::join(shape, "x")));
     }
   }
-  return product;
 }
-
-// Batch tensors whose memory nobody else uses any more are filled again.
-class TensorPool {
- public:
-  torch::Tensor take(const std::vector<std::int64_t>& shape, torch::Device device) {
-    // Only page-locked memory is copied while other work goes on. LibTorch keeps it for the next
-    // one by itself, and knows when a copy is over.
-    if (device.is_cuda()) {
-      return torch::empty(shape, torch::dtype(torch::kFloat32).pinned_memory(true));
-    }
-    for (auto& tensor : tensors_) {
-      if (tensor.use_count() == 1 && tensor.storage().use_count() == 1 && tensor.sizes() == shape) {
-        return tensor;
-      }
-    }
-    if (tensors_.size() > 2 * kPrefetch) tensors_.clear();
-    tensors_.push_back(torch::empty(shape, torch::kFloat32));
-    return tensors_.back();
-  }
-
- private:
-  std::vector<torch::Tensor> tensors_;
-};
 
 void check_tfm(const BatchTransform& tfm) {
   if (!tfm) throw ValueError("value.batch_transform", "a transform of batches is empty (null)");
@@ -81,22 +58,33 @@ void check_tfm(const BatchTransform& tfm) {
 struct DataLoader::Impl {
   std::shared_ptr<const Dataset> dataset;
   DataLoaderOptions options;
-  torch::Tensor targets;  // on the CPU
-  std::int64_t n = 0;     // items, as the data set said when the loader was made
-  std::mutex mutex;       // guards pool
+  std::shared_ptr<const Sampler> sampler;
+  std::int64_t n = 0;  // items, as the data set said when the loader was made
+  std::mutex mutex;    // guards pool
   TensorPool pool;
   std::atomic<std::uint64_t> next_pass{0};
   std::atomic<bool> told_of_threads{false};  // that the system refused some
 
   std::vector<std::int64_t> order(std::uint64_t pass) const {
-    if (options.shuffle) return Rng{options.seed, kOrderStream, pass}.permutation(n);
-    std::vector<std::int64_t> order(static_cast<std::size_t>(n));
-    std::iota(order.begin(), order.end(), 0);
+    Rng rng{options.seed, kOrderStream, pass};
+    auto order = sampler->order(n, rng);
+    const bool as_told = static_cast<std::int64_t>(order.size()) == items();
+    const auto wrong = std::find_if(order.begin(), order.end(),
+                                    [this](std::int64_t i) { return i < 0 || i >= n; });
+    if (!as_told || wrong != order.end()) {
+      throw ValueError(
+          "value.sampler",
+          as_told ? fmt::format("the sampler gives item {} of a data set of {}", *wrong, n)
+                  : fmt::format("the sampler says that a pass takes {} items, and gives {}",
+                                items(), order.size()));
+    }
     return order;
   }
 
+  std::int64_t items() const { return sampler->size(n); }
+
   std::int64_t batches() const {
-    return options.drop_last ? n / options.bs : (n + options.bs - 1) / options.bs;
+    return options.drop_last ? items() / options.bs : (items() + options.bs - 1) / options.bs;
   }
 };
 
@@ -104,8 +92,8 @@ struct DataLoader::Pass::Impl {
   // A batch being filled. Slot b holds batches b, b + ring, b + 2 ring, ...
   struct Slot {
     std::vector<std::int64_t> indices;
-    torch::Tensor x;
-    std::vector<torch::Tensor> samples;  // when samples may differ in shape
+    Part x, y;                    // with a layout
+    std::vector<Sample> samples;  // without
     std::int64_t remaining = 0;
     std::exception_ptr error;
     std::int64_t error_at = 0;
@@ -115,8 +103,7 @@ struct DataLoader::Pass::Impl {
   std::shared_ptr<DataLoader::Impl> loader;
   std::uint64_t number;
   std::vector<std::int64_t> order;
-  std::optional<std::vector<std::int64_t>> shape;
-  std::int64_t sample_size = 0;
+  std::optional<SampleLayout> layout;
   std::int64_t batches, total, ring;
   std::vector<Slot> slots;
 
@@ -140,10 +127,14 @@ struct DataLoader::Pass::Impl {
 
   Impl(std::shared_ptr<DataLoader::Impl> loader_, std::uint64_t number_, int num_workers)
       : loader(std::move(loader_)), number(number_), order(loader->order(number)) {
-    shape = loader->dataset->sample_shape();
-    if (shape) sample_size = elements(*shape);
+    if (!loader->options.collate) layout = loader->dataset->layout();
+    if (layout) {
+      for (const auto* part : {&layout->x, &layout->y}) {
+        for (const auto& tensor : *part) check_shape(tensor.shape);
+      }
+    }
     batches = loader->batches();
-    total = std::min<std::int64_t>(batches * loader->options.bs, loader->n);
+    total = std::min(batches * loader->options.bs, loader->items());
     ring = num_workers > 0 ? kPrefetch + 1 : 1;
     slots.resize(static_cast<std::size_t>(ring));
   }
@@ -195,11 +186,10 @@ struct DataLoader::Pass::Impl {
     opened = batch + 1;
     try {
       s.indices.assign(order.begin() + first, order.begin() + last);
-      if (shape) {
-        std::vector<std::int64_t> sizes{last - first};
-        sizes.insert(sizes.end(), shape->begin(), shape->end());
+      if (layout) {
         std::scoped_lock lock(loader->mutex);
-        s.x = loader->pool.take(sizes, loader->options.device);
+        s.x.take(loader->pool, layout->x, last - first, loader->options.device);
+        s.y.take(loader->pool, layout->y, last - first, loader->options.device);
       } else {
         s.samples.resize(static_cast<std::size_t>(last - first));
       }
@@ -218,16 +208,10 @@ struct DataLoader::Pass::Impl {
       const auto index = s.indices[static_cast<std::size_t>(at)];
       try {
         Rng rng{loader->options.seed, number, static_cast<std::uint64_t>(index)};
-        if (shape) {
-          dataset.get_into(index, rng, s.x.data_ptr<float>() + at * sample_size);
+        if (layout) {
+          dataset.get_into(index, rng, SampleSlot(*layout, s.x.memory, s.y.memory, at));
         } else {
-          auto sample = dataset.get(index, rng);
-          if (!sample.defined()) {
-            throw DataError("data.shape", fmt::format("'{}' gave an undefined tensor: a data set's "
-                                                      "get must return a sample",
-                                                      dataset.item_name(index)));
-          }
-          s.samples[static_cast<std::size_t>(at)] = sample.detach().to(torch::kCPU);
+          s.samples[static_cast<std::size_t>(at)] = on_cpu(dataset.get(index, rng), index);
         }
       } catch (const Error&) {
         throw;
@@ -246,6 +230,19 @@ struct DataLoader::Pass::Impl {
       return std::current_exception();
     }
     return nullptr;
+  }
+
+  Sample on_cpu(const Sample& sample, std::int64_t index) const {
+    const auto plain = [&](const torch::Tensor& tensor) {
+      if (!tensor.defined()) {
+        throw DataError("data.shape", fmt::format("'{}' gave an undefined tensor: a data set's "
+                                                  "get must return a sample",
+                                                  loader->dataset->item_name(index)));
+      }
+      return tensor.detach().to(torch::kCPU);
+    };
+    if (sample.x.count() == 0) plain({});
+    return {sample.x.each(plain), sample.y.each(plain)};
   }
 
   void work() noexcept {
@@ -303,10 +300,7 @@ struct DataLoader::Pass::Impl {
     if (!device.is_cuda()) {
       auto s = filled();
       if (!s) return std::nullopt;
-      auto batch = collate(std::move(*s));
-      batch.x = batch.x.to(device);
-      batch.y = batch.y.to(device);
-      return finish_batch(std::move(batch));
+      return finish_batch(moved(collate(std::move(*s)), device, /*non_blocking=*/false));
     }
     auto now = std::exchange(ahead, std::nullopt);
     if (!now) {
@@ -324,8 +318,9 @@ struct DataLoader::Pass::Impl {
     }
     const auto stream = compat::current_stream(device);
     now->arrived.block(stream);
-    now->batch.x.record_stream(stream);
-    now->batch.y.record_stream(stream);
+    for (const auto* part : {&now->batch.x, &now->batch.y}) {
+      for (const auto& tensor : part->items()) tensor.record_stream(stream);
+    }
     return finish_batch(std::move(now->batch));
   }
 
@@ -342,11 +337,20 @@ struct DataLoader::Pass::Impl {
     const auto device = loader->options.device;
     if (!side) side = compat::side_stream(device);
     const c10::StreamGuard guard(*side);
-    Upload up{collate(std::move(s)), c10::Event(device.type())};
-    up.batch.x = up.batch.x.to(device, /*non_blocking=*/true);
-    up.batch.y = up.batch.y.pin_memory().to(device, /*non_blocking=*/true);
+    Upload up{moved(collate(std::move(s)), device, /*non_blocking=*/true),
+              c10::Event(device.type())};
     up.arrived.record(*side);
     return up;
+  }
+
+  static Batch moved(Batch batch, torch::Device device, bool non_blocking) {
+    for (auto* part : {&batch.x, &batch.y}) {
+      *part = part->each([&](const torch::Tensor& tensor) {
+        const bool pin = non_blocking && !tensor.is_pinned();
+        return (pin ? tensor.pin_memory() : tensor).to(device, non_blocking);
+      });
+    }
+    return batch;
   }
 
   // The next slot with all its samples.
@@ -377,10 +381,19 @@ struct DataLoader::Pass::Impl {
   }
 
   Batch collate(Slot s) const {
+    const torch::NoGradGuard no_grad;
     Batch batch;
-    batch.x = shape ? s.x : stack(s);
-    if (!shape && loader->options.device.is_cuda()) batch.x = batch.x.pin_memory();
-    batch.y = loader->targets.index_select(0, torch::tensor(s.indices, torch::kLong));
+    if (layout) {
+      batch = {Tensors(std::move(s.x.tensors)), Tensors(std::move(s.y.tensors)), {}};
+    } else if (loader->options.collate) {
+      batch = loader->options.collate(s.samples);
+      if (batch.x.count() == 0) {
+        throw DataError("data.cannot_collate", "the collate function gave a batch without x");
+      }
+    } else {
+      batch = stack_samples(
+          s.samples, [&](std::size_t i) { return loader->dataset->item_name(s.indices[i]); });
+    }
     batch.indices = std::move(s.indices);
     return batch;
   }
@@ -388,26 +401,6 @@ struct DataLoader::Pass::Impl {
   Batch finish_batch(Batch batch) const {
     for (const auto& tfm : loader->options.tfms) tfm(batch);
     return batch;
-  }
-
-  torch::Tensor stack(const Slot& s) const {
-    const auto& first = s.samples.front();
-    for (std::size_t i = 1; i < s.samples.size(); ++i) {
-      const auto& sample = s.samples[i];
-      const bool one_type = sample.scalar_type() == first.scalar_type();
-      if (one_type && sample.sizes() == first.sizes()) continue;
-      const auto told = [&](const torch::Tensor& x) {
-        return one_type ? fmt::format("{}", fmt::join(x.sizes(), "x"))
-                        : std::string(c10::toString(x.scalar_type()));
-      };
-      throw DataError(
-          "data.cannot_collate",
-          fmt::format("items of one batch differ in {}: '{}' has {}, '{}' has {}; give {}",
-                      one_type ? "shape" : "type", loader->dataset->item_name(s.indices[0]),
-                      told(first), loader->dataset->item_name(s.indices[i]), told(sample),
-                      one_type ? "a size so that all become equal" : "samples of one type"));
-    }
-    return torch::stack(s.samples);
   }
 };
 
@@ -423,18 +416,24 @@ DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, const DataLoaderO
                      fmt::format("num_workers must lie in 0..1024, found {}", options.num_workers));
   }
   for (const auto& tfm : options.tfms) check_tfm(tfm);
+  if (options.sampler && options.shuffle) {
+    throw ValueError("value.sampler",
+                     "a sampler decides the order: leave shuffle out where one is given");
+  }
   boundary([&] {
-    const auto y = dataset->targets();
-    const auto n = dataset->size();
-    if (n < 0 || !y.defined() || y.dim() == 0 || y.size(0) != n) {
-      throw DataError("data.length",
-                      fmt::format("a data set of {} items must have as many targets, found {}", n,
-                                  y.defined() && y.dim() > 0 ? y.size(0) : 0));
+    impl_->n = dataset->size();
+    if (impl_->n < 0) {
+      throw DataError("data.length", fmt::format("a data set says that it has {} items", impl_->n));
     }
-    impl_->targets = y.detach().to(torch::kCPU);
-    impl_->n = n;
     impl_->dataset = std::move(dataset);
     impl_->options = options;
+    impl_->sampler = options.sampler;
+    if (!impl_->sampler && options.shuffle) impl_->sampler = std::make_shared<RandomSampler>();
+    if (!impl_->sampler) impl_->sampler = std::make_shared<SequentialSampler>();
+    if (impl_->items() < 0) {
+      throw ValueError("value.sampler",
+                       fmt::format("the sampler says that a pass takes {} items", impl_->items()));
+    }
   });
 }
 
@@ -459,7 +458,7 @@ Batch DataLoader::first_batch() const {
     throw DataError("data.empty_loader",
                     fmt::format("a loader over {} items with batch size {} has "
                                 "no batch; lower the batch size",
-                                impl_->n, impl_->options.bs));
+                                impl_->items(), impl_->options.bs));
   }
   return *batch;
 }
@@ -484,9 +483,11 @@ void DataLoader::add_tfm(BatchTransform tfm) {
 DataLoader DataLoader::with(const DataLoaderChanges& changes) const {
   auto options = impl_->options;
   // A field more does not compile here: it must be carried over too.
-  const auto& [bs, shuffle, drop_last, num_workers, seed, device, tfms] = changes;
+  const auto& [bs, shuffle, drop_last, num_workers, seed, device, tfms, sampler, collate] = changes;
   if (bs) options.bs = *bs;
-  if (shuffle) options.shuffle = *shuffle;
+  if (shuffle) options.shuffle = *shuffle, options.sampler = nullptr;
+  if (sampler) options.shuffle = false, options.sampler = sampler;
+  if (collate) options.collate = *collate;
   if (drop_last) options.drop_last = *drop_last;
   if (num_workers) options.num_workers = *num_workers;
   if (seed) options.seed = *seed;

@@ -256,7 +256,7 @@ Figure ClassificationInterpretation::plot_top_losses(std::int64_t k,
     for (std::int64_t i = 0; i < n; ++i) {
       const auto index = top.indices[static_cast<std::size_t>(i)];
       Rng rng(0);
-      const auto pixels = set.get(index, rng);
+      const auto pixels = set.get(index, rng).x.one("a picture");
       auto& cell = cells[static_cast<std::size_t>(i)];
       cell.imshow(to_picture(pixels));
       std::string title = options.show_text ? title_of(index) : "";
@@ -285,8 +285,8 @@ Figure ClassificationInterpretation::GradCAM(std::int64_t idx,
                        fmt::format("the dataset has {} items, found index {}", set.size(), idx));
     }
     Rng rng(0);
-    const auto pixels = set.get(idx, rng);
-    const auto actual = set.targets()[idx].item<std::int64_t>();
+    const auto pixels = set.get(idx, rng).x.one("a picture");
+    const auto actual = set.list().y.at(static_cast<std::size_t>(idx));
     const auto cam = heat_of(learn_, pixels, actual);
     Figure figure(
         {.width = options.figsize.first, .height = options.figsize.second, .dpi = options.dpi});

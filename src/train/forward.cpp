@@ -8,13 +8,21 @@
 
 namespace fastcpp {
 
-torch::Tensor forward(const Model& model, const torch::Tensor& x, const ForwardOptions& options) {
+Tensors forward(const Model& model, const Tensors& x, const ForwardOptions& options) {
+  if (x.count() == 0) throw ValueError("value.model", "a model was to be run on no tensor");
   // oneDNN's convolutions are 1.3 to 1.6 times faster on pictures whose channels lie together.
   // On CUDA the tensor cores want them so.
-  const bool picture = x.dim() == 4 && (x.is_cuda() || x.scalar_type() == torch::kFloat32);
-  const compat::Autocast autocast(x.device().type(), options.precision);
-  const auto output = model(picture ? x.contiguous(torch::MemoryFormat::ChannelsLast) : x);
-  return options.precision && !options.keep_precision ? output.to(torch::kFloat32) : output;
+  const auto best_layout = [](const torch::Tensor& tensor) {
+    const bool picture =
+        tensor.dim() == 4 && (tensor.is_cuda() || tensor.scalar_type() == torch::kFloat32);
+    return picture ? tensor.contiguous(torch::MemoryFormat::ChannelsLast) : tensor;
+  };
+  const compat::Autocast autocast(x.at(0).device().type(), options.precision);
+  auto output = model(x.each(best_layout));
+  if (!options.precision || options.keep_precision) return output;
+  return output.each([](const torch::Tensor& tensor) {
+    return tensor.is_floating_point() ? tensor.to(torch::kFloat32) : tensor;
+  });
 }
 
 void rethrow_with_advice(std::int64_t batch_size) {

@@ -139,8 +139,10 @@ Predictions Learner::get_preds(DatasetType type, const GetPredsOptions& options)
       if (done == total) break;
       if (options.stop.stop_requested()) throw_stopped("get_preds", done, total);
       const auto output = forward(impl.model, batch.x, {.precision = impl.precision});
-      preds.push_back((options.activ ? options.activ(output) : loss_func().activate(output)).cpu());
-      targets.push_back(batch.y.cpu());
+      const auto& raw = output.one("get_preds");
+      preds.push_back((options.activ ? options.activ(raw) : loss_func().activate(raw)).cpu());
+      // Where nothing is known of the items there is no target either.
+      if (batch.y.count() > 0) targets.push_back(batch.y.one("get_preds").cpu());
       if (options.with_loss) losses.push_back(loss_func().unreduced(output, batch.y).cpu());
       bar.update(++done);
     }
@@ -148,7 +150,7 @@ Predictions Learner::get_preds(DatasetType type, const GetPredsOptions& options)
       throw DataError("data.empty_loader",
                       "there is nothing to predict: this data set has no batch");
     }
-    return {torch::cat(preds), torch::cat(targets),
+    return {torch::cat(preds), targets.empty() ? torch::Tensor() : torch::cat(targets),
             options.with_loss ? torch::cat(losses) : torch::Tensor()};
   });
 }

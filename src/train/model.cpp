@@ -13,6 +13,14 @@ void detail::throw_no_module() {
   throw ValueError("value.model", "a Model needs a module and a way to run it, found none (null)");
 }
 
+void detail::throw_inputs(const torch::nn::Module& module, std::size_t found) {
+  throw ValueError(
+      "value.model",
+      fmt::format("{} has no forward that takes {} tensors: give the samples as many as "
+                  "it takes, or make the Model with a function of its own",
+                  module.name(), found));
+}
+
 void detail::throw_no_copy(const torch::nn::Module& original) {
   throw ValueError(
       "value.model",
@@ -23,7 +31,7 @@ void detail::throw_no_copy(const torch::nn::Module& original) {
 }
 
 Model::Model(std::shared_ptr<torch::nn::Module> module,
-             std::function<torch::Tensor(const torch::Tensor&)> forward)
+             std::function<Tensors(const Tensors&)> forward)
     : module_(std::move(module)), forward_(std::move(forward)) {
   if (!module_ || !forward_) detail::throw_no_module();
 }

@@ -45,13 +45,18 @@ const nn::SequentialImpl& body_and_head(const Model& model) {
 }
 
 // The body's output for every item of a loader that walks them in order, once.
-torch::Tensor outputs(const Model& body, const DataLoader& loader, const FeatureOptions& options) {
+std::shared_ptr<const TensorDataset> outputs(const Model& body, const DataLoader& loader,
+                                             const FeatureOptions& options) {
   torch::Tensor all;
+  std::vector<torch::Tensor> targets;
   std::int64_t done = 0;
   ProgressBar bar(options.progress, {.phase = ProgressPhase::kPrecompute, .total = loader.size()});
   for (auto& batch : loader.batches()) {
     if (options.stop.stop_requested()) throw_stopped("precompute", done, loader.size());
-    const auto out = forward(body, batch.x, {.precision = options.precision}).cpu().contiguous();
+    const torch::Tensor out = forward(body, batch.x, {.precision = options.precision})
+                                  .one("precompute")
+                                  .cpu()
+                                  .contiguous();
     if (!all.defined()) {
       auto shape = out.sizes().vec();
       shape[0] = loader.dataset()->size();
@@ -59,9 +64,11 @@ torch::Tensor outputs(const Model& body, const DataLoader& loader, const Feature
     }
     const auto first = batch.indices.front();
     all.narrow(0, first, out.size(0)).copy_(out);
+    targets.push_back(batch.y.one("precompute").cpu().clone());
     bar.update(++done);
   }
-  return all;
+  return std::make_shared<const TensorDataset>(
+      all, targets.empty() ? torch::Tensor() : torch::cat(targets));
 }
 
 }  // namespace
@@ -84,10 +91,7 @@ Features compute_features(const DataBunch& data, const Model& model,
                    [first](const torch::Tensor& x) mutable { return first.forward(x); });
   const torch::NoGradGuard no_grad;
   const EvaluationMode evaluation(body);
-  const auto set = [&](const DataLoader& loader) {
-    return std::make_shared<const TensorDataset>(outputs(body, loader, options),
-                                                 loader.dataset()->targets());
-  };
+  const auto set = [&](const DataLoader& loader) { return outputs(body, loader, options); };
   DataBunch::Datasets sets;
   sets.train = set(data.fix_dl());
   if (!data.empty_val()) sets.valid = set(data.valid_dl());
@@ -102,9 +106,10 @@ Features compute_features(const DataBunch& data, const Model& model,
       .kind = data.label_kind(),
       .classes = data.classes(),
       .shuffle = data.train_dl().options().shuffle,
-      .name = "DataBunch"};
+      .name = "DataBunch",
+      .collate_fn = {}};
   // A field more in DataBunchOptions does not compile here: it must be given above.
-  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10] = options_of_data;
+  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11] = options_of_data;
   return {DataBunch::create(sets, data.path(), options_of_data),
           Model(std::make_shared<RestImpl>(layers))};
 }

@@ -175,13 +175,14 @@ std::string describe(const LayerGroup& group) {
 
 }  // namespace
 
-std::vector<LayerInfo> layers_info(const Model& model, const torch::Tensor& x) {
+std::vector<LayerInfo> layers_info(const Model& model, const Tensors& inputs) {
   std::vector<LayerInfo> rows;
-  guarded(x.dim() > 0 ? x.size(0) : 1, [&] {
+  guarded(std::max<std::int64_t>(1, inputs.length()), [&] {
+    const torch::Tensor x = inputs.at(0);
     const EvaluationMode evaluation(model);
     const torch::NoGradGuard no_grad;
     Trace trace;
-    forward(model, x);
+    forward(model, inputs);
     const auto leaves = flatten_model(model.ptr());
     std::map<std::string, std::size_t> total, seen;
     for (const auto& leaf : leaves) ++total[class_name(*leaf)];
@@ -222,7 +223,10 @@ std::string summary_of(const Learner& learn) {
     throw DataError("data.empty", "a summary needs an item to show to the model");
   }
   Rng rng(0);
-  const auto x = data.norm(data.train_ds().get(0, rng).unsqueeze(0).to(data.device()));
+  auto x = data_collate({data.train_ds().get(0, rng)}).x.each([&](const torch::Tensor& tensor) {
+    return tensor.to(data.device());
+  });
+  if (x.count() == 1) x = data.norm(x);
   const auto line = [](char c) { return fmt::format("{}\n", std::string(kWidth, c)); };
   const auto row = [](const auto&... cells) {
     return fmt::format("{:<20} {:<20} {:<10} {:<10}\n", cells...);

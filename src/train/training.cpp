@@ -182,7 +182,8 @@ void Training::train_batch(const Batch& batch, const Model& model) {
   if (later) update_smooth_loss(loss.value());
   // The graph holds the activations of the whole batch: let go of it before the next one is made.
   state_.last_loss = state_.last_loss.detach();
-  state_.last_output = state_.last_output.detach();
+  state_.last_output =
+      state_.last_output.each([](const torch::Tensor& output) { return output.detach(); });
   call(&Callback::on_batch_end);
   ++state_.iteration;
   ++state_.num_batch;
@@ -212,10 +213,12 @@ std::vector<double> Training::validate(const DataLoader& given, const Model& giv
   validated_ = 0;
   each_batch(ProgressPhase::kValidate, loader, [&](const Batch& batch, ProgressBar& bar) {
     compute_loss(batch, model);
-    const auto n = static_cast<double>(state_.last_target.size(0));
+    const auto n = static_cast<double>(state_.last_target.length());
     sum += state_.last_loss.item<double>() * n;
     count += n;
-    for (auto& metric : states) metric->update(state_.last_output, state_.last_target);
+    for (auto& metric : states) {
+      metric->update(state_.last_output.one("a metric"), state_.last_target.one("a metric"));
+    }
     call(&Callback::on_batch_end);
     bar.update(++validated_);
   });

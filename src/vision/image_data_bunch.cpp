@@ -181,9 +181,10 @@ ImageDataBunch ImageDataBunch::from_label_lists(const LabelLists& lists, const P
                               .kind = LabelKind::kCategory,
                               .classes = lists.train.classes,
                               .shuffle = true,
-                              .name = "ImageDataBunch"};
+                              .name = "ImageDataBunch",
+                              .collate_fn = {}};
   // A field more in DataBunchOptions does not compile here: it must be given above.
-  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10] = made;
+  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11] = made;
   ImageDataBunch bunch(DataBunch::create(sets, path, made));
   bunch.set_item_reader([fix](const std::any& item) { return read_item(*fix, item); });
   if (!options.no_check) bunch.sanity_check();

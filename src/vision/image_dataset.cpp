@@ -41,24 +41,28 @@ ImageDataset::ImageDataset(LabelList list, TfmList tfms, const ApplyTfmsOptions&
       loading_(std::move(loading)),
       out_(output_size(tfms_, options_)) {}
 
-std::optional<std::vector<std::int64_t>> ImageDataset::sample_shape() const {
+std::optional<SampleLayout> ImageDataset::layout() const {
   if (!out_) return std::nullopt;
-  if (loading_.augment_on_device) return std::vector<std::int64_t>{detail::packed_size(*out_)};
-  return std::vector<std::int64_t>{3, out_->rows, out_->cols};
+  const auto shape = loading_.augment_on_device
+                         ? std::vector<std::int64_t>{detail::packed_size(*out_)}
+                         : std::vector<std::int64_t>{3, out_->rows, out_->cols};
+  return SampleLayout{{{shape, torch::kFloat32}}, {{{}, torch::kLong}}};
 }
 
-torch::Tensor ImageDataset::get(std::int64_t index, Rng& rng) const {
+Sample ImageDataset::get(std::int64_t index, Rng& rng) const {
+  const auto y = torch::tensor(class_of(index), torch::kLong);
   if (!out_) {
     const auto image = open(index);
-    return name_picture(file(index), [&] { return transformed(image, rng).tensor(); });
+    return {name_picture(file(index), [&] { return transformed(image, rng).tensor(); }), y};
   }
   auto sample = torch::empty({3, out_->rows, out_->cols}, torch::kFloat32);
   write(index, rng, sample.data_ptr<float>(), /*packed=*/false);
-  return sample;
+  return {sample, y};
 }
 
-void ImageDataset::get_into(std::int64_t index, Rng& rng, float* slot) const {
-  write(index, rng, slot, loading_.augment_on_device);
+void ImageDataset::get_into(std::int64_t index, Rng& rng, const SampleSlot& slot) const {
+  *slot.y<std::int64_t>() = class_of(index);
+  write(index, rng, slot.x<float>(), loading_.augment_on_device);
 }
 
 void ImageDataset::finish_batch(Batch& batch) const {
@@ -100,7 +104,12 @@ void ImageDataset::write(std::int64_t index, Rng& rng, float* slot, bool packed)
   });
 }
 
-torch::Tensor ImageDataset::targets() const {
+std::int64_t ImageDataset::class_of(std::int64_t index) const {
+  file(index);  // checks the index
+  return list_.y[static_cast<std::size_t>(index)];
+}
+
+std::optional<torch::Tensor> ImageDataset::targets() const {
   return torch::tensor(list_.y, torch::kLong);
 }
 

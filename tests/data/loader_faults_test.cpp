@@ -45,13 +45,14 @@ class Shaped : public Dataset {
   Shaped(std::vector<std::int64_t> says, std::vector<std::int64_t> has)
       : says_(std::move(says)), has_(std::move(has)) {}
   std::int64_t size() const override { return 12; }
-  std::optional<std::vector<std::int64_t>> sample_shape() const override { return says_; }
-  torch::Tensor get(std::int64_t index, Rng&) const override {
+  std::optional<SampleLayout> layout() const override {
+    return SampleLayout{{{says_}}, {{{}, torch::kLong}}};
+  }
+  Sample get(std::int64_t index, Rng&) const override {
     if (index == throws_int) throw 7;
     if (index == undefined) return {};
-    return torch::full(has_, static_cast<double>(index), torch::kFloat64);
+    return {torch::full(has_, static_cast<double>(index), torch::kFloat64), torch::tensor(index)};
   }
-  torch::Tensor targets() const override { return torch::arange(12); }
   std::string item_name(std::int64_t index) const override {
     return "item_" + std::to_string(index);
   }
@@ -128,11 +129,12 @@ TEST_CASE("an error is thrown by the batch it belongs to, and later batches go o
 TEST_CASE("samples of other types are refused, those with gradients and sets that grow are not") {
   struct Loose : TensorDataset {
     using TensorDataset::TensorDataset;
-    std::optional<std::vector<std::int64_t>> sample_shape() const override { return std::nullopt; }
+    std::optional<SampleLayout> layout() const override { return std::nullopt; }
     std::int64_t size() const override { return TensorDataset::size() + more; }
-    torch::Tensor get(std::int64_t index, Rng& rng) const override {
-      const auto sample = TensorDataset::get(index, rng);
-      return index == other_type ? sample.to(torch::kFloat64) : sample;
+    Sample get(std::int64_t index, Rng& rng) const override {
+      auto sample = TensorDataset::get(index, rng);
+      if (index == other_type) sample.x = sample.x.to(torch::kFloat64);
+      return sample;
     }
     std::int64_t other_type = -1, more = 0;
   };

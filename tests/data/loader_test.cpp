@@ -19,19 +19,19 @@ class Numbers : public Dataset {
  public:
   explicit Numbers(std::int64_t n, bool fixed = true) : n_(n), fixed_(fixed) {}
   std::int64_t size() const override { return n_; }
-  std::optional<std::vector<std::int64_t>> sample_shape() const override {
+  std::optional<SampleLayout> layout() const override {
     if (!fixed_) return std::nullopt;
-    return std::vector<std::int64_t>{2};
+    return SampleLayout{{{{2}}}, {{{}, torch::kLong}}};
   }
-  torch::Tensor get(std::int64_t index, Rng& rng) const override {
+  Sample get(std::int64_t index, Rng& rng) const override {
     ++loaded;
     if (delay.count() > 0) std::this_thread::sleep_for(delay * (index % 3));
     if (index == faulty) throw ImageError("image.cannot_decode", "cannot decode 'cat_7.jpg'");
     if (index == alien) throw std::runtime_error("out of cheese");
-    if (index == odd) return torch::zeros({3});
-    return torch::tensor({static_cast<float>(index), static_cast<float>(rng.uniform())});
+    const auto y = torch::tensor(index * 10);
+    if (index == odd) return {torch::zeros({3}), y};
+    return {torch::tensor({static_cast<float>(index), static_cast<float>(rng.uniform())}), y};
   }
-  torch::Tensor targets() const override { return torch::arange(n_) * 10; }
   std::string item_name(std::int64_t index) const override {
     return "cat_" + std::to_string(index);
   }

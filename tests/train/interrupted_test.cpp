@@ -112,8 +112,10 @@ TEST_CASE("what a data set throws leaves a summary as an error of ours") {
   class Broken : public Dataset {
    public:
     std::int64_t size() const override { return 4; }
-    torch::Tensor get(std::int64_t, Rng&) const override { throw std::runtime_error("no item"); }
-    torch::Tensor targets() const override { return torch::zeros({4}, torch::kLong); }
+    Sample get(std::int64_t, Rng&) const override { throw std::runtime_error("no item"); }
+    std::optional<torch::Tensor> targets() const override {
+      return torch::zeros({4}, torch::kLong);
+    }
   };
   TempDir dir;
   const auto data =

@@ -106,7 +106,8 @@ TEST_CASE("one cache serves sets of several sizes") {
   const auto sample = [&](int side, const std::shared_ptr<PictureCache>& held) {
     Rng rng(0);
     return ImageDataset(list, {}, {.size = side}, {.cache = held, .scaled_decode = true})
-        .get(0, rng);
+        .get(0, rng)
+        .x;
   };
   const auto small = sample(32, cache), large = sample(224, cache);
   CHECK(torch::equal(small, sample(32, nullptr)));
@@ -154,8 +155,8 @@ TEST_CASE("large JPEG files can be decoded smaller") {
   const LabelList list{{file}, {0}, {"large"}};
   const ApplyTfmsOptions size{.size = 64};
   Rng rng(0);
-  const auto exact = ImageDataset(list, {}, size).get(0, rng);
-  const auto scaled = ImageDataset(list, {}, size, {.scaled_decode = true}).get(0, rng);
+  const auto exact = ImageDataset(list, {}, size).get(0, rng).x;
+  const auto scaled = ImageDataset(list, {}, size, {.scaled_decode = true}).get(0, rng).x;
   CHECK_FALSE(torch::equal(exact, scaled));
   CHECK((exact - scaled).abs().max().item<double>() < 0.03);
 }

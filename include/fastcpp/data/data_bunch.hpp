@@ -54,6 +54,7 @@ struct DataBunchOptions {
   std::vector<std::string> classes = {};     ///< class names, if the targets are classes
   bool shuffle = true;                       ///< a new order of the training items every epoch
   std::string name = "DataBunch";            ///< first word of the printed form
+  Collate collate_fn = {};                   ///< puts samples together; absent: `data_collate`
 };
 
 /// Train, validation, fix and optional test loader, with the classes and the folder they belong to
@@ -92,6 +93,7 @@ class FASTCPP_API DataBunch {
   bool empty_val() const;
   bool has_test() const;
   /// Number of classes, or of target numbers.
+  /// \throws DataError `data.no_targets` without names of classes when the data set does not tell its targets
   std::int64_t c() const;
   /// Class names in the order of their indices.
   const std::vector<std::string>& classes() const;
@@ -125,10 +127,10 @@ class FASTCPP_API DataBunch {
 
   /// Turns an item (a picture, a path, a tensor) into a normalised batch of one on the device (fastai: `one_item`).
   /// \throws ValueError `value.item` when the bunch does not know this kind of item
-  torch::Tensor one_item(const std::any& item) const;
-  /// Teaches `one_item` other kinds: gets the item, returns the sample, or an undefined tensor for
+  Tensors one_item(const std::any& item) const;
+  /// Teaches `one_item` other kinds: gets the item, returns the sample, or none for
   /// a kind it does not know.
-  void set_item_reader(std::function<torch::Tensor(const std::any&)> reader);
+  void set_item_reader(std::function<Tensors(const std::any&)> reader);
 
   /// A bunch over the same data sets with settings of its own: what is normalised or taught to one later does not reach
   /// the other.
@@ -141,7 +143,7 @@ class FASTCPP_API DataBunch {
   DataBunch() = default;
   static DataBunch make(const Datasets& sets, const Path& path, const DataBunchOptions& options);
   void add_normalization(const std::optional<Stats>& given);
-  torch::Tensor batch_of(const std::any& item) const;
+  Tensors batch_of(const std::any& item) const;
   std::int64_t count() const;
   struct Impl;
   std::shared_ptr<Impl> impl_;

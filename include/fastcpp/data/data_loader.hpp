@@ -13,19 +13,11 @@
 #include "fastcpp/core/rng.hpp"
 #include "fastcpp/core/threads.hpp"
 #include "fastcpp/data/dataset.hpp"
+#include "fastcpp/data/sample.hpp"
+#include "fastcpp/data/sampler.hpp"
 #include "fastcpp/export.hpp"
 
 namespace fastcpp {
-
-/// One batch on the loader's device.
-struct Batch {
-  torch::Tensor x;                    ///< n x sample shape
-  torch::Tensor y;                    ///< n x target shape
-  std::vector<std::int64_t> indices;  ///< which items these are
-};
-
-/// Changes a batch in place after it reached the device (fastai: `dl_tfms`).
-using BatchTransform = std::function<void(Batch&)>;
 
 /// How a loader walks its data set.
 struct DataLoaderOptions {
@@ -37,6 +29,9 @@ struct DataLoaderOptions {
       default_seed();  ///< decides order and augmentation, together with the pass number
   torch::Device device = torch::kCPU;     ///< where batches go
   std::vector<BatchTransform> tfms = {};  ///< run in order on every batch
+  /// Which items a pass takes, and in which order; not together with `shuffle`. Absent: all, shuffled or one by one
+  std::shared_ptr<const Sampler> sampler = {};
+  Collate collate = {};  ///< puts samples together; absent: `data_collate`
 };
 
 /// What `DataLoader::with` changes; what is absent stays as it is.
@@ -48,6 +43,8 @@ struct DataLoaderChanges {
   std::optional<std::uint64_t> seed = {};
   std::optional<torch::Device> device = {};
   std::optional<std::vector<BatchTransform>> tfms = {};
+  std::shared_ptr<const Sampler> sampler = {};  ///< replaces `shuffle`, which replaces a sampler
+  std::optional<Collate> collate = {};
 };
 
 /// Batches of a data set (fastai: `DeviceDataLoader`). A cheap handle: copies share everything, and the data set lives as
@@ -61,8 +58,8 @@ struct DataLoaderChanges {
 /// A pass is used from one thread at a time; several passes of one loader may run at once.
 class FASTCPP_API DataLoader {
  public:
-  /// \throws ValueError `value.dataset` (null), `value.batch_size`, `value.num_workers`, `value.batch_transform` (empty);
-  /// DataError `data.length` when targets and items differ in number
+  /// \throws ValueError `value.dataset` (null), `value.batch_size`, `value.num_workers`, `value.batch_transform` (empty),
+  /// `value.sampler` when it comes with `shuffle`; DataError `data.length` when the data set has no size
   explicit DataLoader(std::shared_ptr<const Dataset> dataset,
                       const DataLoaderOptions& options = {});
 
@@ -85,6 +82,8 @@ class FASTCPP_API DataLoader {
   };
 
   /// Starts the next pass.
+  /// \throws DataError `data.shape` on a layout that no tensor can have; ValueError `value.sampler` when the sampler gives
+  /// other items than there are
   Pass pass() const;
   /// The first batch of the next pass, loaded in the calling thread; the pass number does not move
   /// on.

@@ -7,36 +7,38 @@
 #include <cstdint>
 #include <optional>
 #include <string>
-#include <vector>
 
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/core/rng.hpp"
+#include "fastcpp/data/sample.hpp"
 #include "fastcpp/export.hpp"
 
 namespace fastcpp {
 
-/// Items that become tensors, each with a target. Must be safe to read from several threads.
+/// Items that become samples. Loading threads read from it at once, each another item: nothing here may change the object
+/// without a lock. The loaders and bunches that use it keep it alive.
 class FASTCPP_API Dataset {
  public:
   virtual ~Dataset() = default;
 
-  /// Number of items.
+  /// Number of items; does not change.
   virtual std::int64_t size() const = 0;
 
-  /// Shape of every sample, if all have the same; the loader then hands out slots of one batch
-  /// tensor.
-  virtual std::optional<std::vector<std::int64_t>> sample_shape() const { return std::nullopt; }
-
-  /// Sample `index` as a float32 tensor.
+  /// One item as tensors, of any shapes and types.
   /// \param index 0 <= index < size()
-  /// \param rng   source of every random choice (augmentation)
-  virtual torch::Tensor get(std::int64_t index, Rng& rng) const = 0;
+  /// \param rng   source of every random choice (augmentation), the item's own; input and target may both draw from it
+  virtual Sample get(std::int64_t index, Rng& rng) const = 0;
 
-  /// Writes sample `index` into contiguous memory of `sample_shape()`. The default copies `get`.
-  virtual void get_into(std::int64_t index, Rng& rng, float* slot) const;
+  /// Shapes and types, if all samples have the same; the loader then hands out places in the tensors of a batch. Absent:
+  /// samples are put together by the loader's collate function. Does not change.
+  virtual std::optional<SampleLayout> layout() const { return std::nullopt; }
 
-  /// All targets, first dimension size().
-  virtual torch::Tensor targets() const = 0;
+  /// Writes one item into its place in a batch; only with a layout. The default copies `get` and checks it.
+  virtual void get_into(std::int64_t index, Rng& rng, const SampleSlot& slot) const;
+
+  /// All targets, first dimension size(), where they are one tensor and are known without loading: for what counts or
+  /// weighs the items.
+  virtual std::optional<torch::Tensor> targets() const { return std::nullopt; }
 
   /// The item's name in error messages, for example its path.
   virtual std::string item_name(std::int64_t index) const;
@@ -46,22 +48,26 @@ class FASTCPP_API Dataset {
   virtual std::string describe(const Path& path) const;
 };
 
-/// Tensors as a data set: samples x[i] with targets y[i] (fastai: a `TensorDataset` behind
-/// `DataBunch.create`).
+/// Tensors as a data set: samples x[i] with targets y[i] (PyTorch: `TensorDataset`; fastai: what is behind
+/// `DataBunch.create`). Shares the memory of the tensors it is given.
 class FASTCPP_API TensorDataset : public Dataset {
  public:
-  /// \param x float32, n x ...
-  /// \param y n x ...
-  /// \throws DataError `data.length` when the first dimensions differ
-  TensorDataset(torch::Tensor x, torch::Tensor y);
+  /// \param x one tensor n x ..., or several of the same n
+  /// \param y the same; none: items without targets
+  /// \throws DataError `data.length` when the first dimensions differ, or x is none
+  TensorDataset(Tensors x, Tensors y);
 
   std::int64_t size() const override;
-  std::optional<std::vector<std::int64_t>> sample_shape() const override;
-  torch::Tensor get(std::int64_t index, Rng& rng) const override;
-  torch::Tensor targets() const override;
+  std::optional<SampleLayout> layout() const override { return layout_; }
+  /// \throws ValueError `value.index`
+  Sample get(std::int64_t index, Rng& rng) const override;
+  void get_into(std::int64_t index, Rng& rng, const SampleSlot& slot) const override;
+  std::optional<torch::Tensor> targets() const override;
 
  private:
-  torch::Tensor x_, y_;
+  void check(std::int64_t index) const;
+  Tensors x_, y_;
+  SampleLayout layout_;
 };
 
 }  // namespace fastcpp

@@ -28,8 +28,8 @@ struct ForwardOptions {
 /// Runs the model on a batch in the memory layout that is fastest for it. Safe in several threads as far as the model is.
 /// \param x a batch on the model's device
 /// \throws whatever the model throws; see `guarded`
-FASTCPP_API torch::Tensor forward(const Model& model, const torch::Tensor& x,
-                                  const ForwardOptions& options = {});
+FASTCPP_API Tensors forward(const Model& model, const Tensors& x,
+                            const ForwardOptions& options = {});
 
 /// Rethrows the exception being handled as `rethrow_as_error` does; a shortage of memory becomes advice on the batch
 /// size. Call it in a `catch` block only.

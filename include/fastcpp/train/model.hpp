@@ -12,25 +12,50 @@
 #include <type_traits>
 #include <utility>
 
+#include "fastcpp/data/tensors.hpp"
 #include "fastcpp/export.hpp"
 
 namespace fastcpp {
 
 namespace detail {
-template <typename M>
-concept MapsTensorToTensor = requires(M& module, const torch::Tensor& x) {
-  { module.forward(x) } -> std::convertible_to<torch::Tensor>;
+// Whether a module can be run on so many tensors, or on all of them at once.
+template <typename M, typename... T>
+concept Runs = requires(M& module, const T&... x) {
+  { module.forward(x...) } -> std::convertible_to<Tensors>;
 };
+template <typename M>
+concept RunsOnTensors = Runs<M, torch::Tensor> || Runs<M, torch::Tensor, torch::Tensor> ||
+    Runs<M, torch::Tensor, torch::Tensor, torch::Tensor> || Runs<M, Tensors>;
+
 // Throw ValueError `value.model`.
 [[noreturn]] FASTCPP_API void throw_no_module();
+[[noreturn]] FASTCPP_API void throw_inputs(const torch::nn::Module& module, std::size_t found);
+
+// Runs a module on as many tensors as there are.
+template <typename M>
+Tensors run(M& module, const Tensors& x) {
+  if constexpr (Runs<M, torch::Tensor>) {
+    if (x.count() == 1) return module.forward(x.at(0));
+  }
+  if constexpr (Runs<M, torch::Tensor, torch::Tensor>) {
+    if (x.count() == 2) return module.forward(x.at(0), x.at(1));
+  }
+  if constexpr (Runs<M, torch::Tensor, torch::Tensor, torch::Tensor>) {
+    if (x.count() == 3) return module.forward(x.at(0), x.at(1), x.at(2));
+  }
+  // A module that takes one tensor would take several for none.
+  if constexpr (Runs<M, Tensors> && !Runs<M, torch::Tensor>) return module.forward(x);
+  throw_inputs(module, x.count());
+}
+
 [[noreturn]] FASTCPP_API void throw_no_copy(const torch::nn::Module& original);
 }  // namespace detail
 
 /// A module and how to run it. A cheap handle: copies share the module, and the last one releases it. As safe in several
 /// threads as the module is.
 ///
-/// Made from any LibTorch module (holder or shared pointer) whose `forward` maps one tensor to one tensor, for example
-/// `torch::nn::Sequential`.
+/// Made from any LibTorch module (holder or shared pointer) whose `forward` takes one, two or three tensors, or `Tensors`,
+/// and gives a tensor or `Tensors`: for example `torch::nn::Sequential`.
 class FASTCPP_API Model {
  public:
   /// No model: only for assigning another one.
@@ -48,15 +73,13 @@ class FASTCPP_API Model {
   Model(std::shared_ptr<M> module) {
     constexpr bool kIsModule = std::is_base_of_v<torch::nn::Module, M>;
     static_assert(kIsModule, "fastcpp::Model: the class must derive from torch::nn::Module");
-    static_assert(!kIsModule || detail::MapsTensorToTensor<M>,
-                  "fastcpp::Model: the module needs a public forward that takes one torch::Tensor "
-                  "and gives one; for "
+    static_assert(!kIsModule || detail::RunsOnTensors<M>,
+                  "fastcpp::Model: the module needs a public forward that takes one torch::Tensor, "
+                  "two, three, or fastcpp::Tensors, and gives one; for "
                   "another forward use Model(module, function)");
-    if constexpr (kIsModule && detail::MapsTensorToTensor<M>) {
+    if constexpr (kIsModule && detail::RunsOnTensors<M>) {
       if (!module) detail::throw_no_module();
-      forward_ = [raw = module.get()](const torch::Tensor& x) -> torch::Tensor {
-        return raw->forward(x);
-      };
+      forward_ = [raw = module.get()](const Tensors& x) { return detail::run(*raw, x); };
       clone_ = [](const torch::nn::Module& original) {
         // A class that inherits `clone` gives an object of the class that defines it.
         auto copy = std::dynamic_pointer_cast<M>(original.clone());
@@ -70,8 +93,7 @@ class FASTCPP_API Model {
   /// From a module and how to run it. Such a model cannot be copied by `clone`.
   /// \param forward called with a batch; gives the outputs
   /// \throws ValueError `value.model` when either is null
-  Model(std::shared_ptr<torch::nn::Module> module,
-        std::function<torch::Tensor(const torch::Tensor&)> forward);
+  Model(std::shared_ptr<torch::nn::Module> module, std::function<Tensors(const Tensors&)> forward);
 
   /// A deep copy that shares nothing.
   /// \throws ValueError `value.model` when the module cannot be cloned (it does not derive from `torch::nn::Cloneable`, or
@@ -80,8 +102,8 @@ class FASTCPP_API Model {
 
   /// Runs the network.
   /// \throws whatever the module throws (`guarded` of train/forward.hpp makes it an Error); ValueError `value.model` when
-  /// there is none
-  torch::Tensor operator()(const torch::Tensor& x) const {
+  /// there is none, or it takes another number of tensors
+  Tensors operator()(const Tensors& x) const {
     if (!forward_) detail::throw_no_module();
     return forward_(x);
   }
@@ -93,7 +115,7 @@ class FASTCPP_API Model {
 
  private:
   std::shared_ptr<torch::nn::Module> module_;
-  std::function<torch::Tensor(const torch::Tensor&)> forward_;
+  std::function<Tensors(const Tensors&)> forward_;
   std::function<Model(const torch::nn::Module&)> clone_;
 };
 

@@ -28,7 +28,7 @@ struct LayerInfo {
 /// \param model any network
 /// \param x     a batch for it, on its device; one item is enough
 /// \throws TrainError `train.failed` when LibTorch refuses; MemoryError `train.out_of_memory`
-FASTCPP_API std::vector<LayerInfo> layers_info(const Model& model, const torch::Tensor& x);
+FASTCPP_API std::vector<LayerInfo> layers_info(const Model& model, const Tensors& inputs);
 
 /// The table of layers with totals, optimizer, loss and callbacks (fastai: `model_summary`,
 /// `learn.summary()`). Shows the model one training item.

@@ -40,10 +40,10 @@ class FASTCPP_API ImageDataset : public Dataset {
                ImageLoading loading = {});
 
   std::int64_t size() const override { return list_.size(); }
-  std::optional<std::vector<std::int64_t>> sample_shape() const override;
-  torch::Tensor get(std::int64_t index, Rng& rng) const override;
-  void get_into(std::int64_t index, Rng& rng, float* slot) const override;
-  torch::Tensor targets() const override;
+  std::optional<SampleLayout> layout() const override;
+  Sample get(std::int64_t index, Rng& rng) const override;
+  void get_into(std::int64_t index, Rng& rng, const SampleSlot& slot) const override;
+  std::optional<torch::Tensor> targets() const override;
   std::string item_name(std::int64_t index) const override;
   /// Resamples, flips and lights a whole batch on its device, where that was left to it
   /// (`augment_on_device`); any other batch stays as it is.
@@ -64,6 +64,7 @@ class FASTCPP_API ImageDataset : public Dataset {
 
  private:
   const Path& file(std::int64_t index) const;
+  std::int64_t class_of(std::int64_t index) const;
   cv::Mat pixels(std::int64_t index) const;
   void write(std::int64_t index, Rng& rng, float* slot, bool packed) const;
 

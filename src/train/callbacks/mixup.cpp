@@ -101,17 +101,17 @@ void MixUpCallback::on_train_begin(TrainState& state) {
   batches_ = 0;
   if (!options_.stack_y) return;
   batch_ = std::make_shared<Batch>();
-  const auto is_mixed = [batch = batch_](const torch::Tensor& target) {
+  const auto is_mixed = [batch = batch_](const Tensors& target) {
     return batch->shown.defined() && batch->shown.is_same(target);
   };
-  const auto unreduced = [loss, is_mixed, batch = batch_](const torch::Tensor& output,
-                                                          const torch::Tensor& target) {
+  const auto unreduced = [loss, is_mixed, batch = batch_](const Tensors& output,
+                                                          const Tensors& target) {
     return is_mixed(target) ? mixup_loss(loss, output, batch->targets)
                             : loss.unreduced(output, target);
   };
   learner.set_loss_func(Loss(
       kMixedLoss, unreduced, [loss](const torch::Tensor& output) { return loss.activate(output); },
-      [loss, is_mixed, unreduced](const torch::Tensor& output, const torch::Tensor& target) {
+      [loss, is_mixed, unreduced](const Tensors& output, const Tensors& target) {
         // The validation loss is the loss's own, also where that is no plain mean.
         return is_mixed(target) ? unreduced(output, target).mean() : loss(output, target);
       }));
@@ -145,11 +145,12 @@ void MixUpCallback::on_batch_begin(TrainState& state) {
   if (!state.train) return;
   auto& x = state.last_input;
   auto& y = state.last_target;
-  if (!x.is_floating_point() || y.dim() == 0 || y.size(0) != x.size(0)) {
-    throw ValueError("value.mixup",
-                     "mix-up takes inputs of floating-point numbers and one target per item: whole "
-                     "numbers such as "
-                     "token ids cannot be mixed");
+  if (x.count() != 1 || y.count() != 1 || !x.is_floating_point() || y.dim() == 0 ||
+      y.size(0) != x.size(0)) {
+    throw ValueError(
+        "value.mixup",
+        "mix-up takes one tensor of floating-point numbers and one target per item: whole "
+        "numbers such as token ids, and several tensors, cannot be mixed");
   }
   auto mix = draw(x.size(0));
   mix.lambda = torch::max(mix.lambda, 1 - mix.lambda).to(x.options());

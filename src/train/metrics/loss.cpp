@@ -4,6 +4,8 @@
 #include <fmt/ranges.h>
 #include <torch/torch.h>
 
+#include <exception>
+
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
@@ -29,9 +31,9 @@ void expect(bool fits, const char* loss, const char* expected, const torch::Tens
           expected, described(output), described(target)));
 }
 
-void expect_defined(const std::string& loss, const torch::Tensor& output,
-                    const torch::Tensor& target) {
-  expect(output.defined() && target.defined(), loss.c_str(), "outputs and targets", output, target);
+void expect_some(const std::string& loss, const Tensors& output, const Tensors& target) {
+  expect(output.count() > 0 && target.count() > 0, loss.c_str(), "outputs and targets", output,
+         target);
 }
 
 // Whole numbers of any width as LibTorch's losses want them. Floating-point targets are refused, not cut.
@@ -58,16 +60,30 @@ Loss::Loss(std::string name, Unreduced unreduced, Activation activation, Reduced
   }
 }
 
-torch::Tensor Loss::operator()(const torch::Tensor& output, const torch::Tensor& target) const {
-  if (!mean_) return boundary([&] { return unreduced(output, target).mean(); });
-  expect_defined(name_, output, target);
-  return boundary([&] { return mean_(output, target); });
+template <typename F>
+torch::Tensor Loss::run(const F& f, const Tensors& output, const Tensors& target) const {
+  expect_some(name_, output, target);
+  try {
+    return boundary([&] { return f(output, target); });
+  } catch (const Error& e) {
+    // A function of single tensors finds several undefined.
+    if (output.count() == 1 && target.count() == 1) throw;
+    std::throw_with_nested(ValueError(
+        "value.loss_input",
+        fmt::format("{}: failed on outputs of {} tensors and targets of {} ({}): a loss of several "
+                    "takes `const Tensors&`",
+                    name_, output.count(), target.count(), e.what())));
+  }
 }
 
-torch::Tensor Loss::unreduced(const torch::Tensor& output, const torch::Tensor& target) const {
+torch::Tensor Loss::operator()(const Tensors& output, const Tensors& target) const {
+  if (!mean_) return boundary([&] { return unreduced(output, target).mean(); });
+  return run(mean_, output, target);
+}
+
+torch::Tensor Loss::unreduced(const Tensors& output, const Tensors& target) const {
   if (!unreduced_) throw ValueError("value.loss", "an empty Loss{} computes nothing: make one");
-  expect_defined(name_, output, target);
-  return boundary([&] { return unreduced_(output, target); });
+  return run(unreduced_, output, target);
 }
 
 torch::Tensor Loss::activate(const torch::Tensor& output) const {

@@ -8,20 +8,22 @@
 #include <functional>
 #include <string>
 
+#include "fastcpp/data/tensors.hpp"
 #include "fastcpp/export.hpp"
 
 namespace fastcpp {
 
 /// A loss on raw model outputs (fastai: the "flattened" losses). A value; copies share the functions, which may be
-/// called from several threads when they may themselves. An empty one (`Loss{}`) stands for "what the labels ask for".
+/// called from several threads when they may themselves. Its functions take tensors, or `Tensors` where a model gives
+/// several or is compared with several. An empty one (`Loss{}`) stands for "what the labels ask for".
 class FASTCPP_API Loss {
  public:
   /// (outputs, targets) -> one loss per item, shape [items].
-  using Unreduced = std::function<torch::Tensor(const torch::Tensor&, const torch::Tensor&)>;
+  using Unreduced = std::function<torch::Tensor(const Tensors&, const Tensors&)>;
   /// Raw outputs -> probabilities, or the outputs themselves.
   using Activation = std::function<torch::Tensor(const torch::Tensor&)>;
   /// (outputs, targets) -> a scalar.
-  using Reduced = std::function<torch::Tensor(const torch::Tensor&, const torch::Tensor&)>;
+  using Reduced = std::function<torch::Tensor(const Tensors&, const Tensors&)>;
 
   Loss() = default;
   /// \param name       for printing
@@ -36,9 +38,9 @@ class FASTCPP_API Loss {
   /// \param target as the loss asks for
   /// \throws ValueError `value.loss_input` when both do not fit each other, `value.loss` when this is empty; TrainError
   /// `train.failed` when LibTorch refuses, for example a class index outside the classes
-  torch::Tensor operator()(const torch::Tensor& output, const torch::Tensor& target) const;
+  torch::Tensor operator()(const Tensors& output, const Tensors& target) const;
   /// One value per item; throws likewise.
-  torch::Tensor unreduced(const torch::Tensor& output, const torch::Tensor& target) const;
+  torch::Tensor unreduced(const Tensors& output, const Tensors& target) const;
   /// The activation that goes with this loss.
   /// \throws TrainError `train.failed` when LibTorch refuses
   torch::Tensor activate(const torch::Tensor& output) const;
@@ -46,6 +48,9 @@ class FASTCPP_API Loss {
   explicit operator bool() const { return static_cast<bool>(unreduced_); }
 
  private:
+  template <typename F>
+  torch::Tensor run(const F& f, const Tensors& output, const Tensors& target) const;
+
   std::string name_;
   Unreduced unreduced_;
   Activation activation_;
