@@ -4,6 +4,7 @@
 //   files_bench --nothing        starts and ends (for the same row)
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cstdio>
 #include <cstring>
 #include <fstream>
@@ -120,6 +121,37 @@ void list_and_label_a_million(benchmark::State& state) {
   std::filesystem::remove_all(root);
 }
 FASTCPP_ROW(list_and_label_a_million);
+
+// A million rows of a name, a label and a number; beside it the bytes read and the ends of lines counted.
+void read_csv_over_counting_its_lines(benchmark::State& state) {
+  const auto file = folder() / "labels.csv";
+  std::string text = "name,label,size\n";
+  for (int i = 0; i < 1000000; ++i) {
+    text += "train/breed_" + std::to_string(i % 37) + "/picture_" + std::to_string(i) + ".jpg," +
+            std::to_string(i % 37) + "," + std::to_string(i * 0.25) + "\n";
+  }
+  write_file(file, text);
+  std::string().swap(text);
+  const double before = resident_mb();
+  double memory = 0;
+  bench::ratio(
+      state,
+      [&] {
+        Table table;
+        const double seconds = bench::seconds([&] { table = Table::read_csv(file); });
+        if (table.rows() != 1000000) std::abort();
+        memory = std::max(memory, resident_mb() - before);
+        return seconds;
+      },
+      [&] {
+        return bench::seconds([&] {
+          const auto bytes = read_file(file);
+          benchmark::DoNotOptimize(std::count(bytes.begin(), bytes.end(), '\n'));
+        });
+      });
+  state.counters["memory_mb"] = memory;
+}
+FASTCPP_ROW(read_csv_over_counting_its_lines);
 
 std::string g_program;
 

@@ -12,6 +12,7 @@
 #include "fastcpp/data/data_bunch.hpp"
 #include "fastcpp/data/files.hpp"
 #include "fastcpp/data/label_list.hpp"
+#include "fastcpp/data/table.hpp"
 #include "fastcpp/deploy/predictor.hpp"
 #include "fastcpp/interpret/classification.hpp"
 #include "fastcpp/io/checkpoint.hpp"

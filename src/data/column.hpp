@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 #include "fastcpp/data/table.hpp"
@@ -24,6 +25,11 @@ struct Column::Data {
   std::vector<std::uint8_t> bools;
   // What the texts point into.
   std::vector<std::shared_ptr<const std::string>> buffers;
+
+  static Column column(std::string name, std::shared_ptr<const Data> data) {
+    return {std::move(name), std::move(data)};
+  }
+  static const Data& of(const Column& column) { return *column.data_; }
 
   bool is_missing(std::size_t row) const { return !missing.empty() && missing[row] != 0; }
 };

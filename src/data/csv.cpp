@@ -206,10 +206,11 @@ class Parser {
     check_options();
     const auto start = decode();
     Reader reader(*buffer_, start, options.delimiter, name);
-    bool more = read_names(reader);
-    for (std::int64_t row = 0; more && row < options_.nrows.value_or(INT64_MAX); ++row) {
+    bool at_row = read_names(reader);
+    for (std::int64_t row = 0; row < options_.nrows.value_or(INT64_MAX); ++row) {
+      if (!at_row && !reader.next(texts_.size())) break;
+      at_row = false;
       add_row(reader);
-      more = reader.next(texts_.size());
     }
   }
 
@@ -226,7 +227,7 @@ class Parser {
       }
       data->buffers = {buffer_};
       set_kind(*data, guess_kind(data->texts, data->missing));
-      columns.emplace_back(std::move(names_[i]), std::move(data));
+      columns.push_back(Column::Data::column(std::move(names_[i]), std::move(data)));
     }
     return columns;
   }
@@ -272,7 +273,7 @@ class Parser {
         static_cast<std::int64_t>(bad));
   }
 
-  // Leaves the reader at the first row of data; false when there is none.
+  // True when the reader stands at the first row of data already, which set the number of columns.
   bool read_names(Reader& reader) {
     const auto skipped = options_.header.value_or(0);
     for (std::int64_t i = 0; i < skipped; ++i) {
@@ -306,7 +307,7 @@ class Parser {
       }
       names_ = options_.names;
     }
-    return !options_.header || reader.next(texts_.size());
+    return !options_.header;
   }
 
   void add_row(const Reader& reader) {

@@ -140,7 +140,7 @@ void write_csv(const Table& table, const WriteCsvOptions& options, Sink&& sink) 
   }
   for (std::size_t row = 0; row < static_cast<std::size_t>(table.rows()); ++row) {
     add_line([&](const Column& column) {
-      const auto& data = *column.data();
+      const auto& data = Data::of(column);
       return data.is_missing(row) ? std::string_view() : data.texts[row];
     });
   }
@@ -236,7 +236,7 @@ Table Table::take(std::span<const std::int64_t> indices) const {
     }
     Table table;
     for (const auto& column : columns_) {
-      table.columns_.emplace_back(column.name(), taken(*column.data(), indices));
+      table.columns_.push_back(Data::column(column.name(), taken(Data::of(column), indices)));
     }
     table.rows_ = static_cast<std::int64_t>(columns_.empty() ? 0 : indices.size());
     table.has_names_ = has_names_;
@@ -268,17 +268,17 @@ Table Table::append(const Table& other) const {
     Table table;
     for (const auto& column : columns_) {
       const auto found = theirs.find(column.name());
-      const auto& mine = *column.data();
-      table.columns_.emplace_back(column.name(),
-                                  found == theirs.end()
-                                      ? joined(mine, nothing(static_cast<std::size_t>(other.rows_)))
-                                      : joined(mine, *found->second->data()));
+      const auto& mine = Data::of(column);
+      table.columns_.push_back(Data::column(
+          column.name(), found == theirs.end()
+                             ? joined(mine, nothing(static_cast<std::size_t>(other.rows_)))
+                             : joined(mine, Data::of(*found->second))));
       if (found != theirs.end()) theirs.erase(found);
     }
     for (const auto& column : other.columns_) {
       if (theirs.count(column.name()) == 0) continue;
-      table.columns_.emplace_back(column.name(),
-                                  joined(nothing(static_cast<std::size_t>(rows_)), *column.data()));
+      table.columns_.push_back(Data::column(
+          column.name(), joined(nothing(static_cast<std::size_t>(rows_)), Data::of(column))));
     }
     table.rows_ = rows_ + other.rows_;
     table.has_names_ = has_names_ || other.has_names_;

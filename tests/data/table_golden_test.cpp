@@ -54,6 +54,9 @@ Cell cell_of(const Json& value, ColumnKind kind) {
     case ColumnKind::kText:
       return value.get<std::string>();
     default:
+      // Only what int64 cannot hold is uint64.
+      if (value.get<std::uint64_t>() >> 63 && kind == ColumnKind::kUInt64)
+        return value.get<std::uint64_t>();
       return value.get<std::int64_t>();
   }
 }

@@ -61,6 +61,10 @@ TEST_CASE("A table is made of columns of any type") {
   CHECK(table["valid"].text(1) == "False");
   CHECK(table[0].name() == "name");
   CHECK(table[-1].name() == "many");
+  const Table pair({{"from", {"a", "b"}}, {"to", {"c", "d"}}});
+  CHECK(pair.rows() == 2);
+  CHECK(pair["to"].texts()[1] == "d");
+  CHECK(Table({{"none", {}}}).rows() == 0);
   CHECK(table.contains("tag"));
   CHECK_FALSE(table.contains("Tag"));
 }
@@ -252,6 +256,7 @@ TEST_CASE("Arguments of reading") {
   CHECK(error_of("1,2\n", {.header = std::nullopt, .names = {"x", "x"}}) == "value.names");
   CHECK(Table::parse_csv("a\n1\n2\nx\n", {.nrows = 2})[0].kind() == Kind::kInt64);
   CHECK(Table::parse_csv("a\n1\n", {.nrows = 0}).rows() == 0);
+  CHECK(Table::parse_csv("a\n1\n\"open", {.nrows = 1}).rows() == 1);
   CHECK(error_of("a\n1\n", {.nrows = -1}) == "value.items");
   CHECK(error_of("a\n1\n", {.header = -1}) == "value.header");
   CHECK(error_of("a\n1\n", {.header = 2}) == "table.empty");

@@ -107,11 +107,11 @@ class FASTCPP_API Column {
   std::span<const std::string_view> texts() const;
 
   struct Data;  // how it is stored; src/data/column.hpp
-  Column(std::string name, std::shared_ptr<const Data> data)
-      : name_(std::move(name)), data_(std::move(data)) {}
-  const std::shared_ptr<const Data>& data() const { return data_; }
 
  private:
+  Column(std::string name, std::shared_ptr<const Data> data)
+      : name_(std::move(name)), data_(std::move(data)) {}
+
   std::string name_;
   std::shared_ptr<const Data> data_;
 };
