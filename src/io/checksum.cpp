@@ -73,6 +73,10 @@ std::string sha256_text(std::string_view text) {
   return digest.hex();
 }
 
+std::string sha256_bytes(std::string_view bytes) {
+  return boundary([&] { return sha256_text(bytes); });
+}
+
 std::string md5_first_mib(const Path& file) {
   return boundary([&] { return digest_file(file, EVP_md5(), std::uint64_t{1} << 20); });
 }

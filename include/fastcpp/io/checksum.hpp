@@ -4,6 +4,7 @@
 
 #include <cstdint>
 #include <string>
+#include <string_view>
 
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
@@ -26,6 +27,9 @@ FASTCPP_API FileCheck file_check(const Path& file);
 /// MD5 of the first MiB of a file, or of the whole when it is shorter: 32 lower-case hex digits.
 /// \throws IoError `io.cannot_read`, `io.no_digest` where OpenSSL forbids MD5
 FASTCPP_API std::string md5_first_mib(const Path& file);
+
+/// SHA-256 of bytes in memory: 64 lower-case hex digits.
+FASTCPP_API std::string sha256_bytes(std::string_view bytes);
 
 /// SHA-256 of a whole file: 64 lower-case hex digits.
 /// \throws IoError `io.cannot_read`

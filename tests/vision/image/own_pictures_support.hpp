@@ -1,0 +1,23 @@
+// Picture files of every kind, for tests.
+#pragma once
+
+#include <opencv2/core/mat.hpp>
+#include <string>
+
+#include "fastcpp/core/path.hpp"
+
+namespace fastcpp::test {
+
+// A picture with structure, another one for each seed: H x W x 3.
+cv::Mat picture_of(int rows, int cols, int seed);
+
+// The bytes of a file in one of Pillow's modes: RGB, L, RGBA, CMYK, 1. `extension` names the format, `.png` or `.jpg`.
+std::string encoded(const cv::Mat& rgb, const std::string& mode, const std::string& extension,
+                    int quality = 90);
+
+// JPEG or PNG by the first bytes; empty for anything else and for what cannot be decoded.
+std::string format_of(const Path& file);
+// The mode of a JPEG or PNG.
+std::string mode_of(const Path& file);
+
+}  // namespace fastcpp::test
