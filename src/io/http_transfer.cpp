@@ -1,25 +1,20 @@
 #include "io/http_transfer.hpp"
 
-#include <curl/curl.h>
 #include <fmt/format.h>
-#include <sys/socket.h>
 #include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
-#include <cstdlib>
 #include <exception>
 #include <memory>
-#include <mutex>
 #include <new>
 #include <string_view>
 #include <utility>
 
-#include "fastcpp/core/disk.hpp"
 #include "fastcpp/core/error.hpp"
-#include "fastcpp/version.hpp"
+#include "io/curl_support.hpp"
 #include "io/file_access.hpp"
 #include "io/url_parts.hpp"
 
@@ -29,12 +24,6 @@ namespace {
 using Clock = std::chrono::steady_clock;
 using std::chrono::milliseconds;
 
-struct FreeEasy {
-  void operator()(CURL* easy) const { curl_easy_cleanup(easy); }
-};
-struct FreeMulti {
-  void operator()(CURLM* multi) const { curl_multi_cleanup(multi); }
-};
 struct FreeList {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
@@ -70,11 +59,6 @@ std::pair<std::int64_t, std::int64_t> content_range(std::string_view text) {
   return {first, total};
 }
 
-bool passing_status(long status) {
-  constexpr long kPassing[] = {408, 425, 429, 500, 502, 503, 504};
-  return std::find(std::begin(kPassing), std::end(kPassing), status) != std::end(kPassing);
-}
-
 class Attempt {
  public:
   explicit Attempt(const Transfer& transfer)
@@ -106,44 +90,18 @@ class Attempt {
  private:
   template <typename T>
   void set(CURLoption option, T value) {
-    const CURLcode code = curl_easy_setopt(easy_.get(), option, value);
-    if (code == CURLE_OK) return;
-    if (code == CURLE_OUT_OF_MEMORY) throw std::bad_alloc();
-    throw DownloadError(
-        "download.failed",
-        fmt::format("libcurl does not take option {}: {}; fastcpp needs libcurl 7.85 or later with "
-                    "HTTP and HTTPS",
-                    static_cast<int>(option), curl_easy_strerror(code)));
+    set_option(easy_.get(), option, value);
   }
 
   void set_options() {
-    // A redirect must not take away the protection that the caller asked for.
-    const bool secure = transfer_.url.starts_with("https:");
-    set(CURLOPT_URL, transfer_.url.c_str());
-    set(CURLOPT_PROTOCOLS_STR, "http,https");
-    set(CURLOPT_REDIR_PROTOCOLS_STR, secure ? "https" : "http,https");
-    set(CURLOPT_FOLLOWLOCATION, 1L);
-    set(CURLOPT_MAXREDIRS, static_cast<long>(options_.max_redirects));
-    set(CURLOPT_CONNECTTIMEOUT_MS, static_cast<long>(options_.timeout.count()));
-    set(CURLOPT_NOSIGNAL, 1L);
-    set(CURLOPT_USERAGENT, fmt::format("Mozilla/5.0 (X11; Linux x86_64) fastcpp/{}.{}",
-                                       FASTCPP_VERSION_MAJOR, FASTCPP_VERSION_MINOR)
-                               .c_str());
+    set_request(easy_.get(), transfer_.url, options_.timeout, options_.max_redirects);
     set(CURLOPT_ERRORBUFFER, error_);
     set(CURLOPT_HEADERFUNCTION, &Attempt::on_header);
     set(CURLOPT_HEADERDATA, this);
     set(CURLOPT_WRITEFUNCTION, &Attempt::on_body);
     set(CURLOPT_WRITEDATA, this);
-    set(CURLOPT_OPENSOCKETFUNCTION, &Attempt::on_socket);
     set(CURLOPT_PREREQFUNCTION, &Attempt::on_connected);
     set(CURLOPT_PREREQDATA, this);
-    for (const char* name : {"CURL_CA_BUNDLE", "SSL_CERT_FILE"}) {
-      const char* file = std::getenv(name);
-      if (file && *file) {
-        set(CURLOPT_CAINFO, file);
-        break;
-      }
-    }
     if (transfer_.offset > 0) {
       // CURLOPT_RESUME_FROM would fail when the server sends the whole file; a plain range lets us
       // start anew.
@@ -192,12 +150,6 @@ class Attempt {
   void multi_failed(CURLMcode code) {
     if (code == CURLM_OUT_OF_MEMORY) throw std::bad_alloc();
     fail({"download.failed", curl_multi_strerror(code), Retry::kNo});
-  }
-
-  // In a program that has closed its standard output, what is printed must not go to the server.
-  static curl_socket_t on_socket(void*, curlsocktype, curl_sockaddr* address) {
-    const int fd = ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
-    return fd < 0 ? CURL_SOCKET_BAD : above_streams(fd);
   }
 
   static int on_connected(void* self, char*, char*, int, int) {
@@ -317,42 +269,10 @@ class Attempt {
       if (remote_.total >= 0 && size_ < remote_.total) cut();
       return;
     }
-    const std::string text = *error_ ? error_ : curl_easy_strerror(code);
-    switch (code) {
-      case CURLE_OUT_OF_MEMORY:
-        throw std::bad_alloc();
-      case CURLE_COULDNT_RESOLVE_HOST:
-      case CURLE_COULDNT_RESOLVE_PROXY:
-        return fail({"download.offline", text, Retry::kOnce});
-      case CURLE_COULDNT_CONNECT:
-        return fail({"download.offline", text});
-      case CURLE_OPERATION_TIMEDOUT:
-        return fail({"download.timeout", text});
-      case CURLE_PARTIAL_FILE:
-      case CURLE_RECV_ERROR:
-      case CURLE_SEND_ERROR:
-      case CURLE_GOT_NOTHING:
-      case CURLE_HTTP2:
-      case CURLE_HTTP2_STREAM:
-        return started_ ? cut() : fail({"download.incomplete", text});
-      case CURLE_TOO_MANY_REDIRECTS:
-      case CURLE_UNSUPPORTED_PROTOCOL:
-        return fail({"download.redirect",
-                     code == CURLE_TOO_MANY_REDIRECTS
-                         ? fmt::format("more than {} redirects", options_.max_redirects)
-                         : "it redirects to a kind of address that is not allowed: " + text,
-                     Retry::kNo});
-      case CURLE_PEER_FAILED_VERIFICATION:
-      case CURLE_SSL_CACERT_BADFILE:
-      case CURLE_SSL_CERTPROBLEM:
-        return fail({"download.tls", text, Retry::kNo});
-      case CURLE_SSL_CONNECT_ERROR:
-        return fail({"download.tls", text});
-      case CURLE_URL_MALFORMAT:
-        return fail({"download.failed", text, Retry::kNo});
-      default:
-        return fail({"download.failed", text});
-    }
+    TransferFailure failure = failure_of(code, *error_ ? error_ : curl_easy_strerror(code),
+                                         options_.max_redirects);
+    if (started_ && failure.code == "download.incomplete") return cut();
+    fail(std::move(failure));
   }
 
   void cut() {
@@ -393,16 +313,7 @@ class Attempt {
 }  // namespace
 
 TransferResult http_transfer(const Transfer& transfer) {
-  static std::once_flag once;
-  // What throws is tried again by the next call.
-  std::call_once(once, [] {
-    const CURLcode code = curl_global_init(CURL_GLOBAL_DEFAULT);
-    if (code == CURLE_OK) return;
-    throw DownloadError(
-        "download.failed",
-        fmt::format("libcurl cannot start: {}; check how it and its TLS library are installed",
-                    curl_easy_strerror(code)));
-  });
+  start_curl();
   return Attempt(transfer).run();
 }
 
