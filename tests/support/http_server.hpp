@@ -23,7 +23,7 @@ class HttpServer {
   };
   struct Response {
     int status = 200;
-    std::string body;
+    std::string body = {};
     std::string etag = {};  // sent, and compared with If-Range, when not empty
     bool ranges = true;     // a Range is answered with 206
     std::vector<std::pair<std::string, std::string>> headers = {};

@@ -85,7 +85,7 @@ class ImageDownload {
                 const DownloadImagesOptions& options)
       : dest_(dest), options_(options), journal_(dest) {
     const auto most = std::min(urls.size(), static_cast<std::size_t>(options.max_pics));
-    for (std::size_t i = 0; i < most; ++i) report_.images.push_back({.url = urls[i]});
+    for (std::size_t i = 0; i < most; ++i) report_.images.emplace_back().url = urls[i];
   }
 
   DownloadImagesReport run() {
