@@ -102,7 +102,7 @@ class ImageDownload {
     fetch_all(urls, fetch_options(options_), [&](std::size_t at, const FetchResult& result) {
       const std::size_t i = missing_[at];
       take(i, result);
-      failed += report_.images[i].outcome == Outcome::kFailed;
+      failed += !report_.images[i].code.empty();
       if (bar) bar->update(++done, failed > 0 ? fmt::format("{} failed", failed) : "");
     });
     name_duplicates();

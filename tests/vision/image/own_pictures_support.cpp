@@ -102,4 +102,12 @@ std::string mode_of(const Path& file) {
   return colours == TJCS_GRAY ? "L" : colours == TJCS_CMYK || colours == TJCS_YCCK ? "CMYK" : "RGB";
 }
 
+std::map<std::string, std::string> content(const Path& folder) {
+  std::map<std::string, std::string> files;
+  for (const Path& file : ls(folder)) {
+    if (file.filename().string().front() != '.') files[file.filename().string()] = read_file(file);
+  }
+  return files;
+}
+
 }  // namespace fastcpp::test

@@ -1,6 +1,7 @@
 // Picture files of every kind, for tests.
 #pragma once
 
+#include <map>
 #include <opencv2/core/mat.hpp>
 #include <string>
 
@@ -19,5 +20,8 @@ std::string encoded(const cv::Mat& rgb, const std::string& mode, const std::stri
 std::string format_of(const Path& file);
 // The mode of a JPEG or PNG.
 std::string mode_of(const Path& file);
+
+// Visible files of a folder and their content.
+std::map<std::string, std::string> content(const Path& folder);
 
 }  // namespace fastcpp::test

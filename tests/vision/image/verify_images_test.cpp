@@ -3,9 +3,7 @@
 
 #include <algorithm>
 #include <cstdlib>
-#include <map>
 #include <opencv2/imgcodecs.hpp>
-#include <set>
 #include <stop_token>
 
 #include "own_pictures_support.hpp"
@@ -159,7 +157,6 @@ TEST_CASE("a picture that cannot be worked on is not deleted") {
   const CapturedLog log;
   const TempDir dir;
   const std::string grey = encoded(picture_of(60, 80, 1), "L", ".png");
-  const std::string colour = encoded(picture_of(60, 80, 2), "RGB", ".png");
 
   SECTION("its copy cannot be encoded") {
     write_file(dir / "a.png", grey);
@@ -199,7 +196,6 @@ TEST_CASE("a picture that cannot be worked on is not deleted") {
   CHECK(fs::exists(dir / "a.png"));
   CHECK_FALSE(format_of(dir / "a.png").empty());
   CHECK(log.warnings.size() == 1);
-  static_cast<void>(colour);
 }
 
 TEST_CASE("copies of an earlier run are no originals") {
