@@ -312,6 +312,8 @@ class LegacyCheckpoint : public CheckpointReader {
     for (const Ref& key : graph().items(keys)) {
       const auto found = graph().is_text(key) ? graph().storage_by_key.find(graph().text(key))
                                               : graph().storage_by_key.end();
+      // Perhaps one of a kind that is not known, whose size cannot be told.
+      if (found == graph().storage_by_key.end()) refuse_unknown(0);
       if (found == graph().storage_by_key.end() || places_[found->second]) {
         unpickler_->fail("pickle.bad_storage",
                          "a storage key that no tensor uses or that occurs twice");

@@ -50,7 +50,8 @@ const char* advice(std::string_view module, std::string_view name) {
     return "sparse, quantised and other special tensors are not supported; save dense tensors";
   }
   if (module.starts_with("torch.nn") || module.starts_with("torchvision") || name == "Module") {
-    return "this is a whole pickled module; save model.state_dict() instead";
+    return "this is a whole pickled module; save model.state_dict() instead, of a learner by "
+           "learn.save";
   }
   return "only tensors and plain values can be loaded, and nothing is ever executed. Of a pickled "
          "model save "

@@ -66,7 +66,7 @@ TEST_CASE("whole numbers are normalised as real ones, and packed samples as pict
                                 {.bs = 4, .num_workers = 0, .device = torch::kCPU});
   data.normalize_with(Stats{{1.f, 2.f, 3.f}, {2.f, 4.f, 8.f}});
   Rng rng;
-  const auto first = bytes->get(0, rng);
+  const torch::Tensor first = bytes->get(0, rng).x;
   const auto x = data.valid_dl().first_batch().x[0];
   REQUIRE(x.scalar_type() == torch::kFloat32);
   CHECK(torch::allclose(x[2], (first[2].to(torch::kFloat32) - 3) / 8));
@@ -83,7 +83,7 @@ TEST_CASE("whole numbers are normalised as real ones, and packed samples as pict
                                    }},
                                    .device = torch::kCPU});
   packed.normalize_with(Stats{{1.f, 2.f, 3.f}, {2.f, 4.f, 8.f}});
-  const auto picture = rows->get(0, rng).view({3, 4, 4});
+  const auto picture = rows->get(0, rng).x.view({3, 4, 4});
   CHECK(torch::allclose(packed.norm(picture), packed.valid_dl().first_batch().x[0]));
 }
 
@@ -91,7 +91,7 @@ TEST_CASE("what a data set throws is a warning of the first look") {
   class Throwing : public TensorDataset {
    public:
     using TensorDataset::TensorDataset;
-    torch::Tensor get(std::int64_t, Rng&) const override { throw std::runtime_error("own"); }
+    Sample get(std::int64_t, Rng&) const override { throw std::runtime_error("own"); }
     std::string describe(const Path&) const override { throw std::runtime_error("own"); }
   };
   const auto set = std::make_shared<Throwing>(torch::zeros({4, 2}), torch::arange(4));

@@ -36,12 +36,12 @@ struct NoTensor : nn::Module {
   int forward(const torch::Tensor&) { return 1; }
 };
 
-static_assert(fastcpp::detail::MapsTensorToTensor<nn::SequentialImpl>);
-static_assert(fastcpp::detail::MapsTensorToTensor<InheritsClone>);
-static_assert(fastcpp::detail::MapsTensorToTensor<NotCloneable>);
-static_assert(!fastcpp::detail::MapsTensorToTensor<TwoInputs>);
-static_assert(!fastcpp::detail::MapsTensorToTensor<NoTensor>);
-static_assert(!fastcpp::detail::MapsTensorToTensor<nn::Module>);
+static_assert(fastcpp::detail::RunsOnTensors<nn::SequentialImpl>);
+static_assert(fastcpp::detail::RunsOnTensors<InheritsClone>);
+static_assert(fastcpp::detail::RunsOnTensors<NotCloneable>);
+static_assert(fastcpp::detail::RunsOnTensors<TwoInputs>);
+static_assert(!fastcpp::detail::RunsOnTensors<NoTensor>);
+static_assert(!fastcpp::detail::RunsOnTensors<nn::Module>);
 
 DataBunch bunch(const Path& path, LabelKind kind, std::vector<std::string> classes) {
   const auto set =
