@@ -428,7 +428,7 @@ TEST_CASE("features are trained on in the order of their data") {
                  }})}});
     }
     CHECK(equal(targets[0], targets[1]));
-    CHECK(torch::equal(targets[0][0], set->targets().narrow(0, 0, 16)) == !shuffle);
+    CHECK(torch::equal(targets[0][0], set->targets()->narrow(0, 0, 16)) == !shuffle);
   }
 }
 
