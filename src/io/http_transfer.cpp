@@ -269,8 +269,8 @@ class Attempt {
       if (remote_.total >= 0 && size_ < remote_.total) cut();
       return;
     }
-    TransferFailure failure = failure_of(code, *error_ ? error_ : curl_easy_strerror(code),
-                                         options_.max_redirects);
+    TransferFailure failure =
+        failure_of(code, *error_ ? error_ : curl_easy_strerror(code), options_.max_redirects);
     if (started_ && failure.code == "download.incomplete") return cut();
     fail(std::move(failure));
   }

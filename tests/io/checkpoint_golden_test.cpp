@@ -4,8 +4,8 @@
 #include <sys/resource.h>
 #include <torch/torch.h>
 
-#include <ctime>
 #include <cstring>
+#include <ctime>
 #include <fstream>
 #include <functional>
 #include <iterator>

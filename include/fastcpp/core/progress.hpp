@@ -13,7 +13,16 @@
 namespace fastcpp {
 
 /// What a progress bar stands for.
-enum class ProgressPhase { kTrain, kValidate, kFindLr, kPredict, kPrecompute, kDownload, kExtract, kCheck };
+enum class ProgressPhase {
+  kTrain,
+  kValidate,
+  kFindLr,
+  kPredict,
+  kPrecompute,
+  kDownload,
+  kExtract,
+  kCheck
+};
 
 /// A piece of work that starts.
 struct ProgressTask {
