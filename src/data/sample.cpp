@@ -111,6 +111,14 @@ void SampleSlot::copy(const char* part, const Tensors& tensors,
                       fmt::format("{} is {}, but the data set says that all samples have {}", part,
                                   told(tensor), told(layouts[i])));
     }
+    // Numbers of another width are converted; those that would be cut are not meant.
+    if (!torch::can_cast(tensor.scalar_type(), layouts[i].dtype)) {
+      throw DataError(
+          "data.dtype",
+          fmt::format("{} is {}, which would be cut: the data set says that all samples "
+                      "have {}; make get and layout agree",
+                      part, told(tensor), told(layouts[i])));
+    }
     const auto plain = tensor.to(torch::kCPU, layouts[i].dtype).contiguous();
     std::memcpy(place(layouts, memory, i, layouts[i].dtype), plain.data_ptr(), plain.nbytes());
   }

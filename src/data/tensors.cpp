@@ -31,7 +31,8 @@ const torch::Tensor& Tensors::one(std::string_view what) const {
   if (defined()) return *this;
   throw DataError(
       "data.tensors",
-      fmt::format("{} takes one tensor, found {}: give it a function of several", what, count()));
+      fmt::format("{} takes one tensor, found {}: leave it out for such data, or put them into one",
+                  what, count()));
 }
 
 std::int64_t Tensors::length() const {

@@ -11,14 +11,14 @@
 namespace fastcpp::io {
 
 // Protocol 0 writes the id as Python prints it: ('storage', <class 'torch.FloatStorage'>, '94', 'cpu', 24, None)
-Ref Unpickler::spoken_id(std::string_view text) {
-  const Ref id = spoken_part(text, 0);
+Ref Unpickler::persistent_id_of(std::string_view text) {
+  const Ref id = part_of(text, 0);
   if (!text.empty()) fail("pickle.bad_storage", "a persistent id that is no tuple");
   return id;
 }
 
 // The part at the start of `text`, which is shortened by it.
-Ref Unpickler::spoken_part(std::string_view& text, int depth) {
+Ref Unpickler::part_of(std::string_view& text, int depth) {
   constexpr std::string_view kClass = "<class '", kClassEnd = "'>";
   const auto unreadable = [&] {
     fail("pickle.bad_storage", "a persistent id that cannot be read");
@@ -59,7 +59,7 @@ Ref Unpickler::spoken_part(std::string_view& text, int depth) {
     std::vector<Ref> parts;
     while (!text.starts_with(')')) {
       if (!parts.empty() && !upto(", ").empty()) unreadable();
-      parts.push_back(spoken_part(text, depth + 1));
+      parts.push_back(part_of(text, depth + 1));
       if (parts.size() > 6) unreadable();
     }
     text.remove_prefix(1);

@@ -220,7 +220,7 @@ bool Unpickler::step(unsigned char op) {
       persistent_id(pop());
       return true;
     case 'P':
-      persistent_id(spoken_id(line()));
+      persistent_id(persistent_id_of(line()));
       return true;
     default:
       break;

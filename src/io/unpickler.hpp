@@ -85,8 +85,8 @@ class Unpickler {
   Ref unknown(const char* module, std::string name);
   void thrown_away(std::size_t count);
   void persistent_id(Ref id);
-  Ref spoken_id(std::string_view text);
-  Ref spoken_part(std::string_view& text, int depth);
+  Ref persistent_id_of(std::string_view text);
+  Ref part_of(std::string_view& text, int depth);
   Ref make_ordered_dict(const std::vector<Ref>& arguments);
   Ref make_tensor(const std::vector<Ref>& arguments, bool first_version);
   Ref make_parameter(const std::vector<Ref>& arguments);

@@ -111,6 +111,22 @@ TEST_CASE("a sample of another shape than the set says is refused by name") {
   }
 }
 
+TEST_CASE("numbers that would be cut are refused by name") {
+  struct Cut : TensorDataset {
+    using TensorDataset::TensorDataset;
+    std::optional<SampleLayout> layout() const override {
+      return SampleLayout{{{{2}, torch::kFloat32}}, {{{}, torch::kLong}}};
+    }
+  };
+  // Whole numbers of another width are not.
+  const auto whole =
+      std::make_shared<Cut>(torch::ones({4, 2}, torch::kFloat64), torch::arange(4, torch::kInt32));
+  CHECK(DataLoader(whole, {.bs = 4, .num_workers = 0}).first_batch().y.sum().item<int>() == 6);
+  const auto real = std::make_shared<Cut>(torch::ones({4, 2}), torch::full({4}, 1.5));
+  const auto error = caught([&] { DataLoader(real, {.bs = 4, .num_workers = 0}).first_batch(); });
+  CHECK(error.code == "data.dtype");
+}
+
 TEST_CASE("an error is thrown by the batch it belongs to, and later batches go on") {
   for (const int workers : {0, 1, 3}) {
     const auto set =

@@ -74,8 +74,8 @@ class FASTCPP_API SampleSlot {
   T* y(std::size_t i = 0) const {
     return static_cast<T*>(place(layout_->y, *y_, i, c10::CppTypeToScalarType<T>::value));
   }
-  /// Copies a sample here.
-  /// \throws DataError `data.shape` when it is of another layout
+  /// Copies a sample here, converting numbers of another width.
+  /// \throws DataError `data.shape` when it is of another layout, `data.dtype` when its numbers would be cut
   void set(const Sample& sample) const;
 
  private:
