@@ -64,14 +64,17 @@ std::vector<std::string> urls_in(const Path& file) {
 }
 
 FetchOptions fetch_options(const DownloadImagesOptions& o) {
-  return {std::max(o.max_workers, o.max_workers < 0 ? o.max_workers : 1),
-          o.timeout,
-          o.max_time,
-          o.retries,
-          o.max_bytes,
-          o.max_redirects,
-          o.retry_delay,
-          o.stop};
+  FetchOptions fetch{.max_workers = o.max_workers < 0 ? o.max_workers : std::max(o.max_workers, 1),
+                     .timeout = o.timeout,
+                     .max_time = o.max_time,
+                     .retries = o.retries,
+                     .max_bytes = o.max_bytes,
+                     .max_redirects = o.max_redirects,
+                     .retry_delay = o.retry_delay,
+                     .stop = o.stop};
+  // A field more in FetchOptions does not compile here: it must be given above.
+  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8] = fetch;
+  return fetch;
 }
 
 // Throws ImageError when the bytes are no picture. JPEG at an eighth of its size: every byte is read all the same.
