@@ -13,6 +13,7 @@
 #include "fastcpp/core/rng.hpp"
 #include "fastcpp/core/threads.hpp"
 #include "fastcpp/data/dataset.hpp"
+#include "fastcpp/data/on_error.hpp"
 #include "fastcpp/data/sample.hpp"
 #include "fastcpp/data/sampler.hpp"
 #include "fastcpp/export.hpp"
@@ -31,7 +32,8 @@ struct DataLoaderOptions {
   std::vector<BatchTransform> tfms = {};  ///< run in order on every batch
   /// Which items a pass takes, and in which order; not together with `shuffle`. Absent: all, shuffled or one by one
   std::shared_ptr<const Sampler> sampler = {};
-  Collate collate = {};  ///< puts samples together; absent: `data_collate`
+  Collate collate = {};                ///< puts samples together; absent: `data_collate`
+  OnError on_error = OnError::kRaise;  ///< what happens to items that cannot be loaded
 };
 
 /// What `DataLoader::with` changes; what is absent stays as it is.
@@ -45,6 +47,7 @@ struct DataLoaderChanges {
   std::optional<std::vector<BatchTransform>> tfms = {};
   std::shared_ptr<const Sampler> sampler = {};  ///< replaces `shuffle`, which replaces a sampler
   std::optional<Collate> collate = {};
+  std::optional<OnError> on_error = {};
 };
 
 /// Batches of a data set (fastai: `DeviceDataLoader`). A cheap handle: copies share everything, and the data set lives as
@@ -52,8 +55,9 @@ struct DataLoaderChanges {
 ///
 /// Order and augmentation are a function of (seed, pass number, item) only, never of the number of workers. Each pass over
 /// the loader (a range-for, or `pass()`) has the next number. What goes wrong while a batch is loaded is thrown by the call
-/// that would give this batch, and names the item; leaving a pass early stops and joins its workers. Where the system
-/// refuses threads, loading goes on with those that started, or in the calling thread, after a warning.
+/// that would give this batch, and names the item, unless `on_error` leaves such items out or replaces them: then
+/// `skipped()` lists them, and a warning names each of the first ten. Leaving a pass early stops and joins its workers.
+/// Where the system refuses threads, loading goes on with those that started, or in the calling thread, after a warning.
 ///
 /// A pass is used from one thread at a time; several passes of one loader may run at once.
 class FASTCPP_API DataLoader {
@@ -70,8 +74,8 @@ class FASTCPP_API DataLoader {
     Pass& operator=(Pass&&) noexcept;
     ~Pass();
     /// The next batch, or nothing at the end.
-    /// \throws DataError `data.cannot_load`, `data.cannot_collate`, `data.shape`; MemoryError `train.out_of_memory`; or the
-    /// Error that the data set throws
+    /// \throws DataError `data.cannot_load`, `data.cannot_collate`, `data.shape`; `data.all_skipped` where a pass would give
+    /// no batch because all items were left out; MemoryError `train.out_of_memory`; or the Error that the data set throws
     std::optional<Batch> next();
 
    private:
@@ -90,11 +94,14 @@ class FASTCPP_API DataLoader {
   /// \throws DataError `data.empty_loader` when there is no batch; as `Pass::next`
   Batch first_batch() const;
 
-  /// Number of batches in a pass (fastai: `len(dl)`).
+  /// Number of batches in a pass (fastai: `len(dl)`); one less for each batch that loses all its items to `on_error`.
   std::int64_t size() const;
   std::int64_t batch_size() const;
   const DataLoaderOptions& options() const;
   const std::shared_ptr<const Dataset>& dataset() const;
+  /// The items that `on_error` left out or replaced in the batches given so far, each once, by index; shared by all
+  /// copies. Any thread may ask.
+  std::vector<SkippedItem> skipped() const;
   /// Appends a batch transform.
   void add_tfm(BatchTransform tfm);
   /// A loader of its own over the same data set with changed options (fastai: `dl.new`).
