@@ -13,7 +13,6 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
-#include "fastcpp/core/python_text.hpp"
 
 namespace fastcpp {
 
@@ -22,6 +21,8 @@ struct DataBunch::Impl {
   Path path;
   torch::Device device = torch::kCPU;
   std::optional<DataLoader> train, valid, fix, test, single;
+  std::shared_ptr<const Labels> labels;
+  std::shared_ptr<const Dataset> empty_valid;  // one without items, for the printed form
   std::optional<Stats> stats;
   std::function<Tensors(const std::any&)> reader;
 
@@ -85,6 +86,26 @@ class Normalize {
   torch::Tensor mean_, std_;
 };
 
+// Where only the kind is known.
+std::shared_ptr<const Labels> labels_of(const DataBunchOptions& options, const Dataset& train) {
+  switch (options.kind) {
+    case LabelKind::kMultiCategory:
+      return std::make_shared<MultiCategoryList>(std::vector<std::vector<std::int64_t>>{},
+                                                 ClassNames(options.classes));
+    case LabelKind::kFloat: {
+      const auto layout = train.layout();
+      const bool several = layout && layout->y.size() == 1 && layout->y[0].shape.size() == 1;
+      return std::make_shared<FloatList>(
+          std::vector<float>{}, several ? std::max<std::int64_t>(1, layout->y[0].shape[0]) : 1);
+    }
+    case LabelKind::kEmpty:
+      return std::make_shared<EmptyLabelList>(0);
+    case LabelKind::kCategory:
+      break;
+  }
+  return std::make_shared<CategoryList>(std::vector<std::int64_t>{}, ClassNames(options.classes));
+}
+
 }  // namespace
 
 DataBunch DataBunch::create(const Datasets& sets, const Path& path,
@@ -101,23 +122,28 @@ DataBunch DataBunch::make(const Datasets& sets, const Path& path, const DataBunc
   impl.path = path;
   impl.device = options.device.value_or(torch::cuda::is_available() ? torch::kCUDA : torch::kCPU);
   DataLoaderOptions train{.bs = options.bs,
-                          .shuffle = options.shuffle,
+                          .shuffle = options.shuffle && !options.sampler,
                           .drop_last = true,
                           .num_workers = options.num_workers,
                           .seed = options.seed,
                           .device = impl.device,
                           .tfms = options.dl_tfms,
-                          .sampler = nullptr,
-                          .collate = options.collate_fn};
+                          .sampler = options.sampler,
+                          .collate = options.collate_fn,
+                          .on_error = options.on_error};
   // A field more in DataLoaderOptions does not compile here: it must be given above.
-  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9] = train;
+  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10] = train;
   impl.train.emplace(sets.train, train);
   DataLoaderOptions other = train;
   other.bs = options.val_bs.value_or(options.bs);
   other.shuffle = other.drop_last = false;
+  other.sampler = nullptr;
   impl.fix.emplace(sets.fix ? sets.fix : sets.train, other);
   if (sets.test) impl.test.emplace(sets.test, other);
-  if (sets.valid) {
+  impl.labels = options.labels ? options.labels : labels_of(options, *sets.train);
+  if (sets.valid && sets.valid->size() == 0) {
+    impl.empty_valid = sets.valid;
+  } else if (sets.valid) {
     impl.valid.emplace(sets.valid, other);
     other.bs = 1;
     other.num_workers = 0;
@@ -160,17 +186,32 @@ DataLoader DataBunch::dl(DatasetType type) const {
   return fix_dl();
 }
 
+std::vector<DataLoader> DataBunch::dls() const {
+  std::vector<DataLoader> all;
+  for (const auto* loader :
+       {&impl_->train, &impl_->fix, &impl_->valid, &impl_->single, &impl_->test}) {
+    if (*loader) all.push_back(**loader);
+  }
+  return all;
+}
+
 bool DataBunch::empty_val() const {
-  return !impl_->valid || valid_dl().dataset()->size() == 0;
+  return !impl_->valid;
+}
+bool DataBunch::is_empty() const {
+  return train_ds().size() == 0 && empty_val();
+}
+const std::shared_ptr<const Labels>& DataBunch::labels() const {
+  return impl_->labels;
 }
 bool DataBunch::has_test() const {
   return impl_->test.has_value();
 }
 const std::vector<std::string>& DataBunch::classes() const {
-  return impl_->options.classes;
+  return impl_->labels->classes();
 }
 std::string DataBunch::classes_str() const {
-  return python_list(classes());
+  return impl_->labels->classes_str();
 }
 
 std::string DataBunch::str() const {
@@ -178,8 +219,10 @@ std::string DataBunch::str() const {
     const auto part = [this](const std::optional<DataLoader>& loader) {
       return loader ? loader->dataset()->describe(path()) : std::string("None");
     };
-    return fmt::format("{};\n\nTrain: {};\n\nValid: {};\n\nTest: {}", impl_->options.name,
-                       part(impl_->train), part(impl_->valid), part(impl_->test));
+    return fmt::format(
+        "{};\n\nTrain: {};\n\nValid: {};\n\nTest: {}", impl_->options.name, part(impl_->train),
+        impl_->empty_valid ? impl_->empty_valid->describe(path()) : part(impl_->valid),
+        part(impl_->test));
   });
 }
 
@@ -190,7 +233,7 @@ torch::Device DataBunch::device() const {
   return impl_->device;
 }
 LabelKind DataBunch::label_kind() const {
-  return impl_->options.kind;
+  return impl_->labels->kind();
 }
 std::uint64_t DataBunch::seed() const {
   return impl_->options.seed;
@@ -204,7 +247,7 @@ std::int64_t DataBunch::c() const {
 }
 
 std::int64_t DataBunch::count() const {
-  if (!classes().empty()) return static_cast<std::int64_t>(classes().size());
+  if (impl_->options.labels || !classes().empty()) return impl_->labels->c();
   const auto targets = train_ds().targets();
   if (!targets) {
     throw DataError(
@@ -336,6 +379,15 @@ DataBunch DataBunch::copy() const {
     result.impl_ = std::make_shared<Impl>(*impl_);
     // Handles share their loader.
     for (auto* loader : result.impl_->loaders()) *loader = loader->with({});
+    return result;
+  });
+}
+
+DataBunch DataBunch::with_train_dl(const DataLoader& train_dl) const {
+  return boundary([&] {
+    DataBunch result;
+    result.impl_ = std::make_shared<Impl>(*impl_);
+    result.impl_->train = train_dl;
     return result;
   });
 }

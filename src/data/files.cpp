@@ -81,7 +81,8 @@ class Walk {
 
   bool wanted_folder(const std::string& name, bool top) const {
     if (top && !options_.include.empty()) return contains(options_.include, name);
-    if (top && contains(options_.exclude, name)) return false;
+    // As in fastai: where folders are named that are left out, all others count, hidden ones too.
+    if (top && !options_.exclude.empty()) return !contains(options_.exclude, name);
     return name.front() != '.';
   }
 
@@ -182,6 +183,15 @@ Path real_folder(const Path& folder) {
 }
 
 }  // namespace
+
+std::string relative_below(const Path& file, const Path& folder) {
+  return boundary([&] {
+    const auto plain = file.lexically_normal();
+    const auto below = plain.lexically_relative((folder / "").lexically_normal().parent_path());
+    const bool inside = !below.empty() && *below.begin() != ".." && below != ".";
+    return (inside ? below : plain).generic_string();
+  });
+}
 
 SubFolder::SubFolder(const Path& top, const Path& folder) {
   boundary([&] {

@@ -16,6 +16,10 @@ namespace {
 
 constexpr const char* kPets = R"(/([^/]+)_\d+.jpg$)";
 
+const std::vector<std::int64_t>& indices(const LabelList& list) {
+  return dynamic_cast<const CategoryList&>(*list.y).indices();
+}
+
 }  // namespace
 
 TEST_CASE("labels by regular expression") {
@@ -33,10 +37,10 @@ TEST_CASE("classes are the sorted training labels, capitals first") {
   const std::vector<std::string> labels{"pug", "Bengal", "beagle", "Bengal", "zebra", "pug"};
   CapturedLog log;
   const auto lists = make_label_lists(items, labels, {{0, 1, 2}, {3, 4, 5}});
-  CHECK(lists.train.classes == std::vector<std::string>{"Bengal", "beagle", "pug"});
-  CHECK(lists.train.y == std::vector<std::int64_t>{2, 0, 1});
+  CHECK(lists.train.classes() == std::vector<std::string>{"Bengal", "beagle", "pug"});
+  CHECK(indices(lists.train) == std::vector<std::int64_t>{2, 0, 1});
   // A validation label that no training item has is dropped, with fastai's warning.
-  CHECK(lists.valid.y == std::vector<std::int64_t>{0, 2});
+  CHECK(indices(lists.valid) == std::vector<std::int64_t>{0, 2});
   CHECK(lists.valid.items == std::vector<Path>{"3", "5"});
   REQUIRE(log.warnings.size() == 1);
   CHECK(log.warnings[0] ==
@@ -56,7 +60,7 @@ TEST_CASE("classes are the sorted training labels, capitals first") {
   CHECK(caught([&] { make_label_lists(items, labels, {{0, 99}, {}}); }).code == "value.index");
   CHECK(caught([&] { make_label_lists(items, labels, {{0}, {-1}}); }).code == "value.index");
   CHECK(caught([&] { static_cast<void>(subset.train.label(99)); }).code == "value.index");
-  CHECK(caught([&] { make_label_lists({}, {}, {}); }).code == "data.empty");
+  CHECK(caught([&] { make_label_lists({}, std::vector<std::string>{}, {}); }).code == "data.empty");
 }
 
 TEST_CASE("random split as NumPy makes it") {
@@ -170,8 +174,15 @@ TEST_CASE("hidden folders and files that are none stay out") {
   std::filesystem::create_directory_symlink(dir.path(), dir / "cats/loop_too");
   std::filesystem::create_symlink("nowhere", dir / "cats/dangling.jpg");
   const GetFilesOptions walk{
-      .extensions = image_extensions(), .recurse = true, .exclude = {"test"}};
+      .extensions = image_extensions(), .recurse = true, .exclude = {"test", ".ipynb_checkpoints"}};
   CHECK(get_files(dir.path(), walk) == std::vector<Path>{dir / "cats/a.jpg"});
+  CHECK(get_files(dir.path(), {.extensions = image_extensions(), .recurse = true}) ==
+        std::vector<Path>{dir / "cats/a.jpg", dir / "test/c.jpg"});
+  // As in fastai, hidden folders count where others are excluded by name.
+  auto others = walk;
+  others.exclude = {"test"};
+  CHECK(get_files(dir.path(), others) ==
+        std::vector<Path>{dir / ".ipynb_checkpoints/b.jpg", dir / "cats/a.jpg"});
   // A link that leads back above itself is not followed, another is.
   auto links = walk;
   links.followlinks = true;

@@ -14,20 +14,13 @@
 
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/data/data_loader.hpp"
-#include "fastcpp/data/label_list.hpp"
+#include "fastcpp/data/labels.hpp"
 #include "fastcpp/export.hpp"
 
 namespace fastcpp {
 
 /// Which of the loaders (fastai: `DatasetType`).
 enum class DatasetType { Train, Valid, Test, Single, Fix };
-
-/// What the targets are; decides loss and activation (fastai: the label list's class).
-enum class LabelKind {
-  kCategory,       ///< one class index, int64: cross-entropy
-  kMultiCategory,  ///< one 0/1 vector, float: binary cross-entropy with logits
-  kFloat,          ///< numbers: mean squared error
-};
 
 /// Mean and standard deviation of each channel, in 0..1 units.
 struct Stats {
@@ -55,6 +48,10 @@ struct DataBunchOptions {
   bool shuffle = true;                       ///< a new order of the training items every epoch
   std::string name = "DataBunch";            ///< first word of the printed form
   Collate collate_fn = {};                   ///< puts samples together; absent: `data_collate`
+  /// What targets and outputs mean, without items; absent: made of `kind` and `classes`
+  std::shared_ptr<const Labels> labels = {};
+  std::shared_ptr<const Sampler> sampler = {};  ///< of the training items, instead of `shuffle`
+  OnError on_error = OnError::kRaise;  ///< what all loaders do with items that cannot be loaded
 };
 
 /// Train, validation, fix and optional test loader, with the classes and the folder they belong to
@@ -86,18 +83,24 @@ class FASTCPP_API DataBunch {
   DataLoader test_dl() const;
   /// The loader of a type; Single walks the validation set one by one.
   DataLoader dl(DatasetType type) const;
+  /// All that there are: train, fix, valid, single, test (fastai: `dls`).
+  std::vector<DataLoader> dls() const;
   const Dataset& train_ds() const { return *train_dl().dataset(); }
   const Dataset& valid_ds() const { return *valid_dl().dataset(); }
 
   /// True when there is no validation item.
   bool empty_val() const;
+  /// True when there is no item at all, as in a bunch to predict with.
+  bool is_empty() const;
   bool has_test() const;
   /// Number of classes, or of target numbers.
   /// \throws DataError `data.no_targets` without names of classes when the data set does not tell its targets
   std::int64_t c() const;
   /// Class names in the order of their indices.
   const std::vector<std::string>& classes() const;
-  /// Class names as fastai prints them: `['cat', 'dog']`.
+  /// What targets and outputs mean; has no items, is never null.
+  const std::shared_ptr<const Labels>& labels() const;
+  /// Class names as fastai prints them: `['cat', 'dog']`, `[0, 1]`.
   std::string classes_str() const;
   /// fastai's printed form: size, first items and labels of each set. Loads five pictures a set.
   /// \throws whatever loading them throws
@@ -135,6 +138,9 @@ class FASTCPP_API DataBunch {
   /// A bunch over the same data sets with settings of its own: what is normalised or taught to one later does not reach
   /// the other.
   DataBunch copy() const;
+
+  /// A bunch like this one with another training loader; the other loaders are shared (fastai: `data.train_dl = ...`).
+  DataBunch with_train_dl(const DataLoader& train_dl) const;
 
   /// fastai's warnings about a training set that cannot be batched (`sanity_check`).
   void sanity_check() const;

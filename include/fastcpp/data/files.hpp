@@ -15,8 +15,9 @@ namespace fastcpp {
 struct GetFilesOptions {
   std::vector<std::string> extensions = {};  ///< with the dot, any case; empty takes every file
   bool recurse = false;                      ///< descend into folders
-  std::vector<std::string> exclude = {};     ///< folders below the top left out
-  std::vector<std::string> include = {};     ///< if given, only these folders below the top
+  /// Folders below the top left out; all others count then, hidden ones too, as in fastai
+  std::vector<std::string> exclude = {};
+  std::vector<std::string> include = {};  ///< if given, only these folders below the top
   bool presort = false;      ///< sort with `/` read as `.` (fastai's presort) instead of by path
   bool followlinks = false;  ///< descend into linked folders
 };
@@ -47,6 +48,9 @@ FASTCPP_API const std::vector<std::string>& image_extensions();
 /// Names of the visible folders inside a folder, sorted (fastai: `find_classes`).
 /// \throws DataError `data.no_classes` when there is none
 FASTCPP_API std::vector<std::string> find_classes(const Path& folder);
+
+/// A file as it is named below a folder, with `/`; as it is where it does not lie there by the names alone.
+FASTCPP_API std::string relative_below(const Path& file, const Path& folder);
 
 /// A folder below another, however it is written, and which files lie in it. A value: a copy shares nothing. Used from one
 /// thread at a time, because it remembers the folders of files that it was asked about.

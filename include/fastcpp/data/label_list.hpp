@@ -1,38 +1,22 @@
 /// \file
-/// Items with labels: splitting, labelling and classes.
+/// Items with labels.
 #pragma once
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "fastcpp/core/path.hpp"
+#include "fastcpp/data/labels.hpp"
+#include "fastcpp/data/split.hpp"
+#include "fastcpp/data/table.hpp"
 #include "fastcpp/export.hpp"
 
 namespace fastcpp {
-
-/// Which items train and which validate, as indices.
-struct Split {
-  std::vector<std::int64_t> train;
-  std::vector<std::int64_t> valid;
-};
-
-/// Random split (fastai: `split_by_rand_pct`): validation takes the first `int(valid_pct * n)`
-/// indices of NumPy's seeded permutation in that order, training the rest in ascending order.
-/// \param n         number of items
-/// \param valid_pct share for validation, 0 <= valid_pct <= 1
-/// \param seed      as given to `numpy.random.seed`
-/// \throws ValueError `value.valid_pct`
-FASTCPP_API Split split_by_rand_pct(std::int64_t n, double valid_pct, std::uint32_t seed);
-
-/// Split by folders below `path` (fastai: `split_by_folder`); items in neither folder are left out. A folder may be
-/// written `train/`, `./train`, nested or absolute; an absolute one holds the items of a relative path too.
-FASTCPP_API Split split_by_folder(const std::vector<Path>& items, const Path& path,
-                                  const std::string& train = "train",
-                                  const std::string& valid = "valid");
 
 /// The label of each file by a regular expression (fastai: `label_from_re`): a search in the path with `/`, group 1.
 /// Characters are text, as in Python's `re`; names that are not UTF-8 are matched byte by byte.
@@ -45,35 +29,72 @@ FASTCPP_API std::vector<std::string> label_from_re(const std::vector<Path>& file
 /// The label of each file: the name of its folder (fastai: `label_from_folder`).
 FASTCPP_API std::vector<std::string> label_from_folder(const std::vector<Path>& files);
 
-/// Items with one class each (fastai: `LabelList` of a `CategoryList`).
-struct LabelList {
-  std::vector<Path> items;           ///< one file per item
-  std::vector<std::int64_t> y;       ///< class index of each item
-  std::vector<std::string> classes;  ///< class names; y indexes them
-  bool labelled = true;              ///< false: test items, y means nothing
+/// Items with a label each (fastai: `LabelList`). A value; copies share the labels.
+struct FASTCPP_API LabelList {
+  /// No items.
+  LabelList();
+  /// \param items one file (or other name) per item
+  /// \param y     as many labels
+  /// \throws DataError `data.length` when they differ in number
+  LabelList(std::vector<Path> items, std::shared_ptr<const Labels> y);
+  /// One class each.
+  /// \param y       class index of each item
+  /// \param classes class names; y indexes them
+  /// \throws DataError `data.length`, `data.unknown_label` on an index that is no class; ValueError `value.classes`
+  LabelList(std::vector<Path> items, std::vector<std::int64_t> y, std::vector<std::string> classes);
+
+  std::vector<Path> items;          ///< one file per item
+  std::shared_ptr<const Labels> y;  ///< their labels; never null
 
   std::int64_t size() const { return static_cast<std::int64_t>(items.size()); }
-  /// Class name of item i; empty without labels (fastai: `EmptyLabel`).
-  /// \throws ValueError `value.index` when there is no such item; DataError `data.unknown_label` when its label is no class
-  FASTCPP_API std::string label(std::int64_t i) const;
+  const std::vector<std::string>& classes() const { return y->classes(); }
+  /// The label of item i in words; empty without labels (fastai: `EmptyLabel`).
+  /// \throws ValueError `value.index`
+  std::string label(std::int64_t i) const { return y->text(i); }
+  /// Some of the items with their labels, in this order.
+  /// \throws ValueError `value.index`
+  LabelList take(const std::vector<std::int64_t>& indices) const;
+  /// A table with the columns `x` (the file, relative to `path` where it lies below) and `y` (the label in words).
+  Table to_df(const Path& path) const;
+  /// Writes that table to `path / dest`, whole or not at all.
+  /// \throws IoError `io.cannot_write`, `io.cannot_create`
+  void to_csv(const Path& path, const Path& dest) const;
 };
 
-/// Training and validation items.
-struct LabelLists {
+/// What `LabelLists::filter_by_func` asks: whether a pair is to be left out.
+/// \param x      the item
+/// \param target the processed label: class index, 0/1 vector, numbers
+using DropPair = std::function<bool(const Path& x, const torch::Tensor& target)>;
+
+/// Training, validation and test items with labels of one kind (fastai: `LabelLists`).
+struct FASTCPP_API LabelLists {
   LabelList train;
   LabelList valid;
+  std::optional<LabelList> test = {};
+
+  /// Adds test items without labels (fastai: `add_test`).
+  void add_test(std::vector<Path> items);
+  /// Adds test items with labels, one for all of them or one each. Classes are never extended: an unknown label is target 0.
+  /// \throws DataError `data.length`
+  void add_test(std::vector<Path> items, const std::vector<Label>& labels);
+  /// Leaves out the pairs for which `drop` is true, from all sets (fastai: `LabelLists.filter_by_func`, which drops too).
+  void filter_by_func(const DropPair& drop);
 };
 
-/// Splits items and turns label names into class indices.
+/// Splits items and turns labels into targets of one kind.
 ///
-/// Classes are the sorted distinct training labels (byte-wise) unless given. An item whose label is no class is dropped
-/// with fastai's warning, from training and validation alike.
-/// \param items   files
-/// \param labels  one name per item
-/// \param split   indices into both
-/// \param classes fixes names and order of the classes; no name twice
-/// \throws DataError `data.length` when items and labels differ in number, `data.empty` when there is no item at all
+/// Classes are the sorted distinct training labels unless given. An item whose label is no class is left out with fastai's
+/// warning, from training and validation alike.
+/// \param items  files
+/// \param labels one per item
+/// \param split  indices into both
+/// \throws DataError `data.length` when items and labels differ in number, `data.empty` when there is no item at all; as
+/// `make_labels`
 /// \throws ValueError `value.classes` when a class is given twice, `value.index` on an index without an item
+FASTCPP_API LabelLists label_lists(const std::vector<Path>& items, const std::vector<Label>& labels,
+                                   const Split& split, const LabelOptions& options = {});
+/// The same with one class name each.
+/// \param classes fixes names and order of the classes; no name twice
 FASTCPP_API LabelLists make_label_lists(const std::vector<Path>& items,
                                         const std::vector<std::string>& labels, const Split& split,
                                         std::optional<std::vector<std::string>> classes = {});
