@@ -26,6 +26,8 @@ Loss default_loss(LabelKind kind) {
       return bce_with_logits();
     case LabelKind::kFloat:
       return mse_loss();
+    case LabelKind::kEmpty:
+      return nll_loss();
     case LabelKind::kCategory:
       break;
   }

@@ -164,13 +164,13 @@ torch::Tensor Learner::pred_batch(DatasetType type, const std::optional<Batch>& 
   });
 }
 
-Prediction Learner::predict_any(const std::any& item) {
+Prediction Learner::predict_any(const std::any& item, const PredictOptions& options) {
   return guarded(1, [&] {
     const torch::NoGradGuard no_grad;
     const EvaluationMode evaluation(impl_->model);
     const auto output =
         forward(impl_->model, impl_->data.one_item(item), {.precision = impl_->precision});
-    return to_prediction(impl_->data, loss_func().activate(output).cpu()[0]);
+    return to_prediction(impl_->data, loss_func().activate(output).cpu()[0], options.thresh);
   });
 }
 

@@ -49,7 +49,7 @@ std::shared_ptr<const TensorDataset> outputs(const Model& body, const DataLoader
                                              const FeatureOptions& options) {
   torch::Tensor all;
   std::vector<torch::Tensor> targets;
-  std::int64_t done = 0;
+  std::int64_t done = 0, items = 0;
   ProgressBar bar(options.progress, {.phase = ProgressPhase::kPrecompute, .total = loader.size()});
   for (auto& batch : loader.batches()) {
     if (options.stop.stop_requested()) throw_stopped("precompute", done, loader.size());
@@ -62,13 +62,15 @@ std::shared_ptr<const TensorDataset> outputs(const Model& body, const DataLoader
       shape[0] = loader.dataset()->size();
       all = torch::empty(shape, out.options());
     }
-    const auto first = batch.indices.front();
-    all.narrow(0, first, out.size(0)).copy_(out);
+    // Items that cannot be loaded may be missing: the features are then of those that are there.
+    all.narrow(0, items, out.size(0)).copy_(out);
+    items += out.size(0);
     targets.push_back(batch.y.one("precompute").cpu().clone());
     bar.update(++done);
   }
   return std::make_shared<const TensorDataset>(
-      all, targets.empty() ? torch::Tensor() : torch::cat(targets));
+      all.defined() ? all.narrow(0, 0, items) : all,
+      targets.empty() ? torch::Tensor() : torch::cat(targets));
 }
 
 }  // namespace
@@ -107,9 +109,13 @@ Features compute_features(const DataBunch& data, const Model& model,
       .classes = data.classes(),
       .shuffle = data.train_dl().options().shuffle,
       .name = "DataBunch",
-      .collate_fn = {}};
+      .collate_fn = {},
+      .labels = data.labels(),
+      .sampler = data.train_dl().options().sampler,
+      .on_error = OnError::kRaise};  // a copy within memory does not fail
   // A field more in DataBunchOptions does not compile here: it must be given above.
-  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11] = options_of_data;
+  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14] =
+      options_of_data;
   return {DataBunch::create(sets, data.path(), options_of_data),
           Model(std::make_shared<RestImpl>(layers))};
 }

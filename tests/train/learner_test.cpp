@@ -49,7 +49,7 @@ class Events : public Callback {
 };
 
 // Collects the table.
-class Table : public ProgressSink {
+class TableRows : public ProgressSink {
  public:
   std::vector<std::vector<std::string>> rows;
   void table_header(const std::vector<std::string>& names) override { rows.push_back(names); }
@@ -60,7 +60,7 @@ class WithTable {
  public:
   WithTable() : former_(set_progress_sink(table)) {}
   ~WithTable() { set_progress_sink(former_); }
-  std::shared_ptr<Table> table = std::make_shared<Table>();
+  std::shared_ptr<TableRows> table = std::make_shared<TableRows>();
 
  private:
   std::shared_ptr<ProgressSink> former_;

@@ -122,7 +122,7 @@ TEST_CASE("more outputs than names") {
 TEST_CASE("numbers and labels of several dimensions keep their shape") {
   TempDir dir;
   const auto numbers = bunch(dir.path(), LabelKind::kFloat, {});
-  CHECK(to_prediction(numbers, torch::tensor({0.5f, 2.5f})).category == "0.5;2.5");
+  CHECK(to_prediction(numbers, torch::tensor({0.5f, 2.5f})).category == "[0.5 2.5]");
   const auto boxes = torch::rand({2, 4});
   const auto result = to_prediction(numbers, boxes);
   CHECK(torch::equal(result.index, boxes));

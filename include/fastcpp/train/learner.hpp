@@ -27,6 +27,7 @@
 
 namespace fastcpp {
 
+class Figure;
 class StateDict;
 
 /// fastai's default learning rate: 3e-3 for the last layer group, a tenth of it for the others.
@@ -139,12 +140,25 @@ struct GetPredsOptions {
 struct Predictions {
   torch::Tensor preds;    ///< n x c, after the activation, float32 (or the model's type)
   torch::Tensor targets;  ///< n
-  torch::Tensor losses;   ///< n, of the raw outputs; undefined unless asked for
+  torch::Tensor losses;   ///< n, or n x c where an item has c targets; undefined unless asked for
+};
+
+/// Options of `show_results`.
+struct ShowResultsOptions {
+  int rows = 5;                       ///< rows^2 items, at most a batch
+  std::optional<double> thresh = {};  ///< of several classes: those with at least this; absent: 0.5
+  std::optional<std::pair<double, double>> figsize = {};  ///< inches; absent: 4 a cell
+  double dpi = 100;                                       ///< pixels an inch
+};
+
+/// Options of `predict`.
+struct PredictOptions {
+  std::optional<double> thresh = {};  ///< of several classes: those with at least this; absent: 0.5
 };
 
 /// What `predict` gives for one item.
 struct Prediction {
-  std::string category;         ///< class name; numbers joined by `;` for other targets
+  std::string category;         ///< class name; names joined by `;`; numbers as `[0.5]`
   torch::Tensor index;          ///< class index (scalar, int64), or what else the labels are
   torch::Tensor probabilities;  ///< c
 };
@@ -260,9 +274,15 @@ class FASTCPP_API Learner {
   /// what the data's set holds (for pictures an Image or a Path), or a sample as tensor.
   /// \throws ValueError `value.item`
   template <typename Item>
-  Prediction predict(const Item& item) {
-    return predict_any(std::any(item));
+  Prediction predict(const Item& item, const PredictOptions& options = {}) {
+    return predict_any(std::any(item), options);
   }
+
+  /// Pictures of the first batch, each with its label above the prediction (fastai: `show_results`). Defined in the room
+  /// `interpret`.
+  /// \throws ValueError `value.rows`; as `pred_batch`
+  Figure show_results(DatasetType ds_type = DatasetType::Valid,
+                      const ShowResultsOptions& options = {});
 
   /// Table of all layers with totals (fastai: `summary`).
   /// \throws as `model_summary`
@@ -309,7 +329,7 @@ class FASTCPP_API Learner {
   friend class Training;
   struct Impl;
   explicit Learner(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
-  Prediction predict_any(const std::any& item);
+  Prediction predict_any(const std::any& item, const PredictOptions& options);
   FitOutcome run(int epochs, const LearningRate& lr, const FitOptions& options,
                  const std::shared_ptr<Callback>& finder);
   void refuse_nested_fit() const;

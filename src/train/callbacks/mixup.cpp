@@ -70,7 +70,8 @@ struct MixUpCallback::Batch {
 torch::Tensor mixup_loss(const Loss& loss, const torch::Tensor& output,
                          const MixedTargets& targets) {
   const auto of = [&](const torch::Tensor& target) {
-    const auto values = loss.unreduced(output, target);
+    auto values = loss.unreduced(output, target);
+    if (values.dim() > 1) values = values.flatten(1).mean(1);
     if (values.dim() == 1 && values.sizes() == targets.lambda.sizes()) return values;
     throw ValueError(
         "value.mixup",

@@ -44,6 +44,26 @@ torch::Tensor class_indices(const char* loss, const torch::Tensor& output,
   return target.to(torch::kLong);
 }
 
+void expect_weights(const char* argument, const torch::Tensor& weights) {
+  if (!weights.defined() || (weights.dim() == 1 && weights.is_floating_point())) return;
+  throw ValueError(
+      "value.loss",
+      fmt::format("{}: expected a vector of floating-point numbers, one a class, found {}",
+                  argument, described(weights)));
+}
+
+// Weights on the outputs' device, in their type.
+torch::Tensor weights_for(const char* argument, const torch::Tensor& weights,
+                          const torch::Tensor& output, std::int64_t classes) {
+  if (!weights.defined()) return weights;
+  if (weights.size(0) != classes) {
+    throw ValueError("value.loss", fmt::format("{}: expected {} numbers, one a class of the "
+                                               "outputs, found {}",
+                                               argument, classes, weights.size(0)));
+  }
+  return weights.to(output.options());
+}
+
 }  // namespace
 
 Loss::Loss(std::string name, Unreduced unreduced, Activation activation, Reduced mean)
@@ -102,38 +122,28 @@ torch::Tensor per_item(const torch::Tensor& values) {
   return values.dim() > 1 ? values.flatten(1).mean(1) : values;
 }
 
+void check_eps(double eps) {
+  if (eps >= 0 && eps < 1) return;
+  throw ValueError("value.eps",
+                   fmt::format("eps of the label smoothing: expected 0 <= eps < 1, found {}", eps));
+}
+
 }  // namespace
 
 Loss cross_entropy(const CrossEntropyOptions& options) {
-  const auto& weights = options.weight;
-  if (weights.defined() && (weights.dim() != 1 || !weights.is_floating_point())) {
-    throw ValueError(
-        "value.loss",
-        fmt::format(
-            "weight of cross_entropy: expected a vector of floating-point numbers, one a class, "
-            "found {}",
-            described(weights)));
-  }
+  expect_weights("weight of cross_entropy", options.weight);
   const auto raw = [options](const torch::Tensor& output, const torch::Tensor& target,
                              const F::CrossEntropyFuncOptions::reduction_t& reduction) {
-    const auto& weight = options.weight;
     constexpr const char* kName = "cross-entropy";
     const bool has_axis = options.axis >= -output.dim() && options.axis < output.dim();
     expect(has_axis && output.numel() == target.numel() * output.size(options.axis) &&
                target.dim() > 0,
            kName, "one class index for every place of the outputs", output, target);
-    const auto classes = output.size(options.axis);
-    if (weight.defined() && weight.size(0) != classes) {
-      throw ValueError(
-          "value.loss",
-          fmt::format("weight of cross_entropy: expected {} numbers, one a class of the "
-                      "outputs, found {}",
-                      classes, weight.size(0)));
-    }
     const auto rows = output.movedim(options.axis, -1).reshape({-1, output.size(options.axis)});
     return F::cross_entropy(rows, class_indices(kName, output, target).reshape({-1}),
                             F::CrossEntropyFuncOptions()
-                                .weight(weight.defined() ? weight.to(rows.options()) : weight)
+                                .weight(weights_for("weight of cross_entropy", options.weight, rows,
+                                                    output.size(options.axis)))
                                 .reduction(reduction));
   };
   return {"FlattenedLoss of CrossEntropyLoss()",
@@ -147,11 +157,7 @@ Loss cross_entropy(const CrossEntropyOptions& options) {
 }
 
 Loss label_smoothing_cross_entropy(double eps) {
-  if (!(eps >= 0 && eps < 1)) {
-    throw ValueError(
-        "value.eps",
-        fmt::format("eps of the label smoothing: expected 0 <= eps < 1, found {}", eps));
-  }
+  check_eps(eps);
   return {"LabelSmoothingCrossEntropy",
           [eps](const torch::Tensor& output, const torch::Tensor& target) {
             constexpr const char* kName = "label smoothing";
@@ -166,16 +172,39 @@ Loss label_smoothing_cross_entropy(double eps) {
           softmax};
 }
 
-Loss bce_with_logits() {
+Loss bce_with_logits(const BceWithLogitsOptions& options) {
+  constexpr const char *kWeight = "weight of bce_with_logits",
+                       *kPosWeight = "pos_weight of bce_with_logits";
+  expect_weights(kWeight, options.weight);
+  expect_weights(kPosWeight, options.pos_weight);
+  check_eps(options.eps);
   return {"FlattenedLoss of BCEWithLogitsLoss()",
-          [](const torch::Tensor& output, const torch::Tensor& target) {
+          [options](const torch::Tensor& output, const torch::Tensor& target) {
             expect(output.numel() == target.numel() && output.dim() > 0, "binary cross-entropy",
                    "a 0/1 target for every output", output, target);
-            return per_item(F::binary_cross_entropy_with_logits(
-                output, target.reshape(output.sizes()).to(output.dtype()),
-                F::BinaryCrossEntropyWithLogitsFuncOptions().reduction(torch::kNone)));
+            const auto classes = output.size(-1);
+            auto wanted = target.reshape(output.sizes()).to(output.dtype());
+            if (options.eps > 0) wanted = wanted * (1 - options.eps) + options.eps / 2;
+            return F::binary_cross_entropy_with_logits(
+                output, wanted,
+                F::BinaryCrossEntropyWithLogitsFuncOptions()
+                    .reduction(torch::kNone)
+                    .weight(weights_for(kWeight, options.weight, output, classes))
+                    .pos_weight(weights_for(kPosWeight, options.pos_weight, output, classes)));
           },
           [](const torch::Tensor& output) { return output.sigmoid(); }};
+}
+
+Loss nll_loss() {
+  return {"nll_loss",
+          [](const torch::Tensor& output, const torch::Tensor& target) {
+            constexpr const char* kName = "negative log-likelihood";
+            expect(output.dim() == 2 && target.dim() == 1 && target.size(0) == output.size(0),
+                   kName, "outputs n x classes and n class indices", output, target);
+            return F::nll_loss(output, class_indices(kName, output, target),
+                               F::NLLLossFuncOptions().reduction(torch::kNone));
+          },
+          [](const torch::Tensor& output) { return output.exp(); }};
 }
 
 Loss mse_loss() {
@@ -183,7 +212,7 @@ Loss mse_loss() {
           [](const torch::Tensor& output, const torch::Tensor& target) {
             expect(output.numel() == target.numel() && target.dim() > 0, "mean squared error",
                    "a number as target for every output", output, target);
-            return per_item((output.reshape(target.sizes()) - target.to(output.dtype())).square());
+            return (output.reshape(target.sizes()) - target.to(output.dtype())).square();
           }};
 }
 

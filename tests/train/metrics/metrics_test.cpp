@@ -263,6 +263,29 @@ TEST_CASE("a class without weight does not count in the loss of a batch") {
   CHECK(loss.unreduced(x, classes({0, 1}))[0].item<double>() == 0);
 }
 
+TEST_CASE("classes of several weigh in the loss as they are told") {
+  const auto x = torch::tensor({{1.f, -2.f}, {0.5f, 3.f}}),
+             y = torch::tensor({{1.f, 0.f}, {0.f, 1.f}});
+  // -log p of each answer.
+  const auto of = [](double logit, bool is) { return std::log1p(std::exp(is ? -logit : logit)); };
+  const auto loss = bce_with_logits({.weight = torch::tensor({2.f, 0.5f})});
+  CHECK(loss.unreduced(x, y)[0].mean().item<double>() ==
+        Approx((2 * of(1, true) + 0.5 * of(-2, false)) / 2));
+  const auto rare = bce_with_logits({.pos_weight = torch::tensor({3.f, 5.f}, torch::kFloat64)});
+  CHECK(rare.unreduced(x, y)[1].mean().item<double>() ==
+        Approx((of(0.5, false) + 5 * of(3, true)) / 2));
+  CHECK(rare(x, y).item<double>() ==
+        Approx((3 * of(1, true) + of(-2, false) + of(0.5, false) + 5 * of(3, true)) / 4));
+  // Smoothed: a 1 is 0.9 and a 0 is 0.1.
+  const auto smooth = bce_with_logits({.eps = 0.2});
+  CHECK(smooth.unreduced(x, y)[0][0].item<double>() ==
+        Approx(0.9 * of(1, true) + 0.1 * of(1, false)));
+  CHECK(caught([] { bce_with_logits({.eps = 1}); }).code == "value.eps");
+  CHECK(caught([] { bce_with_logits({.weight = torch::ones({2, 2})}); }).code == "value.loss");
+  CHECK(caught([] { bce_with_logits({.pos_weight = classes({1, 2})}); }).code == "value.loss");
+  CHECK(caught([&] { bce_with_logits({.weight = torch::ones({3})})(x, y); }).code == "value.loss");
+}
+
 TEST_CASE("empty functions are refused where they are given") {
   CHECK(caught([] { Metric("mine", Metric::Function{}); }).code == "value.metric");
   CHECK(caught([] { Metric("mine", Metric::Factory{}); }).code == "value.metric");

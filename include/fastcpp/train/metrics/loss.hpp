@@ -18,7 +18,7 @@ namespace fastcpp {
 /// several or is compared with several. An empty one (`Loss{}`) stands for "what the labels ask for".
 class FASTCPP_API Loss {
  public:
-  /// (outputs, targets) -> one loss per item, shape [items].
+  /// (outputs, targets) -> the loss of each item [n], or of each of its numbers [n x ...].
   using Unreduced = std::function<torch::Tensor(const Tensors&, const Tensors&)>;
   /// Raw outputs -> probabilities, or the outputs themselves.
   using Activation = std::function<torch::Tensor(const torch::Tensor&)>;
@@ -39,7 +39,7 @@ class FASTCPP_API Loss {
   /// \throws ValueError `value.loss_input` when both do not fit each other, `value.loss` when this is empty; TrainError
   /// `train.failed` when LibTorch refuses, for example a class index outside the classes
   torch::Tensor operator()(const Tensors& output, const Tensors& target) const;
-  /// One value per item; throws likewise.
+  /// The loss of each item, or of each of its numbers; throws likewise.
   torch::Tensor unreduced(const Tensors& output, const Tensors& target) const;
   /// The activation that goes with this loss.
   /// \throws TrainError `train.failed` when LibTorch refuses
@@ -73,10 +73,22 @@ FASTCPP_API Loss cross_entropy(const CrossEntropyOptions& options = {});
 /// \param eps 0 <= eps < 1
 /// \throws ValueError `value.eps`
 FASTCPP_API Loss label_smoothing_cross_entropy(double eps = 0.1);
+/// Arguments of bce_with_logits: C floating-point numbers each, along the last dimension of the outputs.
+struct BceWithLogitsOptions {
+  torch::Tensor weight = {};  ///< how much each class counts; undefined: all the same
+  torch::Tensor pos_weight =
+      {};          ///< how much more a 1 counts than a 0, for rare classes; undefined: the same
+  double eps = 0;  ///< smoothed labels: a 1 becomes 1 - eps / 2, a 0 becomes eps / 2; 0 <= eps < 1
+};
+
 /// Binary cross-entropy with logits over 0/1 vectors (fastai: `BCEWithLogitsFlat`); activation sigmoid. Outputs and
 /// targets have the same number of elements.
-FASTCPP_API Loss bce_with_logits();
+/// \throws ValueError `value.loss` on weights that are no vector of floating-point numbers, `value.eps`
+FASTCPP_API Loss bce_with_logits(const BceWithLogitsOptions& options = {});
 /// Mean squared error (fastai: `MSELossFlat`); no activation. Outputs and targets have the same number of elements.
 FASTCPP_API Loss mse_loss();
+/// Negative log-likelihood of class indices (fastai: `F.nll_loss`, the loss of items without labels); activation exp. Outputs
+/// n x c logarithms of probabilities, targets n whole numbers.
+FASTCPP_API Loss nll_loss();
 
 }  // namespace fastcpp
