@@ -6,9 +6,11 @@
 #include <string>
 #include <string_view>
 
+#include "fastcpp/vision/image/image_file.hpp"
+
 namespace fastcpp::detail {
 
-enum class FileFormat { kUnknown, kJpeg, kPng, kGif, kBmp, kWebp, kTiff, kPnm };
+using FileFormat = ImageFileFormat;
 
 struct FileHeader {
   FileFormat format = FileFormat::kUnknown;

@@ -12,6 +12,9 @@ namespace fastcpp::test {
 // A picture with structure, another one for each seed: H x W x 3.
 cv::Mat picture_of(int rows, int cols, int seed);
 
+// A picture with shapes at chance places, another one for each seed: H x W x 3.
+cv::Mat drawing_of(int rows, int cols, int seed);
+
 // The bytes of a file in one of Pillow's modes: RGB, L, RGBA, CMYK, 1. `extension` names the format, `.png` or `.jpg`.
 std::string encoded(const cv::Mat& rgb, const std::string& mode, const std::string& extension,
                     int quality = 90);

@@ -12,7 +12,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
 #include "fastcpp/vision/image/image.hpp"
-#include "fastcpp/vision/image/image_fault.hpp"
+#include "fastcpp/vision/image_fault.hpp"
 
 namespace fastcpp {
 
@@ -54,7 +54,7 @@ struct VerifyImagesOptions {
   std::optional<int> quality =
       std::nullopt;           ///< of JPEG (default 75) and WebP (default 80), 1..100
   bool show_progress = true;  ///< tell `progress_sink()` of the files that are done
-  std::stop_token stop = {};  ///< ends the work early, between two files
+  std::stop_token stop = {};  ///< ends the work early, between two files; see `stopped`
 };
 
 /// What `verify_images` did; all lists are sorted by path.
@@ -63,6 +63,7 @@ struct FASTCPP_API VerifyImagesReport {
   std::vector<Path> written;     ///< copies, or originals that were written over
   std::vector<Path> deleted;     ///< files that cannot be read and are gone
   std::vector<ImageFault> said;  ///< one entry for each file that something is wrong with
+  bool stopped = false;          ///< the stop token has left the rest of the files alone
   /// One line with the numbers, then one for each fault.
   std::string str() const;
   friend std::ostream& operator<<(std::ostream& to, const VerifyImagesReport& x) {
@@ -75,7 +76,8 @@ struct FASTCPP_API VerifyImagesReport {
 ///
 /// Pictures are files with one of `image_extensions()`, hidden ones left out. Only a file whose *content* is at fault
 /// is deleted: never one that may not be read, or whose copy cannot be written. More than 89'478'485 pixels count as
-/// such a fault, as in fastai.
+/// such a fault, as in fastai. A JPEG whose Exif data are damaged (`image.damaged_exif`) is no such file: with
+/// `delete_bad` it is written anew without them, and every pixel stays.
 ///
 /// A copy is written when a side exceeds `max_size`, or when the number of channels (grey, palette: 1, grey with
 /// alpha: 2, RGBA, CMYK: 4) is not `n_channels`. It is scaled by `resize_to` to `max_size`, small pictures too; goes
@@ -85,10 +87,10 @@ struct FASTCPP_API VerifyImagesReport {
 /// with other channels than 3, CMYK and palettes that are scaled become RGB all the same. Exif orientation is not
 /// applied. The result does not depend on the number of threads.
 ///
-/// Each fault is also logged as a warning.
+/// Each fault is also logged as a warning. A stop token ends the work between two files; the report tells what was done.
 /// \throws DataError `data.not_a_folder`
 /// \throws ValueError `value.size` (max_size), `value.num_workers`, `value.verify_images` (n_channels, ext, quality)
-/// \throws IoError `io.cancelled` (stop token), `io.cannot_create` (`dest`)
+/// \throws IoError `io.cannot_create` (`dest`)
 /// \throws Error `core.system` where no thread can be started
 FASTCPP_API VerifyImagesReport verify_images(const Path& path,
                                              const VerifyImagesOptions& options = {});

@@ -1,4 +1,4 @@
-#include "vision/image/resample.hpp"
+#include "vision/resample.hpp"
 
 #include <algorithm>
 #include <cmath>

@@ -1,4 +1,4 @@
-#include "vision/image/work_through.hpp"
+#include "vision/work_through.hpp"
 
 #include <fmt/format.h>
 
@@ -50,12 +50,10 @@ class Work {
     }
   }
 
-  void tell() const {
+  // Whether everything is done; throws what the work threw.
+  bool complete() const {
     if (cause_) std::rethrow_exception(cause_);
-    if (done_ < count_) {
-      throw IoError("io.cancelled",
-                    fmt::format("stopped after {} of {} files", done_.load(), count_));
-    }
+    return done_ == count_;
   }
 
  private:
@@ -74,9 +72,9 @@ class Work {
 
 }  // namespace
 
-void work_through(std::size_t count, const WorkOptions& options,
+bool work_through(std::size_t count, const WorkOptions& options,
                   const std::function<void(std::size_t)>& work) {
-  if (count == 0) return;
+  if (count == 0) return true;
   std::optional<ProgressBar> bar;
   if (options.show_progress) {
     bar.emplace(progress_sink(), ProgressTask{.phase = ProgressPhase::kCheck,
@@ -97,8 +95,15 @@ void work_through(std::size_t count, const WorkOptions& options,
     }
     shared.wait(static_cast<int>(pool.size()), bar ? &*bar : nullptr);
   }
-  shared.tell();
-  if (bar) bar->update(static_cast<std::int64_t>(count));
+  const bool complete = shared.complete();
+  if (bar && complete) bar->update(static_cast<std::int64_t>(count));
+  return complete;
+}
+
+void work_through_all(std::size_t count, const WorkOptions& options,
+                      const std::function<void(std::size_t)>& work) {
+  if (work_through(count, options, work)) return;
+  throw IoError("io.cancelled", fmt::format("stopped before all of the {} files were read", count));
 }
 
 void check_workers(int workers) {

@@ -1,11 +1,14 @@
 // verify_images and resize_to: the golden cases, and what must never happen to a picture.
-#include "fastcpp/vision/image/verify_images.hpp"
+#include "fastcpp/vision/verify_images.hpp"
 
 #include <algorithm>
 #include <cstdlib>
+#include <memory>
 #include <opencv2/imgcodecs.hpp>
 #include <stop_token>
 
+#include "fastcpp/core/progress.hpp"
+#include "fastcpp/vision/image/image_file.hpp"
 #include "own_pictures_support.hpp"
 #include "support/catch.hpp"
 #include "support/golden.hpp"
@@ -282,7 +285,10 @@ TEST_CASE("verify_images refuses what makes no sense, and can be stopped") {
   CHECK(code({.quality = 0}) == "value.verify_images");
   std::stop_source source;
   source.request_stop();
-  CHECK(code({.stop = source.get_token()}) == "io.cancelled");
+  const auto stopped = verify_images(dir.path(), {.stop = source.get_token()});
+  CHECK(stopped.stopped);
+  CHECK(stopped.checked == 0);
+  CHECK(stopped.str().ends_with("stopped before the rest"));
   CHECK(fs::exists(dir / "words.png"));
   CHECK(caught([&] { verify_images(dir / "nowhere"); }).code == "data.not_a_folder");
   make_folder(dir / "empty");
@@ -301,4 +307,69 @@ TEST_CASE("one file is verified, whatever its name") {
   CHECK_FALSE(fs::exists(dir / "words.dat"));
   CHECK(verify_image(dir / "gone.png").said.at(0).code == "io.cannot_read");
   CHECK(good.str() == "1 pictures: 1 written, 0 deleted, 0 with faults");
+}
+
+TEST_CASE("a run that was stopped tells what it has done") {
+  struct Stopping : ProgressSink {
+    void update(std::int64_t, std::string_view) override { source.request_stop(); }
+    std::stop_source source;
+  };
+  const TempDir dir;
+  const std::size_t pictures = 200;
+  write_file(dir / "000.png", encoded(picture_of(400, 600, 1), "L", ".png"));
+  for (std::size_t i = 1; i < pictures; ++i) {
+    fs::copy_file(dir / "000.png", dir / (std::to_string(1000 + i) + ".png"));
+  }
+  const auto sink = std::make_shared<Stopping>();
+  const auto former = set_progress_sink(sink);
+  const auto report =
+      verify_images(dir.path(), {.max_workers = 0, .stop = sink->source.get_token()});
+  set_progress_sink(former);
+  CHECK(report.stopped);
+  CHECK(report.checked > 0);
+  CHECK(report.checked < pictures);
+  CHECK(report.written.size() == report.checked);
+}
+
+TEST_CASE("damaged Exif data are taken out, and no pixel changes") {
+  const CapturedLog log;
+  const TempDir dir;
+  const std::string plain = encoded(picture_of(60, 80, 1), "RGB", ".jpg");
+  // One entry of 8 bytes that stands `at` in 34 bytes of Exif data.
+  const auto with_exif = [&](char at) {
+    std::string tiff("II*\0\x08\0\0\0\x01\0\x1A\x01\x05\0\x01\0\0\0", 18);
+    tiff += std::string{at, 0, 0, 0} + std::string(12, '\0');
+    const std::string head("Exif\0\0", 6);
+    const auto length = static_cast<char>(2 + head.size() + tiff.size());
+    return plain.substr(0, 2) + "\xFF\xE1" + std::string{0, length} + head + tiff + plain.substr(2);
+  };
+  write_file(dir / "good.jpg", with_exif(26));
+  write_file(dir / "damaged.jpg", with_exif(27));
+  CHECK(image_file_info(with_exif(27)).damaged_exif);
+  CHECK_FALSE(image_file_info(with_exif(26)).damaged_exif);
+  CHECK_FALSE(image_file_info(plain).damaged_exif);
+
+  const auto told = verify_images(dir.path(), {.delete_bad = false});
+  REQUIRE(told.said.size() == 1);
+  CHECK(told.said[0].code == "image.damaged_exif");
+  CHECK(told.said[0].message ==
+        (dir / "damaged.jpg").string() +
+            ": Not removing corrupt EXIF data, pass `delete_bad = true` to do that");
+  CHECK(read_file(dir / "damaged.jpg") == with_exif(27));
+
+  const auto report = verify_images(dir.path(), {.dest = "out"});
+  REQUIRE(report.said.size() == 1);
+  CHECK(report.said[0].message == (dir / "damaged.jpg").string() + ": Removing corrupt EXIF data");
+  CHECK(report.written == std::vector<Path>{dir / "damaged.jpg"});
+  CHECK(report.deleted.empty());
+  CHECK(read_file(dir / "damaged.jpg") == plain);
+  CHECK(read_file(dir / "good.jpg") == with_exif(26));
+  CHECK(verify_images(dir.path()).said.empty());
+
+  // The copy that is written anyway has none.
+  write_file(dir / "damaged.jpg", with_exif(27));
+  const auto smaller = verify_images(dir.path(), {.max_size = 40});
+  CHECK(smaller.written == std::vector<Path>{dir / "damaged.jpg", dir / "good.jpg"});
+  CHECK(smaller.said.size() == 1);
+  CHECK(read_file(dir / "damaged.jpg").find("Exif") == std::string::npos);
 }

@@ -1,5 +1,5 @@
 // find_duplicates: equal bytes, the same picture in another size or format, and what is none.
-#include "fastcpp/vision/image/find_duplicates.hpp"
+#include "fastcpp/vision/find_duplicates.hpp"
 
 #include <opencv2/imgproc.hpp>
 #include <stop_token>
@@ -102,19 +102,61 @@ TEST_CASE("duplicates among given files") {
         "io.cancelled");
 }
 
+TEST_CASE("one picture made smaller, recompressed, brighter; and others") {
+  const TempDir dir;
+  const int pictures = 12;
+  for (int seed = 0; seed < pictures; ++seed) {
+    const auto picture = drawing_of(180, 240, seed);
+    const auto write = [&](const std::string& what, const cv::Mat& rgb,
+                           const std::string& extension, int quality) {
+      write_file(dir / (std::to_string(100 + seed) + "_" + what + extension),
+                 encoded(rgb, "RGB", extension, quality));
+    };
+    cv::Mat small, bright, both;
+    cv::resize(picture, small, cv::Size(100, 75), 0, 0, cv::INTER_AREA);
+    picture.convertTo(bright, -1, 1.0, 12);
+    small.convertTo(both, -1, 1.05, 8);
+    write("a", picture, ".png", 0);
+    write("both", both, ".jpg", 60);
+    write("bright", bright, ".png", 0);
+    write("low", picture, ".jpg", 40);
+    write("small", small, ".png", 0);
+  }
+  const auto report = find_duplicates(dir.path());
+  CHECK(report.exact.empty());
+  REQUIRE(report.near.size() == pictures);
+  for (int seed = 0; seed < pictures; ++seed) {
+    const auto& group = report.near[static_cast<std::size_t>(seed)];
+    REQUIRE(group.files.size() == 5);
+    for (const Path& file : group.files) {
+      CHECK(file.filename().string().starts_with(std::to_string(100 + seed)));
+    }
+    CHECK(group.distance <= 8);
+  }
+}
+
 TEST_CASE("a number of bits decides what looks alike") {
   const TempDir dir;
-  // Half of one picture, half of another.
-  auto one = picture_of(240, 320, 1);
-  const auto two = picture_of(240, 320, 4);
-  write_file(dir / "a.png", encoded(one, "RGB", ".png"));
-  two(cv::Rect(0, 0, 320, 40)).copyTo(one(cv::Rect(0, 0, 320, 40)));
-  write_file(dir / "b.png", encoded(one, "RGB", ".png"));
-  const auto near = find_duplicates(dir.path(), {.max_distance = 32}).near;
-  CHECK(find_duplicates(dir.path(), {.max_distance = 0}).near.empty());
-  if (!near.empty()) {
-    CHECK(near[0].distance > 0);
-    CHECK(find_duplicates(dir.path(), {.max_distance = near[0].distance}).near.size() == 1);
-    CHECK(find_duplicates(dir.path(), {.max_distance = near[0].distance - 1}).near.empty());
+  // Much brighter downwards, a little from left to right; one of the hash's eight rows the other way round.
+  cv::Mat one(160, 180, CV_8UC3), two;
+  for (int y = 0; y < one.rows; ++y) {
+    for (int x = 0; x < one.cols; ++x) {
+      one.at<cv::Vec3b>(y, x) = cv::Vec3b::all(static_cast<unsigned char>(y + x / 5));
+    }
   }
+  one.copyTo(two);
+  cv::Mat row = two.rowRange(0, 20);
+  cv::flip(row.clone(), row, 1);
+  write_file(dir / "a.png", encoded(one, "RGB", ".png"));
+  write_file(dir / "b.png", encoded(two, "RGB", ".png"));
+  const auto near = find_duplicates(dir.path(), {.max_distance = 8}).near;
+  REQUIRE(near.size() == 1);
+  CHECK(near[0].distance == 8);
+  CHECK(find_duplicates(dir.path()).near.size() == 1);
+  CHECK(find_duplicates(dir.path(), {.max_distance = 7}).near.empty());
+  CHECK(find_duplicates(dir.path(), {.max_distance = 0}).near.empty());
+  // Where bits are not asked for, levels still are.
+  cv::flip(one, two, 0);
+  write_file(dir / "b.png", encoded(two, "RGB", ".png"));
+  CHECK(find_duplicates(dir.path(), {.max_distance = 32}).near.empty());
 }

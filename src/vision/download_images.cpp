@@ -1,4 +1,4 @@
-#include "fastcpp/vision/image/download_images.hpp"
+#include "fastcpp/vision/download_images.hpp"
 
 #include <fmt/format.h>
 
@@ -16,7 +16,7 @@
 #include "fastcpp/io/checksum.hpp"
 #include "fastcpp/io/fetch.hpp"
 #include "fastcpp/vision/image/image.hpp"
-#include "vision/image/download_journal.hpp"
+#include "vision/download_journal.hpp"
 
 namespace fastcpp {
 namespace fs = std::filesystem;
@@ -102,12 +102,18 @@ class ImageDownload {
     std::vector<std::string> urls;
     for (const std::size_t i : missing_) urls.push_back(report_.images[i].url);
     std::int64_t done = 0, failed = 0;
-    fetch_all(urls, fetch_options(options_), [&](std::size_t at, const FetchResult& result) {
-      const std::size_t i = missing_[at];
-      take(i, result);
-      failed += !report_.images[i].code.empty();
-      if (bar) bar->update(++done, failed > 0 ? fmt::format("{} failed", failed) : "");
-    });
+    for (const std::size_t i : missing_) report_.images[i].outcome = Outcome::kNotTried;
+    try {
+      fetch_all(urls, fetch_options(options_), [&](std::size_t at, const FetchResult& result) {
+        const std::size_t i = missing_[at];
+        report_.images[i].outcome = Outcome::kFailed;
+        take(i, result);
+        failed += !report_.images[i].code.empty();
+        if (bar) bar->update(++done, failed > 0 ? fmt::format("{} failed", failed) : "");
+      });
+    } catch (const IoError& e) {
+      if (e.code() != "io.cancelled") throw;  // what came is told
+    }
     name_duplicates();
     return std::move(report_);
   }
@@ -213,7 +219,9 @@ DownloadImagesReport download_images(const std::vector<std::string>& urls, const
       throw ValueError("value.download_options",
                        fmt::format("max_pics must be >= 0, found {}", options.max_pics));
     }
-    fetch_all({}, fetch_options(options), [](std::size_t, const FetchResult&) {});  // checks them
+    auto checked = fetch_options(options);
+    checked.stop = {};  // a stop that came before is told in the report
+    fetch_all({}, checked, [](std::size_t, const FetchResult&) {});
     make_folder(dest);
     return ImageDownload(urls, dest, options).run();
   });
@@ -249,6 +257,9 @@ std::string DownloadImagesReport::str() const {
         fmt::format("{} addresses: {} downloaded, {} were there, {} duplicates, {} failed",
                     images.size(), count(Outcome::kDownloaded), count(Outcome::kPresent),
                     count(Outcome::kDuplicate), count(Outcome::kFailed));
+    if (const auto rest = count(Outcome::kNotTried); rest > 0) {
+      text += fmt::format(", {} left out: the download was stopped", rest);
+    }
     for (const DownloadedImage& image : images) {
       if (image.outcome == Outcome::kFailed) text += "\n" + image.message;
     }

@@ -1,4 +1,4 @@
-#include "vision/image/download_journal.hpp"
+#include "vision/download_journal.hpp"
 
 #include <fmt/format.h>
 

@@ -11,7 +11,7 @@
 
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
-#include "fastcpp/vision/image/image_fault.hpp"
+#include "fastcpp/vision/image_fault.hpp"
 
 namespace fastcpp {
 
@@ -19,7 +19,7 @@ namespace fastcpp {
 struct FindDuplicatesOptions {
   int max_workers = 4;  ///< threads, 0..1024; 0 counts as 1
   /// Of the 64 bits of two pictures' hashes so many may differ, 0..32; nothing: only equal bytes are looked for.
-  std::optional<int> max_distance = 4;
+  std::optional<int> max_distance = 8;
   bool recurse = true;        ///< of a folder: also in folders below
   bool show_progress = true;  ///< tell `progress_sink()` of the files that are done
   std::stop_token stop = {};  ///< ends the work early, between two files
@@ -50,10 +50,11 @@ struct FASTCPP_API DuplicatesReport {
 ///
 /// Equal bytes are found by SHA-256, also among files that are no pictures. Pictures look alike when their difference
 /// hashes (brighter or darker from left to right, on a grey picture of 9 x 8 pixels) differ in at most `max_distance`
-/// bits, and these small pictures, each without its mean, by at most 8 levels of 255 on average. A near group holds
-/// what looks like its first file. Pictures with hardly any structure, such as those of one colour, look alike to any
-/// such hash; of these only equal bytes are found. Colours are not compared. The result does not depend on the number
-/// of threads. No file is changed.
+/// bits, and their grey pictures of 32 x 32 pixels correlate by at least 0.98. A near group holds what looks like its
+/// first file. Found are copies in another size, format, quality or brightness, not parts of a picture; of very small
+/// pictures, such as drawings of 28 x 28, copies in another size are not found. Pictures with hardly any structure, such
+/// as those of one colour, look alike to any such hash; of these only equal bytes are found. Colours are not compared.
+/// The result does not depend on the number of threads. No file is changed.
 /// \param folder pictures with one of `image_extensions()`, hidden ones left out
 /// \throws DataError `data.not_a_folder`; ValueError `value.num_workers`, `value.distance`
 /// \throws IoError `io.cancelled` (stop token); Error `core.system` where no thread can be started

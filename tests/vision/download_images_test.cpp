@@ -1,5 +1,5 @@
 // download_images against a server that stalls, cuts, redirects and lies about types.
-#include "fastcpp/vision/image/download_images.hpp"
+#include "fastcpp/vision/download_images.hpp"
 
 #include <fmt/format.h>
 
@@ -241,8 +241,17 @@ TEST_CASE("a run that was stopped keeps what came") {
   options.max_workers = 1;
   options.timeout = 30s;
   options.stop = source.get_token();
-  CHECK(caught([&] { download_images(urls, dir / "p", options); }).code == "io.cancelled");
+  const auto stopped = download_images(urls, dir / "p", options);
+  CHECK(stopped.count(Outcome::kDownloaded) == 3);
+  CHECK(stopped.count(Outcome::kNotTried) == 3);
+  CHECK(stopped.images[2].file == dir / "p/00000002.jpg");
+  CHECK(stopped.images[3].outcome == Outcome::kNotTried);
+  CHECK(stopped.str() ==
+        "6 addresses: 3 downloaded, 0 were there, 0 duplicates, 0 failed, 3 left out: the download "
+        "was stopped");
   CHECK(content(dir / "p").size() == 3);
+  CHECK(download_images(urls, dir / "q", options).count(Outcome::kNotTried) == 6);
+  CHECK(caught([&] { download_image(urls[0], dir / "one.jpg", options); }).code == "io.cancelled");
   options.stop = {};
   options.max_pics = 3;
   const auto report = download_images(urls, dir / "p", options);

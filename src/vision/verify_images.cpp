@@ -1,10 +1,9 @@
-#include "fastcpp/vision/image/verify_images.hpp"
+#include "fastcpp/vision/verify_images.hpp"
 
 #include <fmt/format.h>
 
 #include <algorithm>
 #include <cstdint>
-#include <exception>
 #include <limits>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
@@ -16,16 +15,15 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/data/files.hpp"
-#include "vision/image/channels.hpp"
-#include "vision/image/image_header.hpp"
-#include "vision/image/resample.hpp"
-#include "vision/image/work_through.hpp"
+#include "fastcpp/vision/image/image_file.hpp"
+#include "vision/resample.hpp"
+#include "vision/work_through.hpp"
 
 namespace fastcpp {
 namespace fs = std::filesystem;
 namespace {
 
-using detail::FileFormat;
+using FileFormat = ImageFileFormat;
 
 // Pillow warns of more, and fastai takes the warning for a fault.
 constexpr std::int64_t kSuspiciousPixels = 89'478'485;
@@ -54,24 +52,12 @@ std::string extension_of(const Path& file) {
   return text;
 }
 
-FileFormat format_named(const std::string& extension) {
-  if (extension == ".jpg" || extension == ".jpeg" || extension == ".jpe") return FileFormat::kJpeg;
-  if (extension == ".png") return FileFormat::kPng;
-  if (extension == ".webp") return FileFormat::kWebp;
-  if (extension == ".bmp") return FileFormat::kBmp;
-  if (extension == ".tif" || extension == ".tiff") return FileFormat::kTiff;
-  if (extension == ".gif") return FileFormat::kGif;
-  const bool pnm =
-      extension == ".pbm" || extension == ".pgm" || extension == ".pnm" || extension == ".ppm";
-  return pnm ? FileFormat::kPnm : FileFormat::kUnknown;
-}
-
 // `picture` is RGB, RGBA or grey. Empty when OpenCV cannot write that.
 std::vector<std::uint8_t> encode(cv::Mat picture, const std::string& extension,
                                  const std::optional<int>& quality) {
   constexpr int kJpegQuality = 75, kWebpQuality = 80;  // Pillow's
   std::vector<int> parameters;
-  const FileFormat format = format_named(extension);
+  const FileFormat format = image_format_named("x" + extension);
   if (format == FileFormat::kJpeg) {
     if (picture.channels() == 4) return {};  // it would lose its transparency without a word
     parameters = {cv::IMWRITE_JPEG_QUALITY, quality.value_or(kJpegQuality)};
@@ -115,7 +101,9 @@ cv::Mat with_own_channels(std::string_view bytes, FileFormat format, int channel
 // What is to be done with one file, and what was.
 struct Job {
   Path file, copy;
-  bool taken = false;  // the copy has the name of another picture
+  bool taken = false;    // the copy has the name of another picture
+  bool done = false;     // looked at before the work was stopped
+  bool cleaned = false;  // the original is written over without its Exif data
   bool written = false, deleted = false;
   std::optional<ImageFault> fault;
 };
@@ -131,6 +119,7 @@ class Verify {
     } catch (const Error& e) {
       job.fault = ImageFault{job.file, e.code(), e.what()};
     }
+    job.done = true;
   }
 
  private:
@@ -141,7 +130,7 @@ class Verify {
     if (kind != fs::file_type::regular && kind != fs::file_type::not_found) {
       throw IoError("io.cannot_read", fmt::format("'{}' is no regular file", job.file.string()));
     }
-    const std::string bytes = read_file(job.file);
+    std::string bytes = read_file(job.file);
     cv::Mat rgb;
     try {
       rgb = decode(bytes, job.file.string());
@@ -152,11 +141,23 @@ class Verify {
       throw ImageError(e.code(),
                        fmt::format("{}; it could not be deleted: {}", e.what(), ec.message()));
     }
-    const auto format = detail::inspect(bytes).format;
-    const int channels = detail::channel_count(bytes, format);
+    const auto info = image_file_info(bytes);
+    if (info.damaged_exif) {
+      job.fault = ImageFault{
+          job.file, "image.damaged_exif",
+          fmt::format("{}: {}", job.file.string(),
+                      options_.delete_bad
+                          ? "Removing corrupt EXIF data"
+                          : "Not removing corrupt EXIF data, pass `delete_bad = true` to do that")};
+      if (options_.delete_bad) {
+        bytes = without_exif(bytes);
+        write_file(job.file, bytes);
+        job.cleaned = true;
+      }
+    }
     const int longest = std::max(rgb.rows, rgb.cols);
     const bool too_large = options_.max_size && longest > *options_.max_size;
-    if (!too_large && channels == options_.n_channels) return;
+    if (!too_large && info.channels == options_.n_channels) return;
     if (options_.resume && fs::exists(job.copy)) return;
     if (job.taken) {
       throw ImageError("image.name_taken",
@@ -164,11 +165,11 @@ class Verify {
                                    "picture; rename one of them, or give another `dest`",
                                    job.file.string(), job.copy.string()));
     }
-    write(job, bytes, rgb, format, channels);
+    write(job, bytes, rgb, info.format, info.channels);
   }
 
   static cv::Mat decode(const std::string& bytes, const std::string& name) {
-    const auto header = detail::inspect(bytes);
+    const auto header = image_file_info(bytes);
     const bool sides = header.rows < kSuspiciousPixels && header.cols < kSuspiciousPixels;
     if (sides && header.rows * header.cols > kSuspiciousPixels &&
         header.rows * header.cols <= kMaxImagePixels) {
@@ -187,7 +188,7 @@ class Verify {
     const std::string extension =
         options_.img_format ? extension_of(*options_.img_format) : extension_of(job.copy);
     const bool convert = options_.n_channels == 3 && channels != 3;
-    if (!convert && size == now && format_named(extension) == format) {
+    if (!convert && size == now && image_format_named("x" + extension) == format) {
       if (job.copy != job.file) write_file(job.copy, bytes);
       job.written = true;
       return;
@@ -259,23 +260,20 @@ VerifyImagesReport verify(const Path& folder, const std::vector<Path>& files,
                           const VerifyImagesOptions& options) {
   auto jobs = jobs_for(folder, files, options);
   const Verify work(options);
-  std::exception_ptr stopped;
-  try {
-    detail::work_through(
-        jobs.size(), {options.max_workers, options.show_progress, "verify_images", options.stop},
-        [&](std::size_t i) { work.run(jobs[i]); });
-  } catch (...) {
-    stopped = std::current_exception();
-  }
-  VerifyImagesReport report{.checked = jobs.size(), .written = {}, .deleted = {}, .said = {}};
+  VerifyImagesReport report;
+  report.stopped = !detail::work_through(
+      jobs.size(), {options.max_workers, options.show_progress, "verify_images", options.stop},
+      [&](std::size_t i) { work.run(jobs[i]); });
   for (const Job& job : jobs) {
+    report.checked += job.done;
+    if (job.cleaned && !(job.written && job.copy == job.file)) report.written.push_back(job.file);
     if (job.written) report.written.push_back(job.copy);
     if (job.deleted) report.deleted.push_back(job.file);
     if (!job.fault) continue;
     log_warning(job.fault->message + (job.deleted ? " (deleted)" : ""));
     report.said.push_back(*job.fault);
   }
-  if (stopped) std::rethrow_exception(stopped);
+  std::sort(report.written.begin(), report.written.end());
   return report;
 }
 
@@ -317,6 +315,7 @@ std::string VerifyImagesReport::str() const {
   return boundary([&] {
     std::string text = fmt::format("{} pictures: {} written, {} deleted, {} with faults", checked,
                                    written.size(), deleted.size(), said.size());
+    if (stopped) text += "; stopped before the rest";
     for (const ImageFault& fault : said) text += "\n" + fault.message;
     return text;
   });

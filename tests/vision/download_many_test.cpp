@@ -5,7 +5,7 @@
 #include <cstdlib>
 #include <set>
 
-#include "fastcpp/vision/image/download_images.hpp"
+#include "fastcpp/vision/download_images.hpp"
 #include "own_pictures_support.hpp"
 #include "support/catch.hpp"
 #include "support/http_server.hpp"

@@ -26,7 +26,7 @@ struct DownloadImagesOptions {
   int max_redirects = 10;                           ///< follow so many redirects, >= 0
   std::chrono::milliseconds retry_delay{
       500};                   ///< wait before the first retry; doubles up to 30 s, >= 0
-  std::stop_token stop = {};  ///< ends the download early
+  std::stop_token stop = {};  ///< ends the download early; see `kNotTried`
   bool show_progress = true;  ///< tell `progress_sink()` of the addresses that are done
 };
 
@@ -35,13 +35,14 @@ enum class DownloadOutcome {
   kDownloaded,  ///< its picture is in the folder
   kPresent,     ///< its picture came in an earlier run and is still there
   kDuplicate,   ///< the same bytes are there under the name of another address
-  kFailed       ///< there is no picture; see `code` and `message`
+  kFailed,      ///< there is no picture; see `code` and `message`
+  kNotTried     ///< the stop token came first
 };
 
 /// One address of a list.
 struct DownloadedImage {
   std::string url;  ///< as given
-  Path file;        ///< where the picture is (of a duplicate: the other file); empty when it failed
+  Path file;        ///< where the picture is (of a duplicate: the other file); else empty
   DownloadOutcome outcome = DownloadOutcome::kFailed;
   std::string
       code;  ///< of a failure: `download.…`, `value.url`, `image.cannot_decode`, `image.too_large`
@@ -75,8 +76,7 @@ struct FASTCPP_API DownloadImagesReport {
 /// \param urls a text file, one address a line; empty lines are left out, blanks around the whole as well
 /// \param dest folder of the pictures; made when missing
 /// \throws ValueError `value.download_options`
-/// \throws IoError `io.cannot_read` (the list), `io.cannot_create`, `io.cannot_write` (`dest`; what came stays),
-///         `io.cancelled` (stop token; what came stays)
+/// \throws IoError `io.cannot_read` (the list), `io.cannot_create`, `io.cannot_write` (`dest`; what came stays)
 FASTCPP_API DownloadImagesReport download_images(const Path& urls, const Path& dest,
                                                  const DownloadImagesOptions& options = {});
 /// \param urls the addresses; empty ones fail

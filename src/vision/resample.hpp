@@ -3,7 +3,7 @@
 
 #include <opencv2/core/mat.hpp>
 
-#include "fastcpp/vision/image/verify_images.hpp"
+#include "fastcpp/vision/verify_images.hpp"
 
 namespace fastcpp::detail {
 

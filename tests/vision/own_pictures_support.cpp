@@ -5,6 +5,7 @@
 #include <cmath>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
+#include <random>
 #include <stdexcept>
 #include <vector>
 
@@ -48,6 +49,20 @@ cv::Mat picture_of(int rows, int cols, int seed) {
       rgb.at<cv::Vec3b>(y, x) = {wave(1 + 0.37 * seed, 1), wave(1.5, 1 + 0.21 * seed),
                                  wave(0.7, 0.9)};
     }
+  }
+  return rgb;
+}
+
+cv::Mat drawing_of(int rows, int cols, int seed) {
+  std::mt19937 random(static_cast<unsigned>(seed) + 1);
+  const auto below = [&](int n) { return static_cast<int>(random() % static_cast<unsigned>(n)); };
+  const auto colour = [&] { return cv::Scalar(below(240), below(240), below(240)); };
+  cv::Mat rgb(rows, cols, CV_8UC3, colour());
+  for (int i = 0; i < 12; ++i) {
+    const cv::Point at(below(cols), below(rows));
+    cv::circle(rgb, at, rows / 12 + below(rows / 5), colour(), cv::FILLED, cv::LINE_AA);
+    cv::rectangle(rgb, cv::Rect(below(cols), below(rows), 1 + below(cols / 3), 1 + below(rows / 3)),
+                  colour(), cv::FILLED);
   }
   return rgb;
 }

@@ -16,9 +16,13 @@ struct WorkOptions {
 };
 
 // Calls work(i) once for each i in 0..count-1, in any order. What it throws ends the work and leaves this function.
-// Throws IoError io.cancelled.
-void work_through(std::size_t count, const WorkOptions& options,
+// False when the stop token came before the last of them.
+bool work_through(std::size_t count, const WorkOptions& options,
                   const std::function<void(std::size_t)>& work);
+
+// The same for work that is worth nothing in part. Throws IoError io.cancelled.
+void work_through_all(std::size_t count, const WorkOptions& options,
+                      const std::function<void(std::size_t)>& work);
 
 // Throws ValueError value.num_workers.
 void check_workers(int workers);
