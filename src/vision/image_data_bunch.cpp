@@ -10,6 +10,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
+#include "fastcpp/vision/image_list.hpp"
 
 namespace fastcpp {
 namespace {
@@ -63,45 +64,41 @@ SubFolder folder_below(const Path& path, const std::string& name, const char* wh
   return folder;
 }
 
-// Test pictures are never trained on.
-void leave_out(std::vector<Path>& files, std::vector<std::string>* labels, SubFolder folder) {
-  std::size_t kept = 0;
+// Test pictures are never trained on: the positions of the others.
+std::vector<std::int64_t> outside(const std::vector<Path>& files, SubFolder folder) {
+  std::vector<std::int64_t> kept;
   for (std::size_t i = 0; i < files.size(); ++i) {
-    if (folder.holds(files[i])) continue;
-    if (kept != i) {
-      files[kept] = std::move(files[i]);
-      if (labels) (*labels)[kept] = std::move((*labels)[i]);
+    if (!folder.holds(files[i])) kept.push_back(static_cast<std::int64_t>(i));
+  }
+  return kept;
+}
+
+// Outputs of a model that is made for the training list are classes of the validation list too.
+void check_lists(const LabelLists& lists) {
+  const auto& classes = lists.train.classes();
+  const auto* valid = dynamic_cast<const CategoryList*>(lists.valid.y.get());
+  if (valid && lists.train.y->kind() == LabelKind::kCategory) {
+    for (const auto y : valid->indices()) {
+      if (static_cast<std::size_t>(y) < classes.size()) continue;
+      throw DataError("data.unknown_label",
+                      fmt::format("the validation list has the label {}, but there are {} classes, "
+                                  "counted from 0",
+                                  y, classes.size()));
     }
-    ++kept;
   }
-  files.resize(kept);
-  if (labels) labels->resize(kept);
-}
-
-// Labels are classes of their list, and outputs of the model that is made for the training list.
-void check_list(const LabelList& list, const char* set, std::size_t training_classes) {
-  if (list.labelled && list.items.size() != list.y.size()) {
-    throw DataError("data.length", fmt::format("the {} list has {} items and {} labels", set,
-                                               list.items.size(), list.y.size()));
+  for (const auto* list : {&lists.train, &lists.valid}) {
+    if (list->size() == list->y->size()) continue;
+    throw DataError("data.length", fmt::format("the {} list has {} items and {} labels",
+                                               list == &lists.train ? "training" : "validation",
+                                               list->size(), list->y->size()));
   }
-  if (!list.labelled) return;
-  const auto classes = std::min(list.classes.size(), training_classes);
-  for (const auto y : list.y) {
-    if (y >= 0 && static_cast<std::size_t>(y) < classes) continue;
-    throw DataError("data.unknown_label",
-                    fmt::format("the {} list has the label {}, but there are {} classes, counted "
-                                "from 0",
-                                set, y, classes));
+  if (lists.train.y->kind() == LabelKind::kCategory && lists.train.size() > 0 &&
+      classes.size() == 1) {
+    log_warning(
+        fmt::format("All items have one class, '{}': every prediction is right, and nothing is "
+                    "learned. Are the labels the right ones?",
+                    classes.front()));
   }
-}
-
-LabelList test_items(const Path& folder, const std::vector<std::string>& classes) {
-  LabelList list;
-  list.items = get_image_files(folder, {.recurse = true});
-  list.y.assign(list.items.size(), 0);
-  list.classes = classes;
-  list.labelled = false;
-  return list;
 }
 
 // Reads what `predict` gets: a picture, or the path of one.
@@ -124,19 +121,10 @@ torch::Tensor read_item(const ImageDataset& set, const std::any& item) {
 
 }  // namespace
 
-template <typename Options>
-ImageDataBunch ImageDataBunch::from_label_lists(const LabelLists& lists, const Path& path,
-                                                const Options& options) {
-  check_list(lists.train, "training", lists.train.classes.size());
-  check_list(lists.valid, "validation", lists.train.classes.size());
-  if (lists.train.labelled && lists.train.size() > 0 && lists.train.classes.size() == 1) {
-    log_warning(
-        fmt::format("All items have one class, '{}': every prediction is right, and nothing is "
-                    "learned. Are the labels the right ones?",
-                    lists.train.classes.front()));
-  }
-  const auto tfms = options.ds_tfms.value_or(ImageTransforms{});
-  const auto apply = apply_options(options);
+ImageDataBunch ImageDataBunch::make(const LabelLists& lists, const Path& path,
+                                    const ImageTransforms& tfms, const ApplyTfmsOptions& apply,
+                                    const DatabunchOptions& options) {
+  check_lists(lists);
   const auto seed = seed_of(options.seed);
   // One budget for all sets: training and fix hold the same files.
   const ImageLoading loading{
@@ -150,25 +138,13 @@ ImageDataBunch ImageDataBunch::from_label_lists(const LabelLists& lists, const P
   const auto train = dataset(lists.train, tfms.train);
   const auto valid = dataset(lists.valid, tfms.valid);
   const auto fix = dataset(lists.train, tfms.valid);
-  Datasets sets{train, nullptr, fix, nullptr};
-  if (lists.valid.size() > 0) {
-    sets.valid = valid;
-  } else {
-    log_warning(
-        "The validation set is empty: no figures will tell how well the training goes. If that is "
-        "not meant, look at valid_pct and at the names of the folders.");
-  }
-  if (options.test) {
-    sets.test =
-        dataset(test_items(folder_below(path, *options.test, "test").path(), lists.train.classes),
-                tfms.valid);
-  }
+  const auto test = lists.test ? dataset(*lists.test, tfms.valid) : nullptr;
   auto dl_tfms = options.dl_tfms;
   if (loading.augment_on_device) {
     // The sets differ in nothing that this needs, so one of them speaks for all.
     dl_tfms.insert(dl_tfms.begin(), [train](Batch& batch) { train->finish_batch(batch); });
   }
-  if (!options.no_check) {
+  if (!options.no_check && options.on_error == OnError::kRaise) {
     check_first(*train, seed);
     check_first(*valid, seed);
   }
@@ -178,98 +154,218 @@ ImageDataBunch ImageDataBunch::from_label_lists(const LabelLists& lists, const P
                               .dl_tfms = dl_tfms,
                               .device = options.device,
                               .seed = seed,
-                              .kind = LabelKind::kCategory,
-                              .classes = lists.train.classes,
-                              .shuffle = true,
+                              .kind = lists.train.y->kind(),
+                              .classes = lists.train.classes(),
+                              .shuffle = !options.sampler,
                               .name = "ImageDataBunch",
-                              .collate_fn = {}};
+                              .collate_fn = options.collate_fn,
+                              .labels = lists.train.y->take({}),
+                              .sampler = options.sampler,
+                              .on_error = options.on_error};
   // A field more in DataBunchOptions does not compile here: it must be given above.
-  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11] = made;
-  ImageDataBunch bunch(DataBunch::create(sets, path, made));
+  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14] = made;
+  ImageDataBunch bunch(
+      DataBunch::create({train, valid, fix, test}, options.path.value_or(path), made));
   bunch.set_item_reader([fix](const std::any& item) { return read_item(*fix, item); });
-  if (!options.no_check) bunch.sanity_check();
+  if (!options.no_check && train->size() > 0) bunch.sanity_check();
   return bunch;
 }
 
+namespace {
+
+// What the factories do with labelled lists (fastai: `create_from_ll`).
+template <typename Options>
+ImageDataBunch bunch_of(ImageLabelLists lists, const Path& path, const Options& o) {
+  if (o.test) {
+    lists.add_test(get_image_files(folder_below(path, *o.test, "test").path(), {.recurse = true}));
+  }
+  const DatabunchOptions made{.path = path,
+                              .bs = o.bs,
+                              .val_bs = o.val_bs,
+                              .num_workers = o.num_workers,
+                              .dl_tfms = o.dl_tfms,
+                              .device = o.device,
+                              .collate_fn = {},
+                              .no_check = o.no_check,
+                              .seed = o.seed,
+                              .cache_bytes = o.cache_bytes,
+                              .scaled_decode = o.scaled_decode,
+                              .augment_on = o.augment_on,
+                              .sampler = {},
+                              .on_error = o.on_error};
+  // A field more in DatabunchOptions does not compile here: it must be given above.
+  [[maybe_unused]] const auto& [f1, f2, f3, f4, f5, f6, f7, f8, f9, f10, f11, f12, f13, f14] = made;
+  // The pictures are looked at once, by databunch.
+  lists.set_transforms(o.ds_tfms.value_or(ImageTransforms{}), apply_options(o));
+  return lists.databunch(made);
+}
+
+LabelOptions with_classes(const std::optional<std::vector<std::string>>& classes) {
+  LabelOptions options;
+  if (classes) options.classes.emplace(*classes);
+  return options;
+}
+
+// A list without the pictures of the test folder, split at random.
+ItemLists<ImageList> random_split_of(const ImageList& list, const ImageDataBunchOptions& o) {
+  const auto seed = static_cast<std::uint32_t>(seed_of(o.seed));
+  if (!o.test) return list.split_by_rand_pct(o.valid_pct, seed);
+  const auto kept = outside(list.items(), folder_below(list.path(), *o.test, "test"));
+  return list[kept].split_by_rand_pct(o.valid_pct, seed);
+}
+
+void check_folders(const Path& path, const FromFolderOptions& options) {
+  folder_below(path, options.train, "training");
+  std::error_code ec;
+  // As in fastai a data set may lack the usual folder; one that was named must be there.
+  if (options.valid != "valid") folder_below(path, options.valid, "validation");
+  for (const auto& name : {options.train, options.valid}) {
+    const auto link = SubFolder(path, name).path();
+    if (!options.followlinks && std::filesystem::is_symlink(link, ec)) {
+      log_warning(
+          fmt::format("'{}' is a link, and links are not followed: give .followlinks = "
+                      "true to use its pictures",
+                      link.string()));
+    }
+  }
+}
+
+ImageDataBunch of_folder(const Path& path, const FromFolderOptions& o) {
+  auto list = ImageList::from_folder(path, {.followlinks = o.followlinks});
+  if (o.test) list = list[outside(list.items(), folder_below(path, *o.test, "test"))];
+  if (!o.valid_pct) check_folders(path, o);
+  const auto lists = o.valid_pct ? list.split_by_rand_pct(
+                                       *o.valid_pct, static_cast<std::uint32_t>(seed_of(o.seed)))
+                                 : list.split_by_folder(o.train, o.valid);
+  if (lists.split().train.empty() && lists.split().valid.empty()) {
+    throw DataError(
+        "data.empty",
+        fmt::format("found {} pictures below '{}', but none in the folders '{}' and '{}'; "
+                    "give their names as train and valid, or split at random by valid_pct",
+                    list.size(), path.string(), o.train, o.valid));
+  }
+  return bunch_of(lists.label_from_folder(with_classes(o.classes)), path, o);
+}
+
+void check_not_empty(const std::vector<Path>& fnames) {
+  if (!fnames.empty()) return;
+  throw DataError("data.empty",
+                  "there is no item to train or validate on: the list of files is empty");
+}
+
+}  // namespace
+
 ImageDataBunch ImageDataBunch::create_from_ll(const LabelLists& lists, const Path& path,
                                               const ImageDataBunchOptions& options) {
-  return boundary([&] { return from_label_lists(lists, path, options); });
+  return boundary(
+      [&] { return bunch_of(ImageLabelLists(ImageList({}, path), lists), path, options); });
 }
 
 ImageDataBunch ImageDataBunch::from_lists(const Path& path, const std::vector<Path>& fnames,
                                           const std::vector<std::string>& labels,
                                           const ImageDataBunchOptions& options) {
+  return of_lists(path, fnames, {labels.begin(), labels.end()}, options);
+}
+
+ImageDataBunch ImageDataBunch::of_lists(const Path& path, const std::vector<Path>& fnames,
+                                        const std::vector<Label>& labels,
+                                        const ImageDataBunchOptions& options) {
   return boundary([&] {
     if (fnames.size() != labels.size()) {
       throw DataError("data.length",
                       fmt::format("expected one label per item, found {} items and {} labels",
                                   fnames.size(), labels.size()));
     }
-    auto files = fnames;
-    auto names = labels;
-    if (options.test) leave_out(files, &names, folder_below(path, *options.test, "test"));
-    const auto split = split_by_rand_pct(static_cast<std::int64_t>(files.size()), options.valid_pct,
-                                         static_cast<std::uint32_t>(seed_of(options.seed)));
-    return create_from_ll(make_label_lists(files, names, split, options.classes), path, options);
+    check_not_empty(fnames);
+    // The labels travel with the files as rows of their own: a list keeps items by position.
+    const ImageList all(fnames, path);
+    const auto kept = options.test ? outside(fnames, folder_below(path, *options.test, "test"))
+                                   : split_none(all.size()).train;
+    const auto lists = all[kept].split_by_rand_pct(
+        options.valid_pct, static_cast<std::uint32_t>(seed_of(options.seed)));
+    const auto labels_of = [&](const std::vector<std::int64_t>& indices) {
+      std::vector<Label> some;
+      for (const auto i : indices) {
+        some.push_back(labels[static_cast<std::size_t>(kept[static_cast<std::size_t>(i)])]);
+      }
+      return some;
+    };
+    return bunch_of(
+        lists.label_from_lists(labels_of(lists.split().train), labels_of(lists.split().valid),
+                               with_classes(options.classes)),
+        path, options);
   });
 }
 
 ImageDataBunch ImageDataBunch::from_name_re(const Path& path, const std::vector<Path>& fnames,
                                             std::string_view pat,
                                             const ImageDataBunchOptions& options) {
-  return boundary([&] { return from_lists(path, fnames, label_from_re(fnames, pat), options); });
+  return boundary([&] {
+    check_not_empty(fnames);
+    return bunch_of(random_split_of(ImageList(fnames, path), options)
+                        .label_from_re(pat, {.labels = with_classes(options.classes)}),
+                    path, options);
+  });
 }
 
-ImageDataBunch ImageDataBunch::from_name_func(
-    const Path& path, const std::vector<Path>& fnames,
-    const std::function<std::string(const Path&)>& label_func,
-    const ImageDataBunchOptions& options) {
-  if (!label_func) throw ValueError("value.label_func", "the function that labels is empty (null)");
-  std::vector<std::string> labels;
-  boundary([&] {
-    for (const auto& file : fnames) labels.push_back(label_func(file));
+ImageDataBunch ImageDataBunch::from_name_func(const Path& path, const std::vector<Path>& fnames,
+                                              const std::function<Label(const Path&)>& label_func,
+                                              const ImageDataBunchOptions& options) {
+  return boundary([&] {
+    check_not_empty(fnames);
+    return bunch_of(random_split_of(ImageList(fnames, path), options)
+                        .label_from_func(label_func, with_classes(options.classes)),
+                    path, options);
   });
-  return from_lists(path, fnames, labels, options);
+}
+
+ImageDataBunch ImageDataBunch::from_df(const Path& path, const Table& df,
+                                       const ImageDataBunchOptions& options) {
+  return from_df(path, df, DfLabelsOptions{}, options);
+}
+
+ImageDataBunch ImageDataBunch::from_df(const Path& path, const Table& df,
+                                       const DfLabelsOptions& labels,
+                                       const ImageDataBunchOptions& options) {
+  return boundary([&] {
+    auto label_options = with_classes(options.classes);
+    label_options.label_delim = labels.label_delim;
+    return bunch_of(random_split_of(ImageList::from_df(df, path,
+                                                       {.cols = labels.fn_col,
+                                                        .folder = labels.folder,
+                                                        .suffix = labels.suffix}),
+                                    options)
+                        .label_from_df(labels.label_col, label_options),
+                    path, options);
+  });
+}
+
+ImageDataBunch ImageDataBunch::from_csv(const Path& path, const ImageDataBunchOptions& options) {
+  return from_csv(path, CsvLabelsOptions{}, options);
+}
+
+ImageDataBunch ImageDataBunch::from_csv(const Path& path, const CsvLabelsOptions& labels,
+                                        const ImageDataBunchOptions& options) {
+  const auto& [folder, label_delim, csv_labels, fn_col, label_col, suffix, delimiter, header] =
+      labels;
+  const auto df = Table::read_csv(path / csv_labels, {.delimiter = delimiter, .header = header});
+  return from_df(path, df, {folder, label_delim, fn_col, label_col, suffix}, options);
+}
+
+ImageDataBunch ImageDataBunch::single_from_classes(const Path& path,
+                                                   const std::vector<std::string>& classes,
+                                                   const ImageDataBunchOptions& options) {
+  log_warning(
+      "This method is deprecated and will be removed in a future version, use `load_learner` after"
+      "\n             `Learner.export()`");
+  return boundary([&] {
+    const LabelList none({}, std::vector<std::int64_t>{}, classes);
+    return bunch_of(ImageLabelLists(ImageList({}, path), {none, none}), path, options);
+  });
 }
 
 ImageDataBunch ImageDataBunch::from_folder(const Path& path, const FromFolderOptions& options) {
-  return boundary([&] { return folders(path, options); });
-}
-
-ImageDataBunch ImageDataBunch::folders(const Path& path, const FromFolderOptions& options) {
-  auto files = get_files(
-      path,
-      {.extensions = image_extensions(), .recurse = true, .followlinks = options.followlinks});
-  if (options.test) leave_out(files, nullptr, folder_below(path, *options.test, "test"));
-  if (!options.valid_pct) {
-    folder_below(path, options.train, "training");
-    std::error_code ec;
-    // As in fastai a data set may lack the usual folder; one that was named must be there.
-    if (options.valid != "valid") folder_below(path, options.valid, "validation");
-    for (const auto& name : {options.train, options.valid}) {
-      const auto link = SubFolder(path, name).path();
-      if (!options.followlinks && std::filesystem::is_symlink(link, ec)) {
-        log_warning(
-            fmt::format("'{}' is a link, and links are not followed: give .followlinks = "
-                        "true to use its pictures",
-                        link.string()));
-      }
-    }
-  }
-  const auto split =
-      options.valid_pct
-          ? split_by_rand_pct(static_cast<std::int64_t>(files.size()), *options.valid_pct,
-                              static_cast<std::uint32_t>(seed_of(options.seed)))
-          : split_by_folder(files, path, options.train, options.valid);
-  if (split.train.empty() && split.valid.empty()) {
-    throw DataError(
-        "data.empty",
-        fmt::format("found {} pictures below '{}', but none in the folders '{}' and '{}'; "
-                    "give their names as train and valid, or split at random by valid_pct",
-                    files.size(), path.string(), options.train, options.valid));
-  }
-  return from_label_lists(make_label_lists(files, label_from_folder(files), split, options.classes),
-                          path, options);
+  return boundary([&] { return of_folder(path, options); });
 }
 
 ImageDataBunch ImageDataBunch::normalize(const Stats& stats) {
@@ -305,15 +401,14 @@ Figure ImageDataBunch::grid_of(const Batch& batch, const ShowBatchOptions& optio
   const auto size = options.figsize.value_or(std::pair{4.0 * side, 4.0 * side});
   Figure figure({.width = size.first, .height = size.second, .dpi = options.dpi});
   auto cells = figure.subplots(side, side);
+  // Test items have labels of their own kind, or none.
+  const auto& truth = *ds(options.ds_type).list().y;
   for (std::int64_t i = 0; i < static_cast<std::int64_t>(cells.size()); ++i) {
     auto& cell = cells[static_cast<std::size_t>(i)];
     cell.axis_off();
     if (i >= n) continue;
     const auto at = options.reverse ? batch.x.size(0) - 1 - i : i;
-    const auto label = batch.y.dim() == 1
-                           ? static_cast<std::size_t>(batch.y[at].item<std::int64_t>())
-                           : classes().size();
-    cell.imshow(to_picture(batch.x[at])).title(label < classes().size() ? classes()[label] : "");
+    cell.imshow(to_picture(batch.x[at])).title(truth.target_text(batch.y[at]));
   }
   return figure;
 }

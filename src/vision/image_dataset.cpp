@@ -39,18 +39,25 @@ ImageDataset::ImageDataset(LabelList list, TfmList tfms, const ApplyTfmsOptions&
       tfms_(std::move(tfms)),
       options_(options),
       loading_(std::move(loading)),
-      out_(output_size(tfms_, options_)) {}
+      out_(output_size(tfms_, options_)) {
+  if (list_.size() != list_.y->size()) {
+    throw DataError("data.length", fmt::format("expected one label per item, found {} items and {} "
+                                               "labels",
+                                               list_.size(), list_.y->size()));
+  }
+}
 
 std::optional<SampleLayout> ImageDataset::layout() const {
   if (!out_) return std::nullopt;
   const auto shape = loading_.augment_on_device
                          ? std::vector<std::int64_t>{detail::packed_size(*out_)}
                          : std::vector<std::int64_t>{3, out_->rows, out_->cols};
-  return SampleLayout{{{shape, torch::kFloat32}}, {{{}, torch::kLong}}};
+  return SampleLayout{{{shape, torch::kFloat32}}, {list_.y->layout()}};
 }
 
 Sample ImageDataset::get(std::int64_t index, Rng& rng) const {
-  const auto y = torch::tensor(class_of(index), torch::kLong);
+  file(index);  // checks the index
+  const auto y = list_.y->encode(index);
   if (!out_) {
     const auto image = open(index);
     return {name_picture(file(index), [&] { return transformed(image, rng).tensor(); }), y};
@@ -61,7 +68,8 @@ Sample ImageDataset::get(std::int64_t index, Rng& rng) const {
 }
 
 void ImageDataset::get_into(std::int64_t index, Rng& rng, const SampleSlot& slot) const {
-  *slot.y<std::int64_t>() = class_of(index);
+  file(index);  // checks the index
+  list_.y->encode_into(index, slot);
   write(index, rng, slot.x<float>(), loading_.augment_on_device);
 }
 
@@ -104,13 +112,8 @@ void ImageDataset::write(std::int64_t index, Rng& rng, float* slot, bool packed)
   });
 }
 
-std::int64_t ImageDataset::class_of(std::int64_t index) const {
-  file(index);  // checks the index
-  return list_.y[static_cast<std::size_t>(index)];
-}
-
 std::optional<torch::Tensor> ImageDataset::targets() const {
-  return torch::tensor(list_.y, torch::kLong);
+  return list_.y->targets();
 }
 
 std::string ImageDataset::item_name(std::int64_t index) const {
@@ -126,8 +129,8 @@ std::string ImageDataset::describe(const Path& path) const {
     labels.push_back(list_.label(i));
   }
   return fmt::format("LabelList ({} items)\nx: ImageList\n{}\ny: {}\n{}\nPath: {}", size(),
-                     fmt::join(pictures, ","), list_.labelled ? "CategoryList" : "EmptyLabelList",
-                     fmt::join(labels, ","), path.string());
+                     fmt::join(pictures, ","), list_.y->name(), fmt::join(labels, ","),
+                     path.string());
 }
 
 Image ImageDataset::open(std::int64_t index) const {

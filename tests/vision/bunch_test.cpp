@@ -189,11 +189,7 @@ TEST_CASE("a picture that cannot be read is named") {
   write_file(dir / "pug_99.png", "no picture");
   const auto files = get_image_files(dir.path());
   LabelLists lists;
-  lists.train.classes = lists.valid.classes = {"a"};
-  for (const auto& file : files) {
-    lists.train.items.push_back(file);
-    lists.train.y.push_back(0);
-  }
+  lists.train = {files, std::vector<std::int64_t>(files.size(), 0), {"a"}};
   CapturedLog log;
   const auto data = ImageDataBunch::create_from_ll(
       lists, dir.path(), {.size = 16, .bs = 13, .num_workers = 2, .device = torch::kCPU});
@@ -210,19 +206,20 @@ TEST_CASE("labels are classes of the training") {
   TempDir dir;
   const auto files = draw(dir.path(), 1);
   LabelLists lists;
-  lists.train = {.items = files, .y = {0, 1, 1}, .classes = {"a", "b"}};
-  lists.valid = {.items = files, .y = {0, 1, 2}, .classes = {"a", "b", "c"}};
+  lists.train = {files, {0, 1, 1}, {"a", "b"}};
+  lists.valid = {files, {0, 1, 2}, {"a", "b", "c"}};
   const auto made = [&] {
     ImageDataBunch::create_from_ll(lists, dir.path(),
                                    {.size = 16, .bs = 2, .num_workers = 0, .device = torch::kCPU});
   };
   CHECK(caught(made).code == "data.unknown_label");
-  lists.valid.y = {0, 1};
+  lists.valid = {files, {0, 1, 0}, {"a", "b"}};
+  lists.valid.items.pop_back();
   CHECK(caught(made).code == "data.length");
-  lists.valid.y = {0, 1, 0};
+  lists.valid = {files, {0, 1, 0}, {"a", "b"}};
   CHECK_NOTHROW(made());
-  lists.train.classes.clear();
-  CHECK(caught(made).code == "data.unknown_label");
+  CHECK(caught([&] { LabelList(files, {0, 1, 0}, {}); }).code == "data.unknown_label");
+  CHECK(caught([&] { LabelList(files, {0, 1}, {"a", "b"}); }).code == "data.length");
 }
 
 TEST_CASE("one class only is told once, however the lists are made") {
@@ -241,13 +238,13 @@ TEST_CASE("one class only is told once, however the lists are made") {
           ImageDataBunch::from_lists(dir.path(), files, {"a", "a", "a"}, options);
         }) == 1);
   LabelLists lists;
-  lists.train = {.items = files, .y = {0, 0, 0}, .classes = {"a"}};
+  lists.train = {files, {0, 0, 0}, {"a"}};
   CHECK(warnings([&] { ImageDataBunch::create_from_ll(lists, dir.path(), options); }) == 1);
   CHECK(warnings([&] {
           const auto made = make_label_lists(files, {"a", "a", "a"}, {{0, 1}, {2}});
           ImageDataBunch::create_from_ll(made, dir.path(), options);
         }) == 1);
-  lists.train = {.items = files, .y = {0, 1, 0}, .classes = {"a", "b"}};
+  lists.train = {files, {0, 1, 0}, {"a", "b"}};
   CHECK(warnings([&] { ImageDataBunch::create_from_ll(lists, dir.path(), options); }) == 0);
 }
 

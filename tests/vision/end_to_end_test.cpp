@@ -89,16 +89,14 @@ void check_state(const std::string& moment, const torch::nn::Module& model, cons
 
 // Names in the order of the golden file, labelled by the part before the number.
 LabelList labelled(const Json& names, const Json& file, const Path& folder) {
-  LabelList list;
-  list.classes = file.at("classes").get<std::vector<std::string>>();
+  const auto classes = file.at("classes").get<std::vector<std::string>>();
   std::vector<Path> paths;
   for (const auto& name : names) paths.push_back(folder / name.get<std::string>());
-  list.items = paths;
+  std::vector<std::int64_t> y;
   for (const auto& label : label_from_re(paths, R"(/([^/]+)_\d+\.[a-z]+$)")) {
-    const auto at = std::find(list.classes.begin(), list.classes.end(), label);
-    list.y.push_back(at - list.classes.begin());
+    y.push_back(std::find(classes.begin(), classes.end(), label) - classes.begin());
   }
-  return list;
+  return {std::move(paths), std::move(y), classes};
 }
 
 // The outputs of the head's linear layers but the last, which the file's rows of name and size show: a linear layer has

@@ -37,7 +37,7 @@ nn::Sequential small_model() {
 }
 
 // Keeps the table instead of printing it.
-struct Table : ProgressSink {
+struct TableRows : ProgressSink {
   void table_header(const std::vector<std::string>& cells) override {
     lines.push_back(format_table_line(names = cells, names));
   }
@@ -54,7 +54,7 @@ class CapturedTable {
   const std::vector<std::string>& lines() const { return table_->lines; }
 
  private:
-  std::shared_ptr<Table> table_ = std::make_shared<Table>();
+  std::shared_ptr<TableRows> table_ = std::make_shared<TableRows>();
   std::shared_ptr<ProgressSink> former_;
 };
 
@@ -208,8 +208,7 @@ TEST_CASE("the learning-rate finder's table and messages") {
                 {.metrics = {error_rate}});
   learn.lr_find({.num_it = 6, .stop_div = false});
   REQUIRE(log.info.size() == 1);
-  CHECK(log.info[0] ==
-        "LR Finder is complete: learn.recorder().plot() draws the curve.");
+  CHECK(log.info[0] == "LR Finder is complete: learn.recorder().plot() draws the curve.");
   // 3 batches an epoch; what validation would have given is one mark, so that the time stands
   // below the first metric.
   REQUIRE(table.lines().size() >= 2);

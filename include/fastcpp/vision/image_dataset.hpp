@@ -28,8 +28,8 @@ struct ImageLoading {
   bool augment_on_device = false;
 };
 
-/// Picture files with classes, opened and transformed when they are asked for (fastai: a
-/// `LabelList` over an `ImageList`).
+/// Picture files with labels of any kind, opened and transformed when they are asked for (fastai: a `LabelList` over an
+/// `ImageList`).
 class FASTCPP_API ImageDataset : public Dataset {
  public:
   /// \param list    files and labels
@@ -64,7 +64,6 @@ class FASTCPP_API ImageDataset : public Dataset {
 
  private:
   const Path& file(std::int64_t index) const;
-  std::int64_t class_of(std::int64_t index) const;
   cv::Mat pixels(std::int64_t index) const;
   void write(std::int64_t index, Rng& rng, float* slot, bool packed) const;
 

@@ -1,0 +1,153 @@
+/// \file
+/// Picture files on their way to loaders: the data block for pictures.
+#pragma once
+
+#include <cstdint>
+#include <optional>
+#include <ostream>
+#include <string>
+#include <vector>
+
+#include "fastcpp/data/files.hpp"
+#include "fastcpp/data/item_list.hpp"
+#include "fastcpp/export.hpp"
+#include "fastcpp/vision/image/image.hpp"
+#include "fastcpp/vision/image_data_bunch.hpp"
+#include "fastcpp/vision/transform/transform.hpp"
+
+namespace fastcpp {
+
+class ImageLabelLists;
+
+/// How `ImageList::from_folder` walks.
+struct ImageListFolderOptions {
+  std::vector<std::string> extensions =
+      image_extensions();                 ///< with the dot; none takes every file
+  bool recurse = true;                    ///< descend into folders
+  std::vector<std::string> exclude = {};  ///< folders below the top left out
+  std::vector<std::string> include = {};  ///< if given, only these folders below the top
+  bool presort = false;      ///< sort with `/` read as `.` (fastai's presort) instead of by path
+  bool followlinks = false;  ///< descend into linked folders
+  EmptyParts empty = EmptyParts::kWarn;  ///< after a split (fastai: `ignore_empty`)
+};
+
+/// How the rows of a table become files.
+struct ImageListDfOptions {
+  ColumnId cols = 0;        ///< the column with the names
+  std::string folder = {};  ///< below the path
+  std::string suffix = {};  ///< appended to each name
+  EmptyParts empty = EmptyParts::kWarn;
+};
+
+/// How a file of rows becomes files.
+struct ImageListCsvOptions {
+  std::optional<std::int64_t> header =
+      0;                 ///< line with the names; nothing: columns are called 0, 1, ...
+  char delimiter = ',';  ///< between cells
+  ColumnId cols = 0;     ///< as in ImageListDfOptions
+  std::string folder = {};
+  std::string suffix = {};
+  EmptyParts empty = EmptyParts::kWarn;
+};
+
+/// Picture files before the split (fastai: `ImageList`): filters, then one of `split_*`, then one of `label_*`, then
+/// `transform` and `databunch`. Each of these gives a type that has only what may follow:
+///
+///     auto data = ImageList::from_csv(path, "labels.csv", {.folder = "train", .suffix = ".jpg"})
+///                     .split_by_rand_pct(0.2, 42)
+///                     .label_from_df({.label_delim = " "})
+///                     .transform(get_transforms(), {.size = 128})
+///                     .databunch({.bs = 64})
+///                     .normalize(imagenet_stats);
+///
+/// A value; used from one thread at a time.
+class FASTCPP_API ImageList : public ItemList<ImageList> {
+ public:
+  using LabelLists = ImageLabelLists;
+  using ItemList<ImageList>::ItemList;
+
+  /// Pictures below a folder, sorted (fastai: `from_folder`).
+  /// \throws DataError `data.not_a_folder`
+  static ImageList from_folder(const Path& path, const ImageListFolderOptions& options = {});
+  /// One picture a row of a table (fastai: `from_df`): `path/folder/` and the cell as it stood in its file and the suffix, put
+  /// together as text. No file is asked for: one that is not there is told when it is opened.
+  /// \throws DataError `data.no_column`, `data.missing_value`; ValueError `value.index`
+  static ImageList from_df(const Table& df, const Path& path,
+                           const ImageListDfOptions& options = {});
+  /// The same for a table in `path / csv_name` (fastai: `from_csv`).
+  /// \throws as from_df and Table::read_csv
+  static ImageList from_csv(const Path& path, const Path& csv_name,
+                            const ImageListCsvOptions& options = {});
+
+  /// The picture of item i as it lies in its file (fastai: `list[i]`, `get`); negative i count from the end.
+  /// \throws ValueError `value.index`; ImageError as `open_image`
+  Image get(std::int64_t i) const;
+  /// fastai's printed form: how many, the first five opened, the folder.
+  /// \throws as `get`
+  std::string str() const;
+};
+
+/// Pictures that are split and labelled (fastai: `LabelLists`): `transform`, `add_test`, then `databunch`. A value; used from
+/// one thread at a time.
+class FASTCPP_API ImageLabelLists {
+ public:
+  ImageLabelLists(const ImageList& list, fastcpp::LabelLists lists)
+      : lists_(std::move(lists)), path_(list.path()) {}
+
+  const LabelList& train() const { return lists_.train; }
+  const LabelList& valid() const { return lists_.valid; }
+  const std::optional<LabelList>& test() const { return lists_.test; }
+  const fastcpp::LabelLists& lists() const { return lists_; }
+  const Path& path() const { return path_; }
+  /// What targets are and which classes there are.
+  const Labels& labels() const { return *lists_.train.y; }
+
+  /// Transforms of training, and of validation and test items (fastai: `transform`). Opens the first picture of each set, so
+  /// that a mistake shows at once.
+  /// \throws ImageError `image.cannot_transform`, or as `open_image`, naming the picture
+  ImageLabelLists& transform(const ImageTransforms& tfms = {},
+                             const ApplyTfmsOptions& options = {}) &;
+  ImageLabelLists transform(const ImageTransforms& tfms = {},
+                            const ApplyTfmsOptions& options = {}) && {
+    return std::move(transform(tfms, options));
+  }
+  /// The same without opening any.
+  void set_transforms(const ImageTransforms& tfms, const ApplyTfmsOptions& options);
+  /// Test pictures, without labels, with one for all or with one each (fastai: `add_test`).
+  /// \throws DataError `data.length`
+  ImageLabelLists& add_test(std::vector<Path> items, const std::vector<Label>& labels = {}) &;
+  ImageLabelLists add_test(std::vector<Path> items, const std::vector<Label>& labels = {}) && {
+    return std::move(add_test(std::move(items), labels));
+  }
+  /// The pictures below `path() / test_folder`, without labels or with one for all (fastai: `add_test_folder`).
+  /// \throws DataError `data.not_a_folder`
+  ImageLabelLists& add_test_folder(const std::string& test_folder = "test",
+                                   const std::optional<Label>& label = {}) &;
+  ImageLabelLists add_test_folder(const std::string& test_folder = "test",
+                                  const std::optional<Label>& label = {}) && {
+    return std::move(add_test_folder(test_folder, label));
+  }
+  /// Leaves out the pairs for which `drop` is true (fastai: `LabelLists.filter_by_func`, which drops too).
+  ImageLabelLists& filter_by_func(const DropPair& drop) &;
+  ImageLabelLists filter_by_func(const DropPair& drop) && {
+    return std::move(filter_by_func(drop));
+  }
+
+  /// The loaders (fastai: `databunch`).
+  /// \throws as the factories of ImageDataBunch
+  ImageDataBunch databunch(const DatabunchOptions& options = {}) const;
+
+  /// fastai's printed form. Opens the first pictures.
+  std::string str() const;
+  friend std::ostream& operator<<(std::ostream& to, const ImageLabelLists& x) {
+    return to << x.str();
+  }
+
+ private:
+  fastcpp::LabelLists lists_;
+  Path path_;
+  ImageTransforms tfms_;
+  ApplyTfmsOptions apply_;
+};
+
+}  // namespace fastcpp
