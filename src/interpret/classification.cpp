@@ -54,6 +54,14 @@ ClassificationInterpretation ClassificationInterpretation::from_learner(
     Learner learn, const InterpretationOptions& options) {
   auto found = learn.get_preds(options.ds_type,
                                {.activ = options.activ, .with_loss = true, .stop = options.stop});
+  const auto left_out = learn.data().dl(options.ds_type).skipped();
+  if (!left_out.empty()) {
+    throw DataError("data.left_out",
+                    fmt::format("{} items could not be loaded, the first of them '{}': what comes "
+                                "out could not be told apart by item; remove these files, or label "
+                                "the data without them",
+                                left_out.size(), left_out.front().name));
+  }
   return {std::move(learn), found.preds, found.targets, found.losses, options.ds_type};
 }
 
@@ -83,6 +91,7 @@ ClassificationInterpretation::ClassificationInterpretation(Learner learn, torch:
                       "found {} rows, {} targets and {} losses",
                       n, y_true_.size(0), losses_.size(0)));
     }
+    number_losses_ = losses_;
     if (losses_.dim() > 1) losses_ = losses_.reshape({n, -1}).mean(1);
     const bool one_each = y_true_.numel() == n && preds_.dim() == 2;
     if (learn_.data().label_kind() != LabelKind::kCategory || !one_each ||
@@ -286,7 +295,7 @@ Figure ClassificationInterpretation::GradCAM(std::int64_t idx,
     }
     Rng rng(0);
     const auto pixels = set.get(idx, rng).x.one("a picture");
-    const auto actual = set.list().y.at(static_cast<std::size_t>(idx));
+    const auto actual = set.list().y->encode(idx).item<std::int64_t>();
     const auto cam = heat_of(learn_, pixels, actual);
     Figure figure(
         {.width = options.figsize.first, .height = options.figsize.second, .dpi = options.dpi});

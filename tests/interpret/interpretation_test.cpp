@@ -50,14 +50,13 @@ ClassificationInterpretation pictured(const ClassificationInterpretation& interp
                                       const Path& folder) {
   const auto file = folder / "any.png";
   Image::from_tensor(torch::rand({3, 2, 2})).save(file);
-  LabelList list;
-  list.classes = item.at("classes").get<std::vector<std::string>>();
-  list.y = item.at("targets").get<std::vector<std::int64_t>>();
-  list.items.assign(list.y.size(), file);
+  const auto y = item.at("targets").get<std::vector<std::int64_t>>();
+  const LabelList list(std::vector<Path>(y.size(), file), y,
+                       item.at("classes").get<std::vector<std::string>>());
   const auto set = std::make_shared<ImageDataset>(list, TfmList{}, ApplyTfmsOptions{});
   const auto data =
       DataBunch::create({set, set, nullptr, nullptr}, folder,
-                        {.num_workers = 0, .device = torch::kCPU, .classes = list.classes});
+                        {.num_workers = 0, .device = torch::kCPU, .classes = list.classes()});
   return {Learner(data, Model(nn::Sequential(nn::Identity())), {.silent = true}), interp.preds(),
           interp.y_true(), interp.losses()};
 }

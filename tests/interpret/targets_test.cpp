@@ -17,17 +17,19 @@ namespace {
 
 // A learner over pictures whose labels are of any kind.
 Learner pictured(const Path& folder, std::size_t n, LabelKind kind) {
-  LabelList list;
-  list.classes = {"cat", "dog", "pug"};
+  const std::vector<std::string> classes{"cat", "dog", "pug"};
+  std::vector<Path> files;
+  std::vector<std::int64_t> y;
   for (std::size_t i = 0; i < n; ++i) {
-    list.items.push_back(folder / fmt::format("picture_{}.png", i));
-    Image::from_tensor(torch::rand({3, 2, 2})).save(folder / fmt::format("picture_{}.png", i));
-    list.y.push_back(static_cast<std::int64_t>(i % 3));
+    files.push_back(folder / fmt::format("picture_{}.png", i));
+    Image::from_tensor(torch::rand({3, 2, 2})).save(files.back());
+    y.push_back(static_cast<std::int64_t>(i % 3));
   }
+  const LabelList list(files, y, classes);
   const auto set = std::make_shared<ImageDataset>(list, TfmList{}, ApplyTfmsOptions{});
   const auto data = DataBunch::create(
       {set, set, nullptr, nullptr}, folder,
-      {.num_workers = 0, .device = torch::kCPU, .kind = kind, .classes = list.classes});
+      {.num_workers = 0, .device = torch::kCPU, .kind = kind, .classes = classes});
   return Learner(data, Model(nn::Sequential(nn::Identity())), {.silent = true});
 }
 

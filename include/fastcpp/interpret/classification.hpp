@@ -64,6 +64,22 @@ struct TopLossesPlotOptions {
   double dpi = 100;         ///< pixels an inch
 };
 
+/// Options of `plot_multi_top_losses`.
+struct MultiTopLossesOptions {
+  std::pair<double, double> figsize = {8, 8};  ///< inches
+  double dpi = 100;                            ///< pixels an inch
+};
+
+/// What `plot_multi_top_losses` found: items whose likeliest class is none of theirs.
+struct MultiTopLosses {
+  std::vector<std::int64_t>
+      indices;  ///< of all such items in the dataset, largest loss of the likeliest class first
+  std::int64_t items = 0;       ///< of the dataset
+  std::vector<Figure> figures;  ///< of the first of them
+  /// fastai's line: `3 misclassified samples over 40 samples in the validation set.`
+  std::string str() const;
+};
+
 /// Options of `GradCAM`.
 struct GradCamOptions {
   std::optional<DatasetType> ds_type = {};  ///< absent: the set that was interpreted
@@ -89,7 +105,8 @@ struct InterpretationOptions {
 class FASTCPP_API ClassificationInterpretation {
  public:
   /// Predicts the whole dataset.
-  /// \throws TrainError `train.stopped`; as `Learner::get_preds` and the constructor
+  /// \throws TrainError `train.stopped`; DataError `data.left_out` when a loader's `on_error` left items out; as
+  ///         `Learner::get_preds` and the constructor
   static ClassificationInterpretation from_learner(Learner learn,
                                                    const InterpretationOptions& options = {});
 
@@ -103,6 +120,10 @@ class FASTCPP_API ClassificationInterpretation {
   ClassificationInterpretation(Learner learn, torch::Tensor preds, torch::Tensor y_true,
                                torch::Tensor losses, DatasetType ds_type = DatasetType::Valid);
 
+  /// The learner whose predictions these are; a handle (fastai: `interp.learn`).
+  const Learner& learn() const { return learn_; }
+  /// The set that they belong to (fastai: `interp.ds_type`).
+  DatasetType ds_type() const { return ds_type_; }
   /// Predictions, n x c, on the CPU.
   const torch::Tensor& preds() const { return preds_; }
   /// Targets, on the CPU.
@@ -136,6 +157,14 @@ class FASTCPP_API ClassificationInterpretation {
   ///         `data.not_classes` and what `grad_cam` throws
   Figure plot_top_losses(std::int64_t k, const TopLossesPlotOptions& options = {}) const;
 
+  /// Of items with several classes, those whose likeliest class is none of theirs, and pictures of the worst (fastai:
+  /// `plot_multi_top_losses`).
+  /// \param samples pictures, 1..20
+  /// \throws DataError `data.not_classes` when the items have no classes 0/1 each, `data.no_pictures`; ValueError
+  ///         `value.samples`
+  MultiTopLosses plot_multi_top_losses(std::int64_t samples = 3,
+                                       const MultiTopLossesOptions& options = {}) const;
+
   /// One picture with the places that speak for its actual class (fastai: `GradCAM`). Title:
   /// `pred. class: P, actual class: A`.
   /// \param idx     0 .. items - 1
@@ -150,6 +179,7 @@ class FASTCPP_API ClassificationInterpretation {
 
   Learner learn_;
   torch::Tensor preds_, y_true_, losses_, pred_class_;
+  torch::Tensor number_losses_;  // of each number of an item, where there are several
   DatasetType ds_type_;
 };
 
