@@ -153,6 +153,29 @@ void read_csv_over_counting_its_lines(benchmark::State& state) {
 }
 FASTCPP_ROW(read_csv_over_counting_its_lines);
 
+// The same table as labels: read, split and made into targets; seconds and memory, once.
+void label_a_million_rows(benchmark::State& state) {
+  const auto root = folder();
+  std::string text = "name,label\n";
+  for (int i = 0; i < 1000000; ++i) {
+    text += "train/breed_" + std::to_string(i % 37) + "/picture_" + std::to_string(i) +
+            ".jpg,breed_" + std::to_string(i % 37) + "\n";
+  }
+  write_file(root / "names.csv", text);
+  std::string().swap(text);
+  for (auto _ : state) {
+    const double before = resident_mb();
+    const double seconds = bench::seconds([&] {
+      const auto lists =
+          ImageList::from_csv(root, "names.csv").split_by_rand_pct(0.2, 42).label_from_df();
+      if (lists.train().size() + lists.valid().size() != 1000000) std::abort();
+      state.counters["memory_mb"] = resident_mb() - before;
+    });
+    state.SetIterationTime(seconds);
+  }
+}
+FASTCPP_ROW(label_a_million_rows);
+
 std::string g_program;
 
 ImageDataBunch pets() {

@@ -21,6 +21,13 @@ using namespace fastcpp;
 
 namespace {
 
+// As many classes as the pets have.
+std::vector<std::string> classes() {
+  std::vector<std::string> names;
+  for (int i = 0; i < 37; ++i) names.push_back("c" + std::to_string(i));
+  return names;
+}
+
 struct Setting {
   const char* arch;
   int side;
@@ -39,9 +46,7 @@ struct Training {
 Training prepare(const Setting& s, bool train_bn = true, bool augment = true) {
   const auto files = bench::pictures(static_cast<std::size_t>(s.bs) * s.batches);
   LabelLists lists;
-  lists.train = {files, std::vector<std::int64_t>(files.size(), 0),
-                 std::vector<std::string>(37, "c")};
-  lists.valid.classes = lists.train.classes;
+  lists.train = {files, std::vector<std::int64_t>(files.size(), 0), classes()};
   const auto data =
       ImageDataBunch::create_from_ll(lists, "/tmp",
                                      {.ds_tfms = augment ? get_transforms() : ImageTransforms{},
