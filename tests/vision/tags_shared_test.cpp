@@ -38,7 +38,7 @@ TEST_CASE("species and breed as tags") {
                         .split_by_rand_pct(0.2, 42)
                         .label_from_df({.label_delim = " "})
                         .transform(get_transforms(), {.size = 128})
-                        .databunch({.path = dir.path(), .bs = 16, .device = torch::kCPU, .seed = 1})
+                        .databunch({.path = dir.path(), .bs = 8, .device = torch::kCPU, .seed = 1})
                         .normalize(imagenet_stats);
   CHECK(data.c() == 39);
   auto learn = cnn_learner(data, models::resnet18,
@@ -53,5 +53,6 @@ TEST_CASE("species and breed as tags") {
   const auto right = found.preds.select(1, dog).ge(0.5).eq(found.targets.select(1, dog).ge(0.5));
   const double accuracy_of_species = right.to(torch::kFloat64).mean().item<double>();
   INFO("species accuracy " << accuracy_of_species);
-  CHECK(accuracy_of_species > 0.95);
+  // A quarter of the pictures, so that the test takes a minute; all of them reach more.
+  CHECK(accuracy_of_species > 0.92);
 }
