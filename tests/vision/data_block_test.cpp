@@ -188,6 +188,40 @@ TEST_CASE("data of every kind is saved and loaded") {
   }
 }
 
+TEST_CASE("files elsewhere, test items without labels, rows of the whole table") {
+  TempDir dir;
+  for (const auto* name : {"in/a.png", "in/b.png", "in/c.png"}) draw(dir / name, 0.4f);
+  write_file(dir / "in/labels.csv", "name,tags\na.png,x y\nb.png,y\nc.png,x\n");
+  const auto data =
+      ImageList::from_csv(dir / "in", "labels.csv")
+          .split_by_idx({1})
+          .label_from_df({.label_delim = " "})
+          .add_test({dir / "in/a.png", dir / "in/b.png"})
+          .transform({}, {.size = 8})
+          .databunch({.path = dir / "out", .bs = 2, .num_workers = 0, .device = torch::kCPU});
+  // What nobody labelled has no label in words.
+  CHECK_NOTHROW(data.show_batch({.rows = 1, .ds_type = DatasetType::Test}));
+  CHECK(data.ds(DatasetType::Test).list().label(0).empty());
+  // The files do not lie below the bunch's path: they are found all the same.
+  data.save();
+  const auto loaded = load_data(dir / "out", "data_save.json", kSmall);
+  CHECK(loaded.ds(DatasetType::Train).list().items == data.ds(DatasetType::Train).list().items);
+  write_file(dir / "in/deep.json", "{\"format\": \"fastcpp data\", \"version\": " +
+                                       std::string(100000, '[') + std::string(100000, ']') + "}");
+  CHECK(caught([&] { load_data(dir / "in", "deep.json"); }).code == "data.bad_file");
+  // One label for all test items, and a row that is counted in the whole table.
+  const auto lists = ImageList::from_folder(dir / "in").split_by_idx({1}).label_const("x");
+  auto with_test = lists;
+  with_test.add_test({dir / "in/a.png", dir / "in/b.png"}, {"x"});
+  CHECK(with_test.test()->label(1) == "x");
+  write_file(dir / "in/labels.csv", "name,tags\na.png,x\nb.png,y\nc.png,\n");
+  const auto error = caught(
+      [&] { ImageList::from_csv(dir / "in", "labels.csv").split_by_idx({2}).label_from_df(); });
+  CHECK(error.code == "data.missing_value");
+  CHECK(error.message.find("row 2") != std::string::npos);
+  CHECK(error.message.find("c.png") != std::string::npos);
+}
+
 TEST_CASE("a list is indexed by numbers, masks and slices") {
   std::size_t found = 0;
   for (const auto& kase : golden("datablock.json")["splits"]) {
