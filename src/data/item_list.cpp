@@ -4,9 +4,9 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <exception>
 
 #include "data/regex.hpp"
+#include "data/table_labels.hpp"
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
@@ -26,7 +26,7 @@ void check_length(const std::vector<std::int64_t>& indices, const std::vector<La
 
 ItemListBase::ItemListBase(std::vector<Path> items, Path path, std::optional<Table> inner_df,
                            EmptyParts empty)
-    : items_(std::move(items)),
+    : items_(std::make_shared<const std::vector<Path>>(std::move(items))),
       path_(std::move(path)),
       inner_df_(std::move(inner_df)),
       empty_(empty) {
@@ -37,10 +37,15 @@ ItemListBase::ItemListBase(std::vector<Path> items, Path path, std::optional<Tab
   }
 }
 
+const std::vector<Path>& ItemListBase::items() const {
+  static const std::vector<Path> none;
+  return items_ ? *items_ : none;
+}
+
 void ItemListBase::to_text(const Path& fn) const {
   boundary([&] {
     std::string text;
-    for (const auto& item : items_) text += relative_below(item, path_) + '\n';
+    for (const auto& item : items()) text += relative_below(item, path_) + '\n';
     write_file(path_ / fn, text);
   });
 }
@@ -58,17 +63,17 @@ void ItemListBase::keep(const std::vector<std::int64_t>& indices) {
                          fmt::format("there is no item {} in a list of {}", i, size()));
       }
       from_start.push_back(at);
-      kept.push_back(items_[static_cast<std::size_t>(at)]);
+      kept.push_back(items()[static_cast<std::size_t>(at)]);
     }
     if (inner_df_) inner_df_ = inner_df_->take(from_start);
-    items_ = std::move(kept);
+    items_ = std::make_shared<const std::vector<Path>>(std::move(kept));
   });
 }
 
 void ItemListBase::append(const ItemListBase& other) {
   boundary([&] {
-    auto all = items_;
-    all.insert(all.end(), other.items_.begin(), other.items_.end());
+    auto all = items();
+    all.insert(all.end(), other.items().begin(), other.items().end());
     // Without a table the rows of the other list have only missing cells.
     const auto without = [](const Table& columns, std::int64_t n) {
       std::vector<Column> missing;
@@ -85,7 +90,7 @@ void ItemListBase::append(const ItemListBase& other) {
     } else if (other.inner_df_) {
       table = without(*other.inner_df_, size()).append(*other.inner_df_);
     }
-    items_ = std::move(all);
+    items_ = std::make_shared<const std::vector<Path>>(std::move(all));
     inner_df_ = std::move(table);
   });
 }
@@ -119,8 +124,8 @@ std::vector<std::int64_t> ItemListBase::where(const std::function<bool(const Pat
   if (!func) throw ValueError("value.filter", "the function that filters is empty (null)");
   return boundary([&] {
     std::vector<std::int64_t> indices;
-    for (std::size_t i = 0; i < items_.size(); ++i) {
-      if (func(items_[i])) indices.push_back(static_cast<std::int64_t>(i));
+    for (std::size_t i = 0; i < items().size(); ++i) {
+      if (func(items()[i])) indices.push_back(static_cast<std::int64_t>(i));
     }
     return indices;
   });
@@ -168,7 +173,7 @@ std::vector<Label> ItemListBase::function_labels(
   return boundary([&] {
     std::vector<Label> labels;
     labels.reserve(indices.size());
-    for (const auto i : indices) labels.push_back(func(items_.at(static_cast<std::size_t>(i))));
+    for (const auto i : indices) labels.push_back(func(items().at(static_cast<std::size_t>(i))));
     return labels;
   });
 }
@@ -177,27 +182,11 @@ LabelLists ItemListBase::label_by_table(const Split& split, const ColumnIds& col
                                         LabelOptions options) const {
   return boundary([&] {
     const auto& all = table("label_from_df");
-    // A missing label is told with its row of the whole table, and its file.
     const auto part = [&](const Indices& indices) {
-      try {
-        return label_from_df(all.take(indices), cols, options);
-      } catch (const DataError& e) {
-        if (e.code() != "data.missing_value") throw;
-        const auto lacks = [&](std::int64_t row) {
-          return std::any_of(cols.ids().begin(), cols.ids().end(),
-                             [&](const ColumnId& id) { return all[id].missing(row); });
-        };
-        const auto row = std::find_if(indices.begin(), indices.end(), lacks);
-        if (row == indices.end()) throw;
-        std::throw_with_nested(DataError(
-            "data.missing_value",
-            fmt::format(
-                "You have NaN values in column(s) {} of your dataframe, please fix it. The "
-                "first is in row {}, counted from 0, of '{}'; fill it in, or leave the row "
-                "out{}",
-                cols.text(), *row, items_[static_cast<std::size_t>(*row)].string(),
-                options.label_delim ? ", or let it have no label with .allow_empty = true" : "")));
-      }
+      return label_rows(all, indices, cols, options, [&](std::int64_t row) {
+        return fmt::format("row {}, counted from 0, of '{}',", row,
+                           items()[static_cast<std::size_t>(row)].string());
+      });
     };
     auto train = part(split.train);
     const auto valid = part(split.valid);
@@ -212,7 +201,7 @@ LabelLists ItemListBase::label(const Split& split, const std::vector<Label>& tra
     check_length(split.valid, valid);
     const auto name = [this](const Indices& indices) {
       return [this, &indices](std::int64_t i) {
-        return items_[static_cast<std::size_t>(indices[static_cast<std::size_t>(i)])].string();
+        return items()[static_cast<std::size_t>(indices[static_cast<std::size_t>(i)])].string();
       };
     };
     const auto made = make_labels(train, valid, options, {name(split.train), name(split.valid)});
@@ -221,7 +210,7 @@ LabelLists ItemListBase::label(const Split& split, const std::vector<Label>& tra
       std::vector<Path> files;
       files.reserve(kept.size());
       for (const auto i : kept) {
-        files.push_back(items_.at(static_cast<std::size_t>(indices[static_cast<std::size_t>(i)])));
+        files.push_back(items().at(static_cast<std::size_t>(indices[static_cast<std::size_t>(i)])));
       }
       return LabelList(std::move(files), y);
     };
@@ -233,7 +222,7 @@ LabelLists ItemListBase::label(const Split& split, const std::vector<Label>& tra
 LabelLists ItemListBase::unlabelled(const Split& split) const {
   const auto list = [&](const Indices& indices) {
     std::vector<Path> files;
-    for (const auto i : indices) files.push_back(items_.at(static_cast<std::size_t>(i)));
+    for (const auto i : indices) files.push_back(items().at(static_cast<std::size_t>(i)));
     const auto n = static_cast<std::int64_t>(files.size());
     return LabelList(std::move(files), std::make_shared<EmptyLabelList>(n));
   };

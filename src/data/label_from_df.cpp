@@ -1,6 +1,10 @@
 #include <fmt/format.h>
 
-#include "column.hpp"
+#include <numeric>
+#include <utility>
+
+#include "data/column.hpp"
+#include "data/table_labels.hpp"
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/python_text.hpp"
@@ -9,22 +13,25 @@
 namespace fastcpp {
 namespace {
 
-void refuse_missing(const Column& column, const ColumnIds& cols, bool may_be_empty) {
-  for (std::int64_t row = 0; row < column.size(); ++row) {
+using RowName = std::function<std::string(std::int64_t)>;
+
+void refuse_missing(const Column& column, const std::vector<std::int64_t>& rows,
+                    const ColumnIds& cols, bool may_be_empty, const RowName& row_name) {
+  for (const auto row : rows) {
     if (!column.missing(row)) continue;
     throw DataError(
         "data.missing_value",
         fmt::format("You have NaN values in column(s) {} of your dataframe, please fix it. The "
-                    "first is in row {} of the column {}, counted from 0; fill it in, or leave the "
-                    "row out{}",
-                    cols.text(), row, python_text(table::shown(column.name())),
+                    "first is in {} of the column {}; fill it in, or leave the row out{}",
+                    cols.text(), row_name(row), python_text(table::shown(column.name())),
                     may_be_empty ? ", or let it have no label with .allow_empty = true" : ""));
   }
 }
 
 }  // namespace
 
-TableLabels label_from_df(const Table& table, const ColumnIds& cols, LabelOptions options) {
+TableLabels label_rows(const Table& table, const std::vector<std::int64_t>& rows,
+                       const ColumnIds& cols, LabelOptions options, const RowName& row_name) {
   return boundary([&] {
     std::vector<Column> columns;
     for (const auto& id : cols.ids()) columns.push_back(table[id]);
@@ -36,7 +43,7 @@ TableLabels label_from_df(const Table& table, const ColumnIds& cols, LabelOption
         !several && (options.label_cls ? *options.label_cls == LabelKind::kMultiCategory
                                        : options.label_delim.has_value());
     for (const auto& column : columns) {
-      if (!tags || !options.allow_empty) refuse_missing(column, cols, tags);
+      if (!tags || !options.allow_empty) refuse_missing(column, rows, cols, tags, row_name);
     }
     if (several && options.label_cls == LabelKind::kCategory) {
       throw ValueError("value.label_cls",
@@ -55,8 +62,8 @@ TableLabels label_from_df(const Table& table, const ColumnIds& cols, LabelOption
       }
     }
     TableLabels result{{}, std::move(options)};
-    result.labels.reserve(static_cast<std::size_t>(table.rows()));
-    for (std::int64_t row = 0; row < table.rows(); ++row) {
+    result.labels.reserve(rows.size());
+    for (const auto row : rows) {
       if (!several) {
         result.labels.emplace_back(columns[0].cell(row));
         continue;
@@ -66,6 +73,15 @@ TableLabels label_from_df(const Table& table, const ColumnIds& cols, LabelOption
       result.labels.emplace_back(std::move(cells));
     }
     return result;
+  });
+}
+
+TableLabels label_from_df(const Table& table, const ColumnIds& cols, LabelOptions options) {
+  return boundary([&] {
+    std::vector<std::int64_t> rows(static_cast<std::size_t>(table.rows()));
+    std::iota(rows.begin(), rows.end(), 0);
+    return label_rows(table, rows, cols, std::move(options),
+                      [](std::int64_t row) { return fmt::format("row {}, counted from 0,", row); });
   });
 }
 

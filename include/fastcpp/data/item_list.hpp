@@ -5,6 +5,7 @@
 #include <concepts>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -28,7 +29,8 @@ FASTCPP_API void warn_deprecated(std::string_view old_name, std::string_view new
 enum class EmptyParts { kWarn, kIgnore };
 
 /// What every list of items has: their names, the folder they belong to and the table they came from, if any. Items and rows
-/// of the table always stay together. A value; used from one thread at a time.
+/// of the table always stay together. A value, whose copies share items and table until one of them changes; used from one
+/// thread at a time.
 class FASTCPP_API ItemListBase {
  public:
   /// \param items    files or other names
@@ -39,8 +41,9 @@ class FASTCPP_API ItemListBase {
   explicit ItemListBase(std::vector<Path> items, Path path = ".",
                         std::optional<Table> inner_df = {}, EmptyParts empty = EmptyParts::kWarn);
 
-  std::int64_t size() const { return static_cast<std::int64_t>(items_.size()); }
-  const std::vector<Path>& items() const { return items_; }
+  std::int64_t size() const { return static_cast<std::int64_t>(items().size()); }
+  /// Live until this list changes.
+  const std::vector<Path>& items() const;
   const Path& path() const { return path_; }
   const std::optional<Table>& inner_df() const { return inner_df_; }
 
@@ -76,7 +79,7 @@ class FASTCPP_API ItemListBase {
   friend class ItemLists;
 
  private:
-  std::vector<Path> items_;
+  std::shared_ptr<const std::vector<Path>> items_;  // null after a move
   Path path_;
   std::optional<Table> inner_df_;
   EmptyParts empty_;
