@@ -11,6 +11,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/python_text.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
+#include "interpret/left_out.hpp"
 
 namespace fastcpp {
 namespace {
@@ -54,14 +55,7 @@ ClassificationInterpretation ClassificationInterpretation::from_learner(
     Learner learn, const InterpretationOptions& options) {
   auto found = learn.get_preds(options.ds_type,
                                {.activ = options.activ, .with_loss = true, .stop = options.stop});
-  const auto left_out = learn.data().dl(options.ds_type).skipped();
-  if (!left_out.empty()) {
-    throw DataError("data.left_out",
-                    fmt::format("{} items could not be loaded, the first of them '{}': what comes "
-                                "out could not be told apart by item; remove these files, or label "
-                                "the data without them",
-                                left_out.size(), left_out.front().name));
-  }
+  refuse_left_out(learn.data().dl(options.ds_type));
   return {std::move(learn), found.preds, found.targets, found.losses, options.ds_type};
 }
 

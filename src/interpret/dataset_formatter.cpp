@@ -13,20 +13,10 @@
 #include "fastcpp/train/forward.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
 #include "fastcpp/vision/models/cnn_model.hpp"
+#include "interpret/left_out.hpp"
 
 namespace fastcpp {
 namespace {
-
-// Where items were left out, rows of predictions are no longer items.
-void refuse_left_out(const DataLoader& loader) {
-  const auto left_out = loader.skipped();
-  if (left_out.empty()) return;
-  throw DataError("data.left_out",
-                  fmt::format("{} items could not be loaded, the first of them '{}': what comes "
-                              "out could not be told apart by item; remove these files, or label "
-                              "the data without them",
-                              left_out.size(), left_out.front().name));
-}
 
 using Indices = std::vector<std::int64_t>;
 

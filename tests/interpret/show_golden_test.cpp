@@ -5,6 +5,7 @@
 #include <sstream>
 
 #include "fastcpp/interpret/classification.hpp"
+#include "fastcpp/interpret/dataset_formatter.hpp"
 #include "fastcpp/vision/image_list.hpp"
 #include "plot/layout.hpp"
 #include "support/catch.hpp"
@@ -111,6 +112,58 @@ TEST_CASE("titles of batches and results") {
     CHECK(caught([&] { learn.show_results(DatasetType::Valid, {.rows = 0}); }).code ==
           "value.rows");
   }
+}
+
+TEST_CASE("test items that nobody labelled have no truth in their titles") {
+  TempDir dir;
+  for (const auto* name : {"cat/1.png", "dog/2.png", "dog/3.png", "test/4.png"}) {
+    make_folder((dir / name).parent_path());
+    Image::from_tensor(torch::rand({3, 4, 4})).save(dir / name);
+  }
+  const auto data = ImageList::from_folder(dir.path())
+                        .filter_by_folder({"cat", "dog"})
+                        .split_by_idx({1})
+                        .label_from_folder()
+                        .add_test_folder()
+                        .databunch({.bs = 2, .num_workers = 0, .device = torch::kCPU});
+  CHECK(titles(data.show_batch({.rows = 1, .ds_type = DatasetType::Test})).empty());
+  auto learn = answering(data, torch::tensor({{0.f, 2.f}}));
+  const auto shown = titles(learn.show_results(DatasetType::Test, {.rows = 1}));
+  CHECK(std::count(shown.begin(), shown.end(), "dog") == 1);
+  CHECK(std::count(shown.begin(), shown.end(), "cat") == 0);
+}
+
+TEST_CASE("results are not told apart by item where items were left out") {
+  TempDir dir;
+  for (const auto* name : {"cat/1.png", "cat/2.png", "dog/3.png", "dog/4.png"}) {
+    make_folder((dir / name).parent_path());
+    Image::from_tensor(torch::rand({3, 4, 4})).save(dir / name);
+  }
+  write_file(dir / "cat/2.png", "no picture");
+  CapturedLog log;
+  const auto data = ImageList::from_folder(dir.path())
+                        .split_by_idxs({0, 1, 2, 3}, {1, 2})
+                        .label_from_folder()
+                        .add_test({dir / "cat/1.png", dir / "cat/2.png"})
+                        .databunch({.bs = 2,
+                                    .num_workers = 0,
+                                    .device = torch::kCPU,
+                                    .no_check = true,
+                                    .on_error = OnError::kSkip});
+  Learner learn(data,
+                Model(torch::nn::Sequential(torch::nn::AdaptiveAvgPool2d(1), torch::nn::Flatten(),
+                                            torch::nn::Linear(3, 2))),
+                {.silent = true});
+  const auto refused = [](auto&& what) {
+    const auto error = caught(what);
+    CHECK(error.code == "data.left_out");
+    CHECK(error.message.find("2.png") != std::string::npos);
+  };
+  refused([&] { ClassificationInterpretation::from_learner(learn); });
+  refused([&] {
+    DatasetFormatter::from_similars(learn, {.layer_ls = {0}, .pool = SimilarPool::kNone});
+  });
+  refused([&] { DatasetFormatter::from_most_unsure(learn, 1); });
 }
 
 TEST_CASE("items of several classes whose likeliest class is none of theirs") {
