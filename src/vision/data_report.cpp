@@ -389,9 +389,11 @@ DataReport ImageDataBunch::report(const CheckPicturesOptions& options) const {
     auto settings = options;
     // What joins the classes of an item in words.
     if (kind == LabelKind::kMultiCategory) settings.label_delim = ";";
-    return check_pictures(
+    auto found = check_pictures(
         pictures(ds(DatasetType::Train).list()),
         empty_val() ? LabelledPictures{} : pictures(ds(DatasetType::Valid).list()), settings);
+    found.folder = path();
+    return found;
   });
 }
 

@@ -7,6 +7,8 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/vision/data_report.hpp"
 
+#include "fastcpp/data/files.hpp"
+
 namespace fastcpp {
 namespace {
 
@@ -71,8 +73,7 @@ class Findings {
   }
 
   std::string name(const Path& file) const {
-    return report_.folder.empty() ? file.string()
-                                  : file.lexically_relative(report_.folder).string();
+    return report_.folder.empty() ? file.string() : relative_below(file, report_.folder);
   }
 
   // What stands behind the file's name, up to what to do: the page says both itself.
