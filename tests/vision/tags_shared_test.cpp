@@ -24,21 +24,21 @@ TEST_CASE("species and breed as tags") {
   extract_archive(*shared / "data/pretrained/resnet18.pth.tar.xz", dir / "weights");
   const auto weights = get_files(dir / "weights", {.extensions = {".pth"}, .recurse = true});
   REQUIRE(weights.size() == 1);
-  // Every fourth picture; a capital letter is a cat.
+  // A capital letter is a cat.
   std::string table = "name,tags\n";
   const auto files = get_image_files(path / "images");
-  for (std::size_t i = 0; i < files.size(); i += 4) {
-    const auto stem = files[i].stem().string();
+  for (const auto& file : files) {
+    const auto stem = file.stem().string();
     const auto breed = stem.substr(0, stem.rfind('_'));
-    table += files[i].filename().string() + "," + (std::isupper(breed[0]) ? "cat " : "dog ") +
-             breed + "\n";
+    table +=
+        file.filename().string() + "," + (std::isupper(breed[0]) ? "cat " : "dog ") + breed + "\n";
   }
   write_file(dir / "tags.csv", table);
   const auto data = ImageList::from_csv(path, dir / "tags.csv", {.folder = "images"})
                         .split_by_rand_pct(0.2, 42)
                         .label_from_df({.label_delim = " "})
                         .transform(get_transforms(), {.size = 128})
-                        .databunch({.path = dir.path(), .bs = 8, .device = torch::kCPU, .seed = 1})
+                        .databunch({.path = dir.path(), .bs = 16, .device = torch::kCPU, .seed = 1})
                         .normalize(imagenet_stats);
   CHECK(data.c() == 39);
   auto learn = cnn_learner(data, models::resnet18,
@@ -46,6 +46,8 @@ TEST_CASE("species and breed as tags") {
                             .silent = true,
                             .weights = weights[0],
                             .seed = 1});
+  // The body is frozen: its features once, instead of three times, keep the test short.
+  learn.precompute();
   learn.fit_one_cycle(3, {.max_lr = 1e-2});
   const auto found = learn.get_preds();
   const auto& classes = data.classes();
@@ -53,6 +55,5 @@ TEST_CASE("species and breed as tags") {
   const auto right = found.preds.select(1, dog).ge(0.5).eq(found.targets.select(1, dog).ge(0.5));
   const double accuracy_of_species = right.to(torch::kFloat64).mean().item<double>();
   INFO("species accuracy " << accuracy_of_species);
-  // A quarter of the pictures, so that the test takes a minute; all of them reach more.
-  CHECK(accuracy_of_species > 0.92);
+  CHECK(accuracy_of_species > 0.95);
 }
