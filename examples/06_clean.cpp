@@ -39,28 +39,16 @@ struct Arguments {
 
 // All pictures with their labels, from a table or their folders; a share of them validates.
 ImageDataBunch data_of(const Arguments& args, double valid_pct) {
-  std::vector<Path> files;
-  std::vector<std::string> labels;
-  if (args.csv.empty()) {
-    files = get_image_files(args.path, {.recurse = true});
-    std::erase_if(files, [&](const Path& file) {
-      return !args.test.empty() && SubFolder(args.path, args.test).holds_as_written(file);
-    });
-    labels = label_from_folder(files);
-  } else {
-    const auto table = Table::read_csv(args.path / args.csv);
-    for (std::int64_t i = 0; i < table.rows(); ++i) {
-      files.push_back(args.path / table["name"].raw(i));
-      labels.emplace_back(table["label"].text(i));
-    }
-  }
-  const auto split = split_by_rand_pct(static_cast<std::int64_t>(files.size()), valid_pct, 2);
-  return ImageDataBunch::create_from_ll(
-             make_label_lists(files, labels, split), args.path,
-             {.ds_tfms = get_transforms(),
-              .size = args.size,
-              .bs = args.bs,
-              .test = args.test.empty() ? std::nullopt : std::optional(args.test)})
+  auto lists = args.csv.empty() ? ImageList::from_folder(args.path)
+                                      .filter_by_folder({}, {args.test})
+                                      .split_by_rand_pct(valid_pct, 2)
+                                      .label_from_folder()
+                                : ImageList::from_csv(args.path, args.csv)
+                                      .split_by_rand_pct(valid_pct, 2)
+                                      .label_from_df("label");
+  if (!args.test.empty()) lists.add_test_folder(args.test);
+  return lists.transform(get_transforms(), {.size = args.size})
+      .databunch({.bs = args.bs})
       .normalize(imagenet_stats);
 }
 
