@@ -300,7 +300,7 @@ TEST_CASE("A missing cell is an error that names the row, or no label where that
   CHECK(error.code == "data.missing_value");
   CHECK(holds(error.message,
               "You have NaN values in column(s) tags of your dataframe, please fix it."));
-  CHECK(holds(error.message, "row 1 of the column 'tags'"));
+  CHECK(holds(error.message, "row 1, counted from 0, of the column 'tags'"));
   CHECK(holds(error.message, ".allow_empty"));
   const auto [labels, options] =
       label_from_df(table, "tags", {.label_delim = " ", .allow_empty = true});

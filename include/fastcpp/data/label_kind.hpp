@@ -2,6 +2,8 @@
 /// What targets are.
 #pragma once
 
+#include "fastcpp/export.hpp"
+
 namespace fastcpp {
 
 /// What the targets are; decides loss and activation (fastai: the label list's class).

@@ -5,6 +5,8 @@
 #include <cstdint>
 #include <string>
 
+#include "fastcpp/export.hpp"
+
 namespace fastcpp {
 
 /// What a loader does with an item that cannot be loaded. An item is at fault when its data set throws a DataError (also
