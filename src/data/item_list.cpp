@@ -24,9 +24,9 @@ void check_length(const std::vector<std::int64_t>& indices, const std::vector<La
 
 }  // namespace
 
-ItemListBase::ItemListBase(std::vector<Path> items, Path path, std::optional<Table> inner_df,
+ItemListBase::ItemListBase(Paths items, Path path, std::optional<Table> inner_df,
                            EmptyParts empty)
-    : items_(std::make_shared<const std::vector<Path>>(std::move(items))),
+    : items_(std::make_shared<const Paths>(std::move(items))),
       path_(std::move(path)),
       inner_df_(std::move(inner_df)),
       empty_(empty) {
@@ -37,8 +37,8 @@ ItemListBase::ItemListBase(std::vector<Path> items, Path path, std::optional<Tab
   }
 }
 
-const std::vector<Path>& ItemListBase::items() const {
-  static const std::vector<Path> none;
+const Paths& ItemListBase::items() const {
+  static const Paths none;
   return items_ ? *items_ : none;
 }
 
@@ -53,9 +53,7 @@ void ItemListBase::to_text(const Path& fn) const {
 void ItemListBase::keep(const std::vector<std::int64_t>& indices) {
   boundary([&] {
     std::vector<std::int64_t> from_start;
-    std::vector<Path> kept;
     from_start.reserve(indices.size());
-    kept.reserve(indices.size());
     for (const auto i : indices) {
       const auto at = i < 0 ? i + size() : i;
       if (at < 0 || at >= size()) {
@@ -63,17 +61,16 @@ void ItemListBase::keep(const std::vector<std::int64_t>& indices) {
                          fmt::format("there is no item {} in a list of {}", i, size()));
       }
       from_start.push_back(at);
-      kept.push_back(items()[static_cast<std::size_t>(at)]);
     }
     if (inner_df_) inner_df_ = inner_df_->take(from_start);
-    items_ = std::make_shared<const std::vector<Path>>(std::move(kept));
+    items_ = std::make_shared<const Paths>(items().take(from_start));
   });
 }
 
 void ItemListBase::append(const ItemListBase& other) {
   boundary([&] {
     auto all = items();
-    all.insert(all.end(), other.items().begin(), other.items().end());
+    all.append(other.items());
     // Without a table the rows of the other list have only missing cells.
     const auto without = [](const Table& columns, std::int64_t n) {
       std::vector<Column> missing;
@@ -90,7 +87,7 @@ void ItemListBase::append(const ItemListBase& other) {
     } else if (other.inner_df_) {
       table = without(*other.inner_df_, size()).append(*other.inner_df_);
     }
-    items_ = std::make_shared<const std::vector<Path>>(std::move(all));
+    items_ = std::make_shared<const Paths>(std::move(all));
     inner_df_ = std::move(table);
   });
 }
@@ -207,12 +204,9 @@ LabelLists ItemListBase::label(const Split& split, const std::vector<Label>& tra
     const auto made = make_labels(train, valid, options, {name(split.train), name(split.valid)});
     const auto list = [&](const Indices& indices, const Indices& kept,
                           const std::shared_ptr<const Labels>& y) {
-      std::vector<Path> files;
-      files.reserve(kept.size());
-      for (const auto i : kept) {
-        files.push_back(items().at(static_cast<std::size_t>(indices[static_cast<std::size_t>(i)])));
-      }
-      return LabelList(std::move(files), y);
+      auto of_list = kept;
+      for (auto& i : of_list) i = indices[static_cast<std::size_t>(i)];
+      return LabelList(items().take(of_list), y);
     };
     return LabelLists{list(split.train, made.kept_train, made.train),
                       list(split.valid, made.kept_valid, made.valid)};
@@ -221,10 +215,8 @@ LabelLists ItemListBase::label(const Split& split, const std::vector<Label>& tra
 
 LabelLists ItemListBase::unlabelled(const Split& split) const {
   const auto list = [&](const Indices& indices) {
-    std::vector<Path> files;
-    for (const auto i : indices) files.push_back(items().at(static_cast<std::size_t>(i)));
-    const auto n = static_cast<std::int64_t>(files.size());
-    return LabelList(std::move(files), std::make_shared<EmptyLabelList>(n));
+    const auto n = static_cast<std::int64_t>(indices.size());
+    return LabelList(items().take(indices), std::make_shared<EmptyLabelList>(n));
   };
   return {list(split.train), list(split.valid)};
 }

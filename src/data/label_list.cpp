@@ -63,20 +63,20 @@ std::vector<std::string> label_from_folder(const std::vector<Path>& files) {
 
 LabelList::LabelList() : y(std::make_shared<EmptyLabelList>(0)) {}
 
-LabelList::LabelList(std::vector<Path> items_, std::shared_ptr<const Labels> y_)
+LabelList::LabelList(Paths items_, std::shared_ptr<const Labels> y_)
     : items(std::move(items_)), y(std::move(y_)) {
   if (!y) throw ValueError("value.labels", "a list of items needs labels, found none (null)");
   if (y->size() != size()) throw_length(items.size(), y->size());
 }
 
-LabelList::LabelList(std::vector<Path> items_, std::vector<std::int64_t> y_,
+LabelList::LabelList(Paths items_, std::vector<std::int64_t> y_,
                      std::vector<std::string> classes)
     : LabelList(std::move(items_),
                 std::make_shared<CategoryList>(std::move(y_), ClassNames(classes))) {}
 
 LabelList LabelList::take(const std::vector<std::int64_t>& indices) const {
   check_indices(indices, items.size(), "chosen");
-  return {taken(items, indices), y->take(indices)};
+  return {items.take(indices), y->take(indices)};
 }
 
 Table LabelList::to_df(const Path& path) const {
@@ -94,12 +94,12 @@ void LabelList::to_csv(const Path& path, const Path& dest) const {
   to_df(path).to_csv(path / dest);
 }
 
-void LabelLists::add_test(std::vector<Path> items) {
+void LabelLists::add_test(Paths items) {
   const auto n = static_cast<std::int64_t>(items.size());
   test.emplace(std::move(items), std::make_shared<EmptyLabelList>(n));
 }
 
-void LabelLists::add_test(std::vector<Path> items, const std::vector<Label>& labels) {
+void LabelLists::add_test(Paths items, const std::vector<Label>& labels) {
   if (labels.size() == 1 && items.size() != 1) {
     const std::vector<Label> all(items.size(), labels.front());
     return add_test(std::move(items), all);
@@ -126,7 +126,7 @@ void LabelLists::filter_by_func(const DropPair& drop) {
   });
 }
 
-LabelLists label_lists(const std::vector<Path>& items, const std::vector<Label>& labels,
+LabelLists label_lists(const Paths& items, const std::vector<Label>& labels,
                        const Split& split, const LabelOptions& options) {
   return boundary([&] {
     if (items.size() != labels.size()) {
@@ -142,14 +142,14 @@ LabelLists label_lists(const std::vector<Path>& items, const std::vector<Label>&
     auto made = make_labels(taken(labels, split.train), taken(labels, split.valid), options);
     const auto list = [&](const std::vector<std::int64_t>& indices,
                           const std::vector<std::int64_t>& kept, std::shared_ptr<const Labels> y) {
-      return LabelList(taken(items, taken(indices, kept)), std::move(y));
+      return LabelList(items.take(taken(indices, kept)), std::move(y));
     };
     return LabelLists{list(split.train, made.kept_train, std::move(made.train)),
                       list(split.valid, made.kept_valid, std::move(made.valid))};
   });
 }
 
-LabelLists make_label_lists(const std::vector<Path>& items, const std::vector<std::string>& labels,
+LabelLists make_label_lists(const Paths& items, const std::vector<std::string>& labels,
                             const Split& split, std::optional<std::vector<std::string>> classes) {
   LabelOptions options{.label_cls = LabelKind::kCategory};
   if (classes) options.classes.emplace(*classes);

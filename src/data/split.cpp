@@ -71,25 +71,20 @@ Split split_by(std::size_t n, IsValid&& is_valid) {
 }
 
 // The folder of a file as it is written, with its last '/'. Most files share theirs with others.
-std::string_view folder_of(const Path& file) {
-  const std::string_view text = file.native();
-  return text.substr(0, text.rfind('/') + 1);
-}
+std::string_view folder_of(std::string_view file) { return file.substr(0, file.rfind('/') + 1); }
 
-std::string_view name_of(const Path& file) {
-  return std::string_view(file.native()).substr(folder_of(file).size());
-}
+std::string_view name_of(std::string_view file) { return file.substr(folder_of(file).size()); }
 
 // What is asked of each folder once, for the files in it.
 template <typename T>
 class ByFolder {
  public:
   template <typename Ask>
-  const T& of(const Path& file, Ask&& ask) {
+  const T& of(std::string_view file, Ask&& ask) {
     const auto folder = folder_of(file);
     if (last_ && last_->first == folder) return last_->second;
     auto found = known_.find(folder);
-    if (found == known_.end()) found = known_.emplace(folder, ask(file)).first;
+    if (found == known_.end()) found = known_.emplace(folder, ask(Path(file))).first;
     last_ = &*found;
     return found->second;
   }
@@ -101,7 +96,7 @@ class ByFolder {
 
 enum class PartOf { kNeither, kTrain, kValid };
 
-Split by_folder(const std::vector<Path>& items, const Path& path, const std::string& train,
+Split by_folder(const Paths& items, const Path& path, const std::string& train,
                 const std::string& valid) {
   SubFolder in_train(path, train), in_valid(path, valid);
   // Names decide where they can. Where one is written from the root and the other is not, they say nothing.
@@ -118,16 +113,17 @@ Split by_folder(const std::vector<Path>& items, const Path& path, const std::str
     return PartOf::kNeither;
   };
   // As in fastai, a part may be a single file.
-  const auto is_itself = [](const Path& item, const SubFolder& folder) {
-    return name_of(item) == name_of(folder.path()) && item.lexically_normal() == folder.path();
+  const auto is_itself = [](std::string_view item, const SubFolder& folder) {
+    return name_of(item) == name_of(folder.path().native()) &&
+           Path(item).lexically_normal() == folder.path();
   };
   ByFolder<PartOf> parts;
   Split split;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    auto part = parts.of(items[i], ask);
-    if (is_itself(items[i], in_train)) {
+    auto part = parts.of(items.text(i), ask);
+    if (is_itself(items.text(i), in_train)) {
       part = PartOf::kTrain;
-    } else if (is_itself(items[i], in_valid)) {
+    } else if (is_itself(items.text(i), in_valid)) {
       part = PartOf::kValid;
     }
     if (part == PartOf::kTrain) split.train.push_back(static_cast<std::int64_t>(i));
@@ -137,9 +133,9 @@ Split by_folder(const std::vector<Path>& items, const Path& path, const std::str
   return split;
 }
 
-Split by_names(const std::vector<Path>& items, const std::vector<std::string>& valid_names) {
+Split by_names(const Paths& items, const std::vector<std::string>& valid_names) {
   const std::unordered_set<std::string_view> names(valid_names.begin(), valid_names.end());
-  return split_by(items.size(), [&](std::size_t i) { return names.contains(name_of(items[i])); });
+  return split_by(items.size(), [&](std::size_t i) { return names.contains(name_of(items.text(i))); });
 }
 
 // The lines of a text however they end, without blanks around them and without a byte-order mark.
@@ -211,10 +207,11 @@ class FirstFolders {
   explicit FirstFolders(const Path& path) : path_(path), top_(plain(path)), full_top_(full(path)) {}
 
   // The name of the first folder below the path that a file lies in, or the file's own name where there is none.
-  std::string_view of(const Path& item) {
+  std::string_view of(std::string_view item) {
     // The folder tells it for all its files, unless it is the top itself.
     const auto& folder = folders_.of(item, [this](const Path& file) {
-      const Path parent(folder_of(file).empty() ? "." : folder_of(file));
+      const auto written = folder_of(file.native());
+      const Path parent(written.empty() ? "." : written);
       return is_top(parent) ? std::string() : part_of(file, parent);
     });
     return folder.empty() ? name_of(item) : std::string_view(folder);
@@ -240,7 +237,7 @@ class FirstFolders {
   ByFolder<std::string> folders_;
 };
 
-Indices items_in_folders(const std::vector<Path>& items, const Path& path,
+Indices items_in_folders(const Paths& items, const Path& path,
                          const std::vector<std::string>& include,
                          const std::vector<std::string>& exclude) {
   const auto among = [](const std::vector<std::string>& names, std::string_view name) {
@@ -249,7 +246,7 @@ Indices items_in_folders(const std::vector<Path>& items, const Path& path,
   FirstFolders folders(path);
   Indices kept;
   for (std::size_t i = 0; i < items.size(); ++i) {
-    const auto part = folders.of(items[i]);
+    const auto part = folders.of(items.text(i));
     if ((include.empty() || among(include, part)) && !among(exclude, part)) {
       kept.push_back(static_cast<std::int64_t>(i));
     }
@@ -312,22 +309,22 @@ Split split_by_idxs(std::int64_t n, std::vector<std::int64_t> train_idx,
   return {std::move(train_idx), std::move(valid_idx)};
 }
 
-Split split_by_folder(const std::vector<Path>& items, const Path& path, const std::string& train,
+Split split_by_folder(const Paths& items, const Path& path, const std::string& train,
                       const std::string& valid) {
   return boundary([&] { return by_folder(items, path, train, valid); });
 }
 
-Split split_by_valid_func(const std::vector<Path>& items,
+Split split_by_valid_func(const Paths& items,
                           const std::function<bool(const Path&)>& func) {
   return boundary(
       [&] { return split_by(items.size(), [&](std::size_t i) { return func(items[i]); }); });
 }
 
-Split split_by_files(const std::vector<Path>& items, const std::vector<std::string>& valid_names) {
+Split split_by_files(const Paths& items, const std::vector<std::string>& valid_names) {
   return boundary([&] { return by_names(items, valid_names); });
 }
 
-Split split_by_fname_file(const std::vector<Path>& items, const Path& file) {
+Split split_by_fname_file(const Paths& items, const Path& file) {
   return boundary([&] { return by_names(items, stripped_lines(read_file(file))); });
 }
 
@@ -363,7 +360,7 @@ std::vector<std::int64_t> random_sample_below(std::int64_t n, double p, std::int
   });
 }
 
-std::vector<std::int64_t> in_folders(const std::vector<Path>& items, const Path& path,
+std::vector<std::int64_t> in_folders(const Paths& items, const Path& path,
                                      const std::vector<std::string>& include,
                                      const std::vector<std::string>& exclude) {
   return boundary([&] { return items_in_folders(items, path, include, exclude); });

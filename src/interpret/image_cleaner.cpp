@@ -58,7 +58,7 @@ void write_cleaned(const Path& path, const LabelledFiles& items,
 
 LabelledFiles labelled_files(const ImageDataset& dataset) {
   const auto& list = dataset.list();
-  LabelledFiles found{list.items, {}, list.classes()};
+  LabelledFiles found{list.items.to_vector(), {}, list.classes()};
   for (std::int64_t i = 0; i < list.size(); ++i) found.labels.push_back(list.label(i));
   return found;
 }
@@ -278,7 +278,7 @@ PredictionsCorrector::PredictionsCorrector(LabelledFiles items,
 PredictionsCorrector::PredictionsCorrector(const UnsureDataset& pictures,
                                            const PredictionsCorrectorOptions& options)
     : PredictionsCorrector(
-          LabelledFiles{pictures.dataset->list().items, pictures.labels, pictures.classes},
+          LabelledFiles{pictures.dataset->list().items.to_vector(), pictures.labels, pictures.classes},
           pictures.indices, options) {}
 
 std::vector<std::int64_t> PredictionsCorrector::corrections() const {

@@ -264,7 +264,7 @@ std::optional<Json> list_json(const LabelList& list, const Path& path) {
 }
 
 LabelList list_of(const Json& json, const Path& path) {
-  std::vector<Path> items;
+  Paths items;
   // An absolute path stays as it is.
   for (const auto& item : json.at("items")) items.push_back(path / item.get<std::string>());
   return {std::move(items), labels_of(json.at("labels"))};

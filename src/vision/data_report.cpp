@@ -379,7 +379,7 @@ DataReport ImageDataBunch::report(const CheckPicturesOptions& options) const {
   return boundary([&] {
     const auto kind = labels()->kind();
     const auto pictures = [&](const LabelList& list) {
-      LabelledPictures result{.files = list.items, .labels = {}};
+      LabelledPictures result{.files = list.items.to_vector(), .labels = {}};
       const bool classes = kind == LabelKind::kCategory || kind == LabelKind::kMultiCategory;
       for (std::int64_t i = 0; classes && i < list.size(); ++i) {
         result.labels.push_back(list.label(i));

@@ -65,7 +65,7 @@ SubFolder folder_below(const Path& path, const std::string& name, const char* wh
 }
 
 // Test pictures are never trained on: the positions of the others.
-std::vector<std::int64_t> outside(const std::vector<Path>& files, SubFolder folder) {
+std::vector<std::int64_t> outside(const Paths& files, SubFolder folder) {
   std::vector<std::int64_t> kept;
   for (std::size_t i = 0; i < files.size(); ++i) {
     if (!folder.holds(files[i])) kept.push_back(static_cast<std::int64_t>(i));

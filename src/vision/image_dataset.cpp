@@ -78,7 +78,7 @@ void ImageDataset::finish_batch(Batch& batch) const {
   batch.x = detail::finish_on_device(batch.x, *out_, options_.padding_mode);
 }
 
-const Path& ImageDataset::file(std::int64_t index) const {
+Path ImageDataset::file(std::int64_t index) const {
   if (index < 0 || index >= size()) {
     throw ValueError("value.index", fmt::format("item {} of a data set of {}: indices count from 0",
                                                 index, size()));

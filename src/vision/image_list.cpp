@@ -36,7 +36,7 @@ ImageList ImageList::from_df(const Table& df, const Path& path, const ImageListD
     // Text is put together, so that a name beginning with / stays below the path.
     auto before = path.string() + "/";
     if (!options.folder.empty()) before += options.folder + "/";
-    std::vector<Path> files;
+    Paths files;
     files.reserve(static_cast<std::size_t>(df.rows()));
     for (std::int64_t row = 0; row < df.rows(); ++row) {
       if (names.missing(row)) {
@@ -45,7 +45,7 @@ ImageList ImageList::from_df(const Table& df, const Path& path, const ImageListD
                                     "fix it. (row {} has no file name)",
                                     options.cols.text(), row));
       }
-      files.emplace_back(before + std::string(names.raw(row)) + options.suffix);
+      files.push_back_text(before, names.raw(row), options.suffix);
     }
     return ImageList(std::move(files), path, df, options.empty);
   });
@@ -95,7 +95,7 @@ void ImageLabelLists::set_transforms(const ImageTransforms& tfms, const ApplyTfm
   apply_ = options;
 }
 
-ImageLabelLists& ImageLabelLists::add_test(std::vector<Path> items,
+ImageLabelLists& ImageLabelLists::add_test(Paths items,
                                            const std::vector<Label>& labels) & {
   boundary([&] {
     if (labels.empty()) {

@@ -16,6 +16,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/core/rng.hpp"
 #include "fastcpp/data/label_list.hpp"
+#include "fastcpp/data/paths.hpp"
 #include "fastcpp/data/split.hpp"
 #include "fastcpp/data/table.hpp"
 #include "fastcpp/export.hpp"
@@ -38,12 +39,12 @@ class FASTCPP_API ItemListBase {
   /// \param inner_df a row for each item
   /// \param empty    whether empty parts are warned of after a split (fastai: `ignore_empty`)
   /// \throws DataError `data.length` when items and rows differ in number
-  explicit ItemListBase(std::vector<Path> items, Path path = ".",
+  explicit ItemListBase(Paths items, Path path = ".",
                         std::optional<Table> inner_df = {}, EmptyParts empty = EmptyParts::kWarn);
 
   std::int64_t size() const { return static_cast<std::int64_t>(items().size()); }
   /// Live until this list changes.
-  const std::vector<Path>& items() const;
+  const Paths& items() const;
   const Path& path() const { return path_; }
   const std::optional<Table>& inner_df() const { return inner_df_; }
 
@@ -79,7 +80,7 @@ class FASTCPP_API ItemListBase {
   friend class ItemLists;
 
  private:
-  std::shared_ptr<const std::vector<Path>> items_;  // null after a move
+  std::shared_ptr<const Paths> items_;  // null after a move
   Path path_;
   std::optional<Table> inner_df_;
   EmptyParts empty_;

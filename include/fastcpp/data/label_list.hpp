@@ -12,6 +12,7 @@
 
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/data/labels.hpp"
+#include "fastcpp/data/paths.hpp"
 #include "fastcpp/data/split.hpp"
 #include "fastcpp/data/table.hpp"
 #include "fastcpp/export.hpp"
@@ -36,14 +37,14 @@ struct FASTCPP_API LabelList {
   /// \param items one file (or other name) per item
   /// \param y     as many labels
   /// \throws DataError `data.length` when they differ in number
-  LabelList(std::vector<Path> items, std::shared_ptr<const Labels> y);
+  LabelList(Paths items, std::shared_ptr<const Labels> y);
   /// One class each.
   /// \param y       class index of each item
   /// \param classes class names; y indexes them
   /// \throws DataError `data.length`, `data.unknown_label` on an index that is no class; ValueError `value.classes`
-  LabelList(std::vector<Path> items, std::vector<std::int64_t> y, std::vector<std::string> classes);
+  LabelList(Paths items, std::vector<std::int64_t> y, std::vector<std::string> classes);
 
-  std::vector<Path> items;          ///< one file per item
+  Paths items;                      ///< one file per item
   std::shared_ptr<const Labels> y;  ///< their labels; never null
 
   std::int64_t size() const { return static_cast<std::int64_t>(items.size()); }
@@ -73,10 +74,10 @@ struct FASTCPP_API LabelLists {
   std::optional<LabelList> test = {};
 
   /// Adds test items without labels (fastai: `add_test`).
-  void add_test(std::vector<Path> items);
+  void add_test(Paths items);
   /// Adds test items with labels, one for all of them or one each. Classes are never extended: an unknown label is target 0.
   /// \throws DataError `data.length`
-  void add_test(std::vector<Path> items, const std::vector<Label>& labels);
+  void add_test(Paths items, const std::vector<Label>& labels);
   /// Leaves out the pairs for which `drop` is true, from all sets (fastai: `LabelLists.filter_by_func`, which drops too).
   void filter_by_func(const DropPair& drop);
 };
@@ -91,11 +92,11 @@ struct FASTCPP_API LabelLists {
 /// \throws DataError `data.length` when items and labels differ in number, `data.empty` when there is no item at all; as
 /// `make_labels`
 /// \throws ValueError `value.classes` when a class is given twice, `value.index` on an index without an item
-FASTCPP_API LabelLists label_lists(const std::vector<Path>& items, const std::vector<Label>& labels,
+FASTCPP_API LabelLists label_lists(const Paths& items, const std::vector<Label>& labels,
                                    const Split& split, const LabelOptions& options = {});
 /// The same with one class name each.
 /// \param classes fixes names and order of the classes; no name twice
-FASTCPP_API LabelLists make_label_lists(const std::vector<Path>& items,
+FASTCPP_API LabelLists make_label_lists(const Paths& items,
                                         const std::vector<std::string>& labels, const Split& split,
                                         std::optional<std::vector<std::string>> classes = {});
 

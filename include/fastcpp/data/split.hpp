@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "fastcpp/core/path.hpp"
+#include "fastcpp/data/paths.hpp"
 #include "fastcpp/data/table.hpp"
 #include "fastcpp/export.hpp"
 
@@ -50,21 +51,21 @@ FASTCPP_API Split split_by_idxs(std::int64_t n, std::vector<std::int64_t> train_
 /// Split by folders below `path` (fastai: `split_by_folder`); items in neither folder are left out, and when both are the
 /// same its items are in both parts. A folder may be written `train/`, `./train`, nested or absolute; an absolute one holds
 /// the items of a relative path too.
-FASTCPP_API Split split_by_folder(const std::vector<Path>& items, const Path& path,
+FASTCPP_API Split split_by_folder(const Paths& items, const Path& path,
                                   const std::string& train = "train",
                                   const std::string& valid = "valid");
 
 /// Items for which `func` is true validate (fastai: `split_by_valid_func`).
-FASTCPP_API Split split_by_valid_func(const std::vector<Path>& items,
+FASTCPP_API Split split_by_valid_func(const Paths& items,
                                       const std::function<bool(const Path&)>& func);
 
 /// Files whose name, without folders, is among `valid_names` validate (fastai: `split_by_files`).
-FASTCPP_API Split split_by_files(const std::vector<Path>& items,
+FASTCPP_API Split split_by_files(const Paths& items,
                                  const std::vector<std::string>& valid_names);
 
 /// The same with the names in a text file, one a line, blanks around them left out (fastai: `split_by_fname_file`).
 /// \throws IoError `io.cannot_read`
-FASTCPP_API Split split_by_fname_file(const std::vector<Path>& items, const Path& file);
+FASTCPP_API Split split_by_fname_file(const Paths& items, const Path& file);
 
 /// Rows whose cell is true, or a number other than 0, validate (fastai: `split_from_df`).
 /// \throws DataError `data.no_column`, `data.missing_value` naming the row, `data.not_boolean` on texts
@@ -87,7 +88,7 @@ FASTCPP_API std::vector<std::int64_t> random_sample_below(std::int64_t n, double
 /// The items whose first folder below `path` is among `include` (none: all are) and not among `exclude`
 /// (fastai: `filter_by_folder`).
 /// \throws ValueError `value.folder` on an item outside `path`
-FASTCPP_API std::vector<std::int64_t> in_folders(const std::vector<Path>& items, const Path& path,
+FASTCPP_API std::vector<std::int64_t> in_folders(const Paths& items, const Path& path,
                                                  const std::vector<std::string>& include,
                                                  const std::vector<std::string>& exclude);
 

@@ -63,7 +63,7 @@ class FASTCPP_API ImageDataset : public Dataset {
   Image transformed(const Image& image, Rng& rng) const;
 
  private:
-  const Path& file(std::int64_t index) const;
+  Path file(std::int64_t index) const;
   cv::Mat pixels(std::int64_t index) const;
   void write(std::int64_t index, Rng& rng, float* slot, bool packed) const;
 

@@ -115,8 +115,8 @@ class FASTCPP_API ImageLabelLists {
   void set_transforms(const ImageTransforms& tfms, const ApplyTfmsOptions& options);
   /// Test pictures, without labels, with one for all or with one each (fastai: `add_test`).
   /// \throws DataError `data.length`
-  ImageLabelLists& add_test(std::vector<Path> items, const std::vector<Label>& labels = {}) &;
-  ImageLabelLists add_test(std::vector<Path> items, const std::vector<Label>& labels = {}) && {
+  ImageLabelLists& add_test(Paths items, const std::vector<Label>& labels = {}) &;
+  ImageLabelLists add_test(Paths items, const std::vector<Label>& labels = {}) && {
     return std::move(add_test(std::move(items), labels));
   }
   /// The pictures below `path() / test_folder`, without labels or with one for all (fastai: `add_test_folder`).

@@ -1,0 +1,61 @@
+#include "fastcpp/data/paths.hpp"
+
+#include <fmt/format.h>
+
+#include "fastcpp/core/error.hpp"
+
+namespace fastcpp {
+namespace {
+
+template <typename Index>
+void check(Index i, std::size_t size) {
+  if (i >= 0 && static_cast<std::size_t>(i) < size) return;
+  throw ValueError("value.index", fmt::format("there is no item {} in a list of {}", i, size));
+}
+
+}  // namespace
+
+Paths::Paths(const std::vector<Path>& files) {
+  reserve(files.size());
+  for (const auto& file : files) push_back(file);
+}
+
+Paths::Paths(std::initializer_list<Path> files) {
+  reserve(files.size());
+  for (const auto& file : files) push_back(file);
+}
+
+Path Paths::at(std::size_t i) const {
+  check(i, size());
+  return (*this)[i];
+}
+
+void Paths::pop_back() {
+  check(size() - 1, size());
+  ends_.pop_back();
+  text_.resize(ends_.empty() ? 0 : ends_.back());
+}
+
+void Paths::append(const Paths& files) {
+  const auto before = text_.size();
+  text_ += files.text_;
+  reserve(size() + files.size());
+  for (std::size_t i = 0, n = files.size(); i < n; ++i) ends_.push_back(before + files.ends_[i]);
+}
+
+Paths Paths::take(const std::vector<std::int64_t>& indices) const {
+  Paths some;
+  std::size_t bytes = 0;
+  for (const auto i : indices) {
+    check(i, size());
+    bytes += text(static_cast<std::size_t>(i)).size();
+  }
+  some.reserve(indices.size());
+  some.text_.reserve(bytes);
+  for (const auto i : indices) some.push_back_text(text(static_cast<std::size_t>(i)));
+  return some;
+}
+
+std::vector<Path> Paths::to_vector() const { return {begin(), end()}; }
+
+}  // namespace fastcpp
