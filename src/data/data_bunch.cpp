@@ -50,42 +50,6 @@ torch::Tensor per_channel(const std::vector<float>& values, const torch::Tensor&
       .to(x.is_floating_point() ? x.scalar_type() : torch::kFloat32);
 }
 
-// (x - mean) / std in place, for every batch of a loader.
-class Normalize {
- public:
-  // The statistics go to the device once, not with every batch.
-  Normalize(const Stats& stats, torch::Device device)
-      : mean_(torch::tensor(stats.mean).to(device)), std_(torch::tensor(stats.std).to(device)) {}
-
-  void operator()(Batch& batch) const {
-    torch::Tensor x = batch.x.one("normalize");
-    const bool plain = x.device().is_cpu() && x.scalar_type() == torch::kFloat32 &&
-                       x.is_contiguous() && x.dim() >= 2 && x.size(1) == mean_.numel();
-    if (!plain) {
-      std::vector<std::int64_t> shape(static_cast<std::size_t>(x.dim()), 1);
-      shape.at(1) = mean_.numel();
-      if (!x.is_floating_point()) x = x.to(torch::kFloat32);
-      x.sub_(mean_.view(shape).to(x.dtype())).div_(std_.view(shape).to(x.dtype()));
-      batch.x = x;
-      return;
-    }
-    // Once through memory instead of twice.
-    const std::int64_t channels = mean_.numel(), planes = x.size(0) * channels;
-    const std::int64_t area = planes > 0 ? x.numel() / planes : 0;
-    float* const values = x.data_ptr<float>();
-    const float *mean = mean_.data_ptr<float>(), *std = std_.data_ptr<float>();
-    at::parallel_for(0, planes, 1, [=](std::int64_t first, std::int64_t last) {
-      for (auto p = first; p < last; ++p) {
-        const float m = mean[p % channels], s = std[p % channels];
-        for (float *v = values + p * area, *end = v + area; v != end; ++v) *v = (*v - m) / s;
-      }
-    });
-  }
-
- private:
-  torch::Tensor mean_, std_;
-};
-
 // Where only the kind is known.
 std::shared_ptr<const Labels> labels_of(const DataBunchOptions& options, const Dataset& train) {
   switch (options.kind) {
@@ -284,16 +248,10 @@ void DataBunch::add_normalization(const std::optional<Stats>& given) {
     stats.mean.assign(mean.data_ptr<float>(), mean.data_ptr<float>() + mean.numel());
     stats.std.assign(std.data_ptr<float>(), std.data_ptr<float>() + std.numel());
   }
-  if (stats.mean.empty() || stats.mean.size() != stats.std.size() ||
-      std::any_of(stats.std.begin(), stats.std.end(), [](float s) { return !(s > 0); })) {
-    throw ValueError("value.stats",
-                     fmt::format("expected as many means as standard deviations > 0, "
-                                 "found means [{}] and deviations [{}]",
-                                 fmt::join(stats.mean, ", "), fmt::join(stats.std, ", ")));
-  }
+  const Normalize normalize(stats, device());
   impl_->stats = stats;
   for (auto* loader : impl_->loaders()) {
-    loader->add_tfm(Normalize(stats, loader->options().device));
+    loader->add_tfm([normalize](Batch& batch) { batch.x = normalize(batch.x.one("normalize")); });
   }
 }
 

@@ -6,27 +6,21 @@
 #include <algorithm>
 #include <atomic>
 #include <exception>
+#include <limits>
+#include <mutex>
+#include <opencv2/imgproc.hpp>
 #include <system_error>
 #include <thread>
 
+#include "deploy/predictor_impl.hpp"
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/threads.hpp"
-#include "fastcpp/train/forward.hpp"
-#include "fastcpp/train/prediction.hpp"
 #include "fastcpp/train/threads.hpp"
 #include "fastcpp/vision/models/fold.hpp"
 
 namespace fastcpp {
 namespace {
-
-Model copied(const Model& model) {
-  try {
-    return model.clone();
-  } catch (const ValueError& e) {
-    std::throw_with_nested(ValueError("value.predictor", e.what()));
-  }
-}
 
 // oneDNN reads weights whose channels lie together without changing their order first.
 void channels_together(torch::nn::Module& module) {
@@ -37,52 +31,66 @@ void channels_together(torch::nn::Module& module) {
   }
 }
 
+// 8-bit RGB in memory of its own.
+cv::Mat rgb_of(const cv::Mat& pixels, Channels channels) {
+  const int n = pixels.channels();
+  const bool fits = channels == Channels::kGrey ? n == 1 : n == 3 || n == 4;
+  if (pixels.empty() || pixels.dims != 2 || pixels.depth() != CV_8U || !fits) {
+    throw ValueError(
+        "value.mat",
+        fmt::format("expected a matrix of 8 bits with {}, found {}",
+                    channels == Channels::kGrey ? "one channel" : "three or four channels",
+                    pixels.empty() ? std::string("an empty one")
+                                   : fmt::format("{} channels of type {}", n, pixels.depth())));
+  }
+  if (channels == Channels::kRgb && n == 3) return pixels.clone();
+  cv::Mat rgb;
+  cv::cvtColor(pixels, rgb,
+               channels == Channels::kGrey  ? cv::COLOR_GRAY2RGB
+               : channels == Channels::kRgb ? cv::COLOR_RGBA2RGB
+               : n == 3                     ? cv::COLOR_BGR2RGB
+                                            : cv::COLOR_BGRA2RGB);
+  return rgb;
+}
+
 }  // namespace
 
-struct Predictor::Impl {
-  DataBunch data;
-  Model model;
-  Loss loss;
-  ComputeType type;
-  int bs;
+torch::Tensor Predictor::Impl::forward(const torch::Tensor& x) const {
+  return fastcpp::forward(model, x, {.precision = type});
+}
 
-  torch::Tensor forward(const torch::Tensor& x) const {
-    return fastcpp::forward(model, x, {.precision = type});
-  }
+Prediction Predictor::Impl::predict(const Tensors& x, const PredictOptions& options) const {
+  const auto outputs = loss.activate(fastcpp::forward(model, x, {.precision = type})).cpu();
+  return to_prediction(*labels, outputs[0], options.thresh);
+}
 
-  // Activated outputs of some files.
-  torch::Tensor chunk(const Path* files, std::int64_t count) const {
-    std::vector<torch::Tensor> items;
-    for (std::int64_t i = 0; i < count; ++i) items.push_back(data.one_item(std::any(files[i])));
-    const bool alike = std::all_of(items.begin(), items.end(), [&](const auto& item) {
-      return item.sizes() == items.front().sizes();
-    });
-    if (alike) return loss.activate(forward(torch::cat(items))).cpu();
-    for (auto& item : items) item = loss.activate(forward(item)).cpu();
-    return torch::cat(items);
-  }
-};
-
-Predictor::Predictor(const Learner& learn, const PredictorOptions& options) {
-  boundary([&] {
-    if (options.bs < 1) {
-      throw ValueError("value.predictor", fmt::format("bs must be >= 1, found {}", options.bs));
-    }
-    auto impl = std::make_shared<Impl>(Impl{
-        .data = learn.data().copy(),
-        .model = copied(learn.model()),
-        .loss = learn.loss_func(),
-        .type = options.bf16 ? ComputeType(torch::kBFloat16) : ComputeType(),
-        .bs = options.bs,
-    });
-    const torch::NoGradGuard no_grad;
-    impl->model->eval();
-    for (auto& parameter : impl->model->parameters()) parameter.set_requires_grad(false);
-    if (options.fold) models::fold_batchnorm(*impl->model);
-    channels_together(*impl->model);
-    if (options.pack && !impl->type) models::pack_convolutions(*impl->model);
-    impl_ = std::move(impl);
+torch::Tensor Predictor::Impl::chunk(std::vector<torch::Tensor> items) const {
+  const bool alike = std::all_of(items.begin(), items.end(), [&](const auto& item) {
+    return item.sizes() == items.front().sizes();
   });
+  if (alike) return loss.activate(forward(torch::cat(items))).cpu();
+  for (auto& item : items) item = loss.activate(forward(item)).cpu();
+  return torch::cat(items);
+}
+
+void PredictorAccess::check(const PredictorOptions& options) {
+  if (options.bs < 1) {
+    throw ValueError("value.predictor", fmt::format("bs must be >= 1, found {}", options.bs));
+  }
+}
+
+std::shared_ptr<const Predictor::Impl> PredictorAccess::make(Predictor::Impl parts,
+                                                             const PredictorOptions& options) {
+  check(options);
+  const torch::NoGradGuard no_grad;
+  parts.type = options.bf16 ? ComputeType(torch::kBFloat16) : ComputeType();
+  parts.bs = options.bs;
+  parts.model->eval();
+  for (auto& parameter : parts.model->parameters()) parameter.set_requires_grad(false);
+  if (options.fold) models::fold_batchnorm(*parts.model);
+  channels_together(*parts.model);
+  if (options.pack && !parts.type) models::pack_convolutions(*parts.model);
+  return std::make_shared<const Predictor::Impl>(std::move(parts));
 }
 
 torch::Tensor Predictor::forward(const torch::Tensor& x) const {
@@ -93,11 +101,47 @@ torch::Tensor Predictor::forward(const torch::Tensor& x) const {
   });
 }
 
-Prediction Predictor::predict_any(const std::any& item) const {
+Prediction Predictor::predict_any(const std::any& item, const PredictOptions& options) const {
   return guarded(1, [&] {
     const torch::NoGradGuard no_grad;
-    const auto outputs = impl_->loss.activate(impl_->forward(impl_->data.one_item(item))).cpu();
-    return to_prediction(impl_->data, outputs[0]);
+    return impl_->predict(impl_->one_item(item), options);
+  });
+}
+
+Prediction Predictor::predict(const cv::Mat& pixels, Channels channels,
+                              const PredictOptions& options) const {
+  return boundary([&] { return predict(Image::from_rgb(rgb_of(pixels, channels)), options); });
+}
+
+Prediction Predictor::predict_bytes(std::string_view bytes, const PredictOptions& options,
+                                    const std::string& name) const {
+  return boundary(
+      [&] { return predict(Image::from_rgb(decode_image_bytes(bytes, name)), options); });
+}
+
+std::vector<ClassProbability> Predictor::top_k(const Prediction& prediction, int k) const {
+  return boundary([&] {
+    if (k < 1) throw ValueError("value.k", fmt::format("k must be >= 1, found {}", k));
+    const auto& p = prediction.probabilities;
+    const auto& names = classes();
+    if (!p.defined() || p.dim() != 1 || p.numel() != static_cast<std::int64_t>(names.size())) {
+      throw ValueError("value.top_k",
+                       "only the outputs of one item that are a number for each "
+                       "class have highest classes");
+    }
+    const auto numbers = p.to(torch::kFloat64).contiguous();
+    std::vector<ClassProbability> all;
+    for (std::size_t i = 0; i < names.size(); ++i) {
+      all.push_back({names[i], static_cast<std::int64_t>(i), numbers.data_ptr<double>()[i]});
+    }
+    const auto count = std::min(all.size(), static_cast<std::size_t>(k));
+    const auto before = [](const auto& a, const auto& b) {
+      return a.probability != b.probability ? a.probability > b.probability : a.index < b.index;
+    };
+    std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count), all.end(),
+                      before);
+    all.resize(count);
+    return all;
   });
 }
 
@@ -142,28 +186,98 @@ std::int64_t in_threads(std::int64_t pieces, std::int64_t threads, const std::st
 
 }  // namespace
 
+namespace {
+
+// A part of the files of predict_batch.
+struct Chunk {
+  std::vector<torch::Tensor> items;     // of those that can be read
+  std::vector<std::int64_t> positions;  // theirs, from the start of the chunk
+  std::vector<SkippedItem> skipped;
+};
+
+// The outputs of all n files, NaN where one was skipped.
+torch::Tensor with_gaps(const std::vector<torch::Tensor>& results, const std::vector<Chunk>& chunks,
+                        std::int64_t n, std::int64_t bs, std::int64_t c) {
+  const auto some = std::find_if(results.begin(), results.end(),
+                                 [](const auto& result) { return result.defined(); });
+  std::vector<std::int64_t> shape{c};
+  if (some != results.end()) shape = some->sizes().slice(1).vec();
+  shape.insert(shape.begin(), n);
+  auto all = torch::full(shape, std::numeric_limits<float>::quiet_NaN());
+  for (std::size_t i = 0; i < chunks.size(); ++i) {
+    const auto& positions = chunks[i].positions;
+    for (std::size_t row = 0; row < positions.size(); ++row) {
+      all[static_cast<std::int64_t>(i) * bs + positions[row]] =
+          results[i][static_cast<std::int64_t>(row)];
+    }
+  }
+  return all;
+}
+
+bool is_bad_file(const Error& e) {
+  return dynamic_cast<const DataError*>(&e) || dynamic_cast<const IoError*>(&e) ||
+         dynamic_cast<const FormatError*>(&e);
+}
+
+}  // namespace
+
 torch::Tensor Predictor::predict_batch(const std::vector<Path>& files,
                                        const PredictBatchOptions& options) const {
   if (files.empty()) throw DataError("data.empty", "there is no file to predict");
+  if (options.on_error == OnError::kReplace) {
+    throw ValueError("value.on_error",
+                     "predict_batch raises on bad files or skips them: no other "
+                     "file can stand in for one");
+  }
   return guarded(impl_->bs, [&] {
     const auto n = static_cast<std::int64_t>(files.size());
     const std::int64_t chunks = (n + impl_->bs - 1) / impl_->bs;
     std::vector<torch::Tensor> results(static_cast<std::size_t>(chunks));
+    std::vector<Chunk> read(static_cast<std::size_t>(chunks));
+    ProgressBar bar(options.progress, {.phase = ProgressPhase::kPredict, .total = chunks});
+    std::mutex telling;
+    std::int64_t told = 0;
     // Each thread decodes and computes; together with LibTorch's own they fill the processors.
     const auto threads =
         std::min<std::int64_t>(chunks, std::max(1, available_cpus() / std::max(1, get_threads())));
     const auto done = in_threads(chunks, threads, options.stop, [&](std::int64_t c) {
       const auto first = c * impl_->bs;
-      results[static_cast<std::size_t>(c)] = impl_->chunk(
-          &files[static_cast<std::size_t>(first)], std::min<std::int64_t>(impl_->bs, n - first));
+      const auto count = std::min<std::int64_t>(impl_->bs, n - first);
+      auto& chunk = read[static_cast<std::size_t>(c)];
+      for (std::int64_t i = 0; i < count; ++i) {
+        const auto& file = files[static_cast<std::size_t>(first + i)];
+        try {
+          chunk.items.push_back(impl_->one_item(std::any(file)));
+          chunk.positions.push_back(i);
+        } catch (const Error& e) {
+          if (options.on_error == OnError::kRaise || !is_bad_file(e)) throw;
+          chunk.skipped.push_back({first + i, file.string(), e.what()});
+        }
+      }
+      if (!chunk.items.empty()) {
+        results[static_cast<std::size_t>(c)] = impl_->chunk(std::move(chunk.items));
+      }
+      const std::lock_guard lock(telling);
+      bar.update(++told);
     });
     if (done < chunks) throw_stopped("predict_batch", done, chunks);
-    return torch::cat(results);
+    std::vector<SkippedItem> skipped;
+    for (const auto& chunk : read) {
+      skipped.insert(skipped.end(), chunk.skipped.begin(), chunk.skipped.end());
+    }
+    auto outputs = skipped.empty() ? torch::cat(results)
+                                   : with_gaps(results, read, n, impl_->bs, impl_->labels->c());
+    if (options.skipped) *options.skipped = std::move(skipped);
+    return outputs;
   });
 }
 
 const std::vector<std::string>& Predictor::classes() const {
-  return impl_->data.classes();
+  return impl_->labels->classes();
+}
+
+const Labels& Predictor::labels() const {
+  return *impl_->labels;
 }
 
 }  // namespace fastcpp

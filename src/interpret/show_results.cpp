@@ -34,7 +34,7 @@ Figure drawn(const DataBunch& bunch, DatasetType ds_type, const Batch& batch,
     if (i >= n) continue;
     cell.imshow(to_picture(pixels[i]))
         .title(truth.target_text(targets[i]) + "\n" +
-               to_prediction(bunch, preds[i], options.thresh).category);
+               to_prediction(*bunch.labels(), preds[i], options.thresh).category);
   }
   return figure;
 }

@@ -32,6 +32,29 @@ class FileReader {
   std::uint64_t size_ = 0;
 };
 
+// Some bytes of a file that follow each other, or all of them. The reader must outlive it.
+class FilePart {
+ public:
+  explicit FilePart(const FileReader& file) : FilePart(file, 0, file.size()) {}
+  // The range must lie within the file.
+  FilePart(const FileReader& file, std::uint64_t offset, std::uint64_t size)
+      : file_(&file), offset_(offset), size_(size) {}
+
+  const std::string& name() const { return file_->name(); }
+  std::uint64_t size() const { return size_; }
+  // As FileReader's, from the start of the part.
+  void read(std::uint64_t offset, void* to, std::size_t count) const {
+    file_->read(offset_ + offset, to, count);
+  }
+  std::string read(std::uint64_t offset, std::size_t count) const {
+    return file_->read(offset_ + offset, count);
+  }
+
+ private:
+  const FileReader* file_;
+  std::uint64_t offset_, size_;
+};
+
 using fastcpp::AtomicWriter;
 
 // Throws IoError io.cannot_write: the file, why, and what to do. `cause` is an errno.

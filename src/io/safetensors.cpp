@@ -15,6 +15,7 @@
 #include "fastcpp/core/error.hpp"
 #include "io/dtypes.hpp"
 #include "io/file_access.hpp"
+#include "io/safetensors_bytes.hpp"
 
 namespace fastcpp {
 namespace {
@@ -141,11 +142,11 @@ class HeaderReader : public nlohmann::json_sax<Json> {
 };
 
 struct Opened {
-  io::FileReader file;
+  const io::FilePart& file;
   HeaderReader header;
   std::uint64_t data = 0;  // where the tensors start
 
-  explicit Opened(const Path& path) : file(path) { read_header(); }
+  explicit Opened(const io::FilePart& part) : file(part) { read_header(); }
 
   [[noreturn]] void fail(const char* code, const std::string& message, std::uint64_t offset) const {
     throw FormatError(code, fmt::format("'{}': {} (at byte {})", file.name(), message, offset),
@@ -289,9 +290,9 @@ std::string header_of(const StateDict& weights, const std::map<std::string, std:
 
 }  // namespace
 
-StateDict load_safetensors(const Path& file) {
-  return guarded(file, [&] {
-    const Opened opened(file);
+StateDict io::read_safetensors(const FilePart& part) {
+  return guarded(part.name(), [&] {
+    const Opened opened(part);
     check_layout(opened);
     StateDict weights;
     for (const auto& info : opened.header.tensors)
@@ -300,18 +301,12 @@ StateDict load_safetensors(const Path& file) {
   });
 }
 
-std::map<std::string, std::string> safetensors_metadata(const Path& file) {
-  return guarded(file, [&] { return Opened(file).header.metadata; });
-}
-
-namespace {
-
-void save(const Path& file, const StateDict& weights,
-          const std::map<std::string, std::string>& metadata) {
+io::SafetensorsBytes::SafetensorsBytes(const StateDict& weights,
+                                       const std::map<std::string, std::string>& metadata) {
   std::vector<const StateDict::Entry*> by_width;
   for (const auto& entry : weights) {
     const auto& [name, tensor] = entry;
-    const auto* dtype = io::find_dtype(tensor.scalar_type());
+    const auto* dtype = find_dtype(tensor.scalar_type());
     if (!dtype || !dtype->safetensors || tensor.layout() != torch::kStrided) {
       throw ValueError("value.dtype", fmt::format("safetensors cannot hold '{}' of type {}", name,
                                                   tensor.toString()));
@@ -329,35 +324,54 @@ void save(const Path& file, const StateDict& weights,
   for (const auto* entry : by_width) {
     places[entry->first] = at;
     at += static_cast<std::uint64_t>(entry->second.numel()) * entry->second.element_size();
+    entries_.push_back(*entry);
   }
-  const std::string header = header_of(weights, metadata, places);
+  const auto header = header_of(weights, metadata, places);
   const std::uint64_t length = header.size();
-  io::AtomicWriter out(file);
-  out.write(&length, sizeof(length));
-  out.write(header);
-  for (const auto* entry : by_width) {
-    try {
-      boundary([&] {
-        const torch::Tensor flat = entry->second.detach().resolve_neg().cpu().contiguous();
-        out.write(flat.data_ptr(), flat.nbytes());
-      });
-    } catch (const MemoryError&) {
-      throw;
-    } catch (const TrainError& e) {
-      std::throw_with_nested(ValueError(
-          "value.tensor",
-          fmt::format("cannot write '{}': the tensor '{}' has no content that can be read: {}",
-                      file.string(), entry->first, e.what())));
-    }
-  }
-  out.commit();
+  head_.assign(reinterpret_cast<const char*>(&length), sizeof(length));
+  head_ += header;
 }
 
-}  // namespace
+torch::Tensor io::SafetensorsBytes::content(std::size_t i) const {
+  const auto& [name, tensor] = entries_[i];
+  try {
+    return boundary([&] { return tensor.detach().resolve_neg().cpu().contiguous(); });
+  } catch (const MemoryError&) {
+    throw;
+  } catch (const TrainError& e) {
+    std::throw_with_nested(ValueError(
+        "value.tensor",
+        fmt::format("the tensor '{}' has no content that can be read: {}", name, e.what())));
+  }
+}
+
+StateDict load_safetensors(const Path& file) {
+  return guarded(file, [&] {
+    const io::FileReader reader(file);
+    return io::read_safetensors(io::FilePart(reader));
+  });
+}
+
+std::map<std::string, std::string> safetensors_metadata(const Path& file) {
+  return guarded(file, [&] {
+    const io::FileReader reader(file);
+    const io::FilePart all(reader);
+    return Opened(all).header.metadata;
+  });
+}
 
 void save_safetensors(const Path& file, const StateDict& weights,
                       const std::map<std::string, std::string>& metadata) {
-  boundary([&] { save(file, weights, metadata); });
+  boundary([&] {
+    const io::SafetensorsBytes bytes(weights, metadata);
+    io::AtomicWriter out(file);
+    out.write(bytes.head());
+    for (std::size_t i = 0; i < bytes.size(); ++i) {
+      const auto tensor = bytes.content(i);
+      out.write(tensor.data_ptr(), tensor.nbytes());
+    }
+    out.commit();
+  });
 }
 
 }  // namespace fastcpp

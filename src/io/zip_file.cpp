@@ -1,7 +1,8 @@
 #include "io/zip_file.hpp"
 
-#include <archive.h>
 #include <fmt/format.h>
+#define ZLIB_CONST
+#include <zlib.h>
 
 #include <algorithm>
 #include <cstring>
@@ -225,12 +226,23 @@ void ZipReader::read(const ZipEntry& entry, void* to) const {
                      "stores plainly",
                      entry.name, entry.method, entry.packed_size, entry.size));
   }
+  read_stored(entry, data, [to](std::uint64_t at) { return static_cast<char*>(to) + at; });
+}
+
+void ZipReader::check(const ZipEntry& entry) const {
+  std::string piece(kPiece, '\0');
+  read_stored(entry, data_offset(entry), [&](std::uint64_t) { return piece.data(); });
+}
+
+// Reads in pieces, each to where `place` says, and checks the sum.
+template <typename Place>
+void ZipReader::read_stored(const ZipEntry& entry, std::uint64_t data, const Place& place) const {
   std::uint32_t crc = 0;
   for (std::uint64_t done = 0; done < entry.size;) {
     const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, entry.size - done));
-    char* place = static_cast<char*>(to) + done;
-    file_.read(data + done, place, piece);
-    crc = crc32(place, piece, crc);
+    char* to = place(done);
+    file_.read(data + done, to, piece);
+    crc = crc32(to, piece, crc);
     done += piece;
   }
   if (crc != entry.crc) {
@@ -254,68 +266,58 @@ std::string ZipReader::read(const ZipEntry& entry, std::uint64_t limit) const {
 
 namespace {
 
-// Hands a deflated entry to libarchive dressed as a gzip stream, the only dress in which it takes
-// one.
-struct GzipSource {
-  const FileReader& file;
-  std::uint64_t offset, left;
-  int stage = 0;
-  std::string buffer;
-
-  static la_ssize_t next(archive*, void* self, const void** bytes) {
-    auto& source = *static_cast<GzipSource*>(self);
-    try {
-      return source.fill(bytes);
-    } catch (const IoError&) {
-      return -1;
-    }
+// zlib's state of unpacking a bare deflate stream.
+class Inflater {
+ public:
+  Inflater() : good_(inflateInit2(&stream_, -MAX_WBITS) == Z_OK) {}
+  ~Inflater() {
+    if (good_) inflateEnd(&stream_);
   }
+  Inflater(const Inflater&) = delete;
+  Inflater& operator=(const Inflater&) = delete;
 
-  la_ssize_t fill(const void** bytes) {
-    if (stage == 0) {
-      buffer.assign("\x1f\x8b\x08\0\0\0\0\0\0\xff", 10);
-      stage = 1;
-    } else if (left > 0) {
-      const auto piece = static_cast<std::size_t>(std::min<std::uint64_t>(left, 1u << 16));
-      buffer = file.read(offset, piece);
-      offset += piece;
-      left -= piece;
-    } else {
-      // The trailer is not looked at; the CRC of the zip is checked instead.
-      buffer.assign(stage == 1 ? 8 : 0, '\0');
-      stage = 2;
+  // Unpacks some bytes behind what came before; false when they are no such stream, or give more than there is room for.
+  bool feed(std::string_view packed, char*& to, std::uint64_t& room) {
+    stream_.next_in = reinterpret_cast<const Bytef*>(packed.data());
+    stream_.avail_in = static_cast<uInt>(packed.size());
+    while (good_ && !ended_ && (stream_.avail_in > 0 || room > 0)) {
+      const auto piece = static_cast<uInt>(std::min<std::uint64_t>(room, kPiece));
+      // Without room the end of the stream can still be read, but zlib wants an address.
+      Bytef nowhere = 0;
+      stream_.next_out = piece > 0 ? reinterpret_cast<Bytef*>(to) : &nowhere;
+      stream_.avail_out = piece;
+      const int result = ::inflate(&stream_, Z_NO_FLUSH);
+      const auto got = piece - stream_.avail_out;
+      to += got;
+      room -= got;
+      ended_ = result == Z_STREAM_END;
+      // No progress is an error only where there was something to work on and room for it.
+      if (result == Z_BUF_ERROR) return stream_.avail_in == 0;
+      if (result != Z_OK && !ended_) return false;
     }
-    *bytes = buffer.data();
-    return static_cast<la_ssize_t>(buffer.size());
+    return good_;
   }
-};
+  // Whether the stream came to its end, with nothing behind it.
+  bool ended() const { return ended_ && stream_.avail_in == 0; }
 
-struct ArchiveCloser {
-  void operator()(archive* handle) const { archive_read_free(handle); }
+ private:
+  z_stream stream_{};
+  bool good_, ended_ = false;
 };
 
 }  // namespace
 
 void ZipReader::inflate(const ZipEntry& entry, std::uint64_t data, void* to) const {
-  GzipSource source{file_, data, entry.packed_size, 0, {}};
-  std::unique_ptr<archive, ArchiveCloser> reader(archive_read_new());
-  archive_read_support_filter_gzip(reader.get());
-  archive_read_support_format_raw(reader.get());
-  archive_entry* header = nullptr;
-  std::uint64_t done = 0;
-  bool good =
-      archive_read_open(reader.get(), &source, nullptr, &GzipSource::next, nullptr) == ARCHIVE_OK &&
-      archive_read_next_header(reader.get(), &header) == ARCHIVE_OK;
-  while (good && done < entry.size) {
-    const auto got = archive_read_data(reader.get(), static_cast<char*>(to) + done,
-                                       static_cast<std::size_t>(entry.size - done));
-    good = got > 0;
-    if (good) done += static_cast<std::uint64_t>(got);
+  Inflater inflater;
+  char* place = static_cast<char*>(to);
+  std::uint64_t room = entry.size;
+  bool good = true;
+  for (std::uint64_t done = 0; good && done < entry.packed_size;) {
+    const auto piece = std::min<std::uint64_t>(kPiece, entry.packed_size - done);
+    good = inflater.feed(file_.read(data + done, static_cast<std::size_t>(piece)), place, room);
+    done += piece;
   }
-  char more = 0;
-  // An empty content is no stream to libarchive.
-  if (entry.size == 0) good = true;
-  if (!good || (entry.size > 0 && archive_read_data(reader.get(), &more, 1) > 0) ||
+  if (!good || !inflater.ended() || room > 0 ||
       crc32(to, static_cast<std::size_t>(entry.size)) != entry.crc) {
     fail("zip.checksum", data, fmt::format("the compressed entry '{}' is damaged", entry.name));
   }
@@ -350,11 +352,18 @@ void put_common(std::string& out, const ZipEntry& entry, bool zip64) {
 }  // namespace
 
 void ZipWriter::add(const std::string& name, const void* data, std::uint64_t size) {
+  add(name, {{static_cast<const char*>(data), static_cast<std::size_t>(size)}});
+}
+
+void ZipWriter::add(const std::string& name, const std::vector<std::string_view>& pieces) {
   ZipEntry entry;
   entry.name = name;
   entry.header = out_.position();
-  entry.size = entry.packed_size = size;
-  entry.crc = crc32(data, static_cast<std::size_t>(size));
+  for (const auto piece : pieces) {
+    entry.size += piece.size();
+    entry.crc = crc32(piece.data(), piece.size(), entry.crc);
+  }
+  const auto size = entry.packed_size = entry.size;
   const bool zip64 = is_big(size);
   std::string extra;
   if (zip64) {
@@ -374,7 +383,7 @@ void ZipWriter::add(const std::string& name, const void* data, std::uint64_t siz
   put_common(head, entry, zip64);
   put<std::uint16_t>(head, static_cast<std::uint16_t>(extra.size()));
   out_.write(head + name + extra);
-  out_.write(data, static_cast<std::size_t>(size));
+  for (const auto piece : pieces) out_.write(piece);
   entries_.push_back(std::move(entry));
 }
 

@@ -34,6 +34,8 @@ class ZipReader {
   void read(const ZipEntry& entry, void* to) const;
   // The content of a small entry. Throws zip.too_large above `limit`.
   std::string read(const ZipEntry& entry, std::uint64_t limit) const;
+  // Checks the CRC of a stored entry, without memory for it.
+  void check(const ZipEntry& entry) const;
   // Where the content of a stored entry starts in the file.
   std::uint64_t data_offset(const ZipEntry& entry) const;
 
@@ -48,6 +50,8 @@ class ZipReader {
   void read_zip64_extra(std::string_view extra, std::uint64_t offset, ZipEntry& entry) const;
   void check_layout(const Directory& directory);
   void inflate(const ZipEntry& entry, std::uint64_t data, void* to) const;
+  template <typename Place>
+  void read_stored(const ZipEntry& entry, std::uint64_t data, const Place& place) const;
 
   const FileReader& file_;
   std::vector<ZipEntry> entries_;
@@ -60,6 +64,8 @@ class ZipWriter {
  public:
   explicit ZipWriter(AtomicWriter& out) : out_(out) {}
   void add(const std::string& name, const void* data, std::uint64_t size);
+  // The content in pieces that follow each other.
+  void add(const std::string& name, const std::vector<std::string_view>& pieces);
   void finish();
 
  private:

@@ -170,7 +170,8 @@ Prediction Learner::predict_any(const std::any& item, const PredictOptions& opti
     const EvaluationMode evaluation(impl_->model);
     const auto output =
         forward(impl_->model, impl_->data.one_item(item), {.precision = impl_->precision});
-    return to_prediction(impl_->data, loss_func().activate(output).cpu()[0], options.thresh);
+    return to_prediction(*impl_->data.labels(), loss_func().activate(output).cpu()[0],
+                         options.thresh);
   });
 }
 

@@ -6,6 +6,7 @@
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/io/recipe.hpp"
 
 namespace fastcpp {
 
@@ -45,7 +46,9 @@ Model Model::clone() const {
   }
   return boundary([&] {
     try {
-      return clone_(*module_);
+      auto copy = clone_(*module_);
+      copy.recipe_ = recipe_;
+      return copy;
     } catch (const c10::Error& e) {
       try {
         rethrow_as_error();
@@ -59,6 +62,14 @@ Model Model::clone() const {
       }
     }
   });
+}
+
+Model& Model::set_recipe(Recipe recipe) {
+  if (recipe.name.empty()) {
+    throw ValueError("value.recipe", "a recipe needs the name that register_model was given");
+  }
+  recipe_ = std::make_shared<const Recipe>(std::move(recipe));
+  return *this;
 }
 
 }  // namespace fastcpp

@@ -36,9 +36,8 @@ LabelPrediction decoded(const Labels& labels, const torch::Tensor& outputs,
   return CategoryList({}, ClassNames(names)).decode(outputs);
 }
 
-Prediction predicted(const DataBunch& data, const torch::Tensor& outputs,
+Prediction predicted(const Labels& labels, const torch::Tensor& outputs,
                      std::optional<double> thresh) {
-  const auto& labels = *data.labels();
   if (outputs.dim() <= 1) {
     auto found = decoded(labels, outputs, thresh);
     return {std::move(found.text), std::move(found.data), outputs};
@@ -56,9 +55,9 @@ Prediction predicted(const DataBunch& data, const torch::Tensor& outputs,
 
 }  // namespace
 
-Prediction to_prediction(const DataBunch& data, const torch::Tensor& probabilities,
+Prediction to_prediction(const Labels& labels, const torch::Tensor& probabilities,
                          std::optional<double> thresh) {
-  return boundary([&] { return predicted(data, probabilities, thresh); });
+  return boundary([&] { return predicted(labels, probabilities, thresh); });
 }
 
 }  // namespace fastcpp

@@ -4,6 +4,7 @@
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/log.hpp"
+#include "fastcpp/io/recipe.hpp"
 #include "fastcpp/vision/models/fold.hpp"
 
 namespace fastcpp {
@@ -31,7 +32,11 @@ Learner make_learner(const DataBunch& data, const models::Arch& base_arch,
                                   o.add_time,  o.silent,       o.progress};
   [[maybe_unused]] const auto& [t1, t2, t3, t4, t5, t6, t7, t8, t9, t10, t11, t12, t13, t14, t15] =
       train_with;
-  Learner learner(data, Model(model), train_with);
+  Model wrapped(model);
+  if (auto recipe = cnn_recipe(base_arch, data.c(), make_model, model)) {
+    wrapped.set_recipe(std::move(*recipe));
+  }
+  Learner learner(data, wrapped, train_with);
   learner.split(o.split_on ? o.split_on(model) : base_arch.split(model));
   if (o.pretrained) learner.freeze();
   return learner;

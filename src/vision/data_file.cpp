@@ -3,271 +3,182 @@
 
 #include <cmath>
 #include <limits>
-#include <nlohmann/json.hpp>
 #include <utility>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/data/files.hpp"
+#include "fastcpp/io/json.hpp"
+#include "fastcpp/io/recipe.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
 #include "fastcpp/vision/image_list.hpp"
+#include "fastcpp/vision/transform/recipes.hpp"
 
 namespace fastcpp {
 namespace {
 
-using Json = nlohmann::ordered_json;
-
 constexpr int kVersion = 1;
 constexpr const char* kFormat = "fastcpp data";
 
-// --- cells and labels
-
-Json json_of(const Cell& cell) {
-  return std::visit(
-      [](const auto& value) -> Json {
-        if constexpr (std::is_same_v<std::decay_t<decltype(value)>, std::monostate>) {
-          return nullptr;
-        } else {
-          return value;
-        }
-      },
-      cell);
+Value number(float x) {
+  // No JSON number is infinite or NaN.
+  return std::isfinite(x) ? Value(static_cast<double>(x)) : Value(fmt::format("{}", x));
 }
 
-Cell cell_of(const Json& value) {
-  if (value.is_boolean()) return value.get<bool>();
-  if (value.is_number_float()) return value.get<double>();
-  if (value.is_number_unsigned() && !std::in_range<std::int64_t>(value.get<std::uint64_t>())) {
-    return value.get<std::uint64_t>();
-  }
-  if (value.is_number_integer()) return value.get<std::int64_t>();
-  return value.get<std::string>();
-}
-
-Json json_of(const std::vector<Cell>& cells) {
-  Json list = Json::array();
-  for (const auto& cell : cells) list.push_back(json_of(cell));
-  return list;
-}
-
-ClassNames classes_of(const Json& list) {
-  std::vector<Cell> cells;
-  for (const auto& one : list) cells.push_back(cell_of(one));
-  return ClassNames(std::move(cells));
-}
-
-// Nothing for a kind of the user's own, which no file can make again.
-std::optional<Json> json_of(const Labels& labels) {
-  Json json{{"label_cls", labels.name()}};
-  if (const auto* category = dynamic_cast<const CategoryList*>(&labels)) {
-    json["classes"] = json_of(category->class_cells());
-    json["y"] = category->indices();
-  } else if (const auto* several = dynamic_cast<const MultiCategoryList*>(&labels)) {
-    json["classes"] = json_of(several->class_cells());
-    json["one_hot"] = several->is_one_hot();
-    if (several->label_delim()) json["label_delim"] = *several->label_delim();
-    json["y"] = Json::array();
-    if (several->is_one_hot()) {
-      const auto numbers = several->targets().contiguous();
-      for (std::int64_t i = 0; i < numbers.numel(); ++i) {
-        json["y"].push_back(numbers.data_ptr<float>()[i]);
-      }
-    }
-    for (std::int64_t i = 0; !several->is_one_hot() && i < several->size(); ++i) {
-      json["y"].push_back(several->indices(i));
-    }
-  } else if (const auto* numbers = dynamic_cast<const FloatList*>(&labels)) {
-    json["c"] = numbers->c();
-    json["log"] = numbers->log();
-    json["y"] = Json::array();
-    // No JSON number is infinite or NaN.
-    for (const auto y : numbers->numbers()) {
-      json["y"].push_back(std::isfinite(y) ? Json(y) : Json(fmt::format("{}", y)));
-    }
-  } else if (dynamic_cast<const EmptyLabelList*>(&labels)) {
-    json["y"] = labels.size();
-  } else {
-    return std::nullopt;
-  }
-  return json;
-}
-
-float number_of(const Json& value) {
-  if (value.is_number()) return value.get<float>();
-  const auto text = value.get<std::string>();
-  if (text == "inf") return std::numeric_limits<float>::infinity();
-  if (text == "-inf") return -std::numeric_limits<float>::infinity();
+float number_of(const Value& value) {
+  if (!value.is_string()) return static_cast<float>(value.as_double());
+  if (value.as_string() == "inf") return std::numeric_limits<float>::infinity();
+  if (value.as_string() == "-inf") return -std::numeric_limits<float>::infinity();
   return std::numeric_limits<float>::quiet_NaN();
 }
 
-std::shared_ptr<const Labels> labels_of(const Json& json) {
-  const auto name = json.at("label_cls").get<std::string>();
-  if (name == "CategoryList") {
-    return std::make_shared<CategoryList>(json.at("y").get<std::vector<std::int64_t>>(),
-                                          classes_of(json.at("classes")));
-  }
-  if (name == "MultiCategoryList") {
-    const auto classes = classes_of(json.at("classes"));
-    if (json.at("one_hot").get<bool>()) {
-      return std::make_shared<MultiCategoryList>(
-          MultiCategoryList::one_hot(json.at("y").get<std::vector<float>>(), classes));
-    }
-    return std::make_shared<MultiCategoryList>(
-        json.at("y").get<std::vector<std::vector<std::int64_t>>>(), classes,
-        json.contains("label_delim") ? std::optional(json["label_delim"].get<std::string>())
-                                     : std::nullopt);
-  }
-  if (name == "FloatList") {
-    std::vector<float> y;
-    for (const auto& one : json.at("y")) y.push_back(number_of(one));
-    const auto c = json.at("c").get<std::int64_t>();
-    if (c < 1) throw FormatError("data.bad_file", fmt::format("c must be at least 1, found {}", c));
-    return std::make_shared<FloatList>(std::move(y), c, json.at("log").get<bool>());
-  }
-  if (name == "EmptyLabelList") {
-    return std::make_shared<EmptyLabelList>(json.at("y").get<std::int64_t>());
-  }
-  throw FormatError("data.bad_file", fmt::format("no kind of labels is called '{}'", name));
+template <typename T>
+Value list_value(const std::vector<T>& numbers) {
+  return Value::list({numbers.begin(), numbers.end()});
 }
 
-// --- transforms
-
-Json json_of(const TfmList& tfms) {
-  Json list = Json::array();
-  for (const auto& tfm : tfms) {
-    Json params = Json::object();
-    for (const auto& [name, value] : tfm.params()) {
-      if (const auto* range = std::get_if<ParamRange>(&value)) {
-        params[name] = Json{{"low", range->low}, {"high", range->high}};
-      } else if (const auto* numbers = std::get_if<std::vector<double>>(&value)) {
-        params[name] = *numbers;
-      } else {
-        params[name] = std::get<std::string>(value);
-      }
-    }
-    list.push_back({{"name", tfm.name()},
-                    {"params", std::move(params)},
-                    {"p", tfm.p()},
-                    {"is_random", tfm.is_random()}});
-  }
+Value numbers_value(const float* numbers, std::int64_t count) {
+  auto list = Value::list();
+  for (std::int64_t i = 0; i < count; ++i) list.append(number(numbers[i]));
   return list;
 }
 
-TfmList tfms_of(const Json& list) {
-  TfmList tfms;
-  for (const auto& item : list) {
-    std::vector<TransformParam> params;
-    for (const auto& [name, value] : item.at("params").items()) {
-      if (value.is_object()) {
-        params.push_back({name, ParamRange(value.at("low"), value.at("high"))});
-      } else if (value.is_array()) {
-        params.push_back({name, value.get<std::vector<double>>()});
-      } else {
-        params.push_back({name, value.get<std::string>()});
-      }
+// What the items of a kind of fastcpp's own are labelled; none for one of the user's.
+std::optional<Value> targets_value(const Labels& labels) {
+  if (const auto* category = dynamic_cast<const CategoryList*>(&labels)) {
+    return list_value(category->indices());
+  }
+  if (const auto* several = dynamic_cast<const MultiCategoryList*>(&labels)) {
+    if (several->is_one_hot()) {
+      const auto numbers = several->targets().contiguous();
+      return numbers_value(numbers.data_ptr<float>(), numbers.numel());
     }
-    tfms.emplace_back(item.at("name").get<std::string>(), std::move(params),
-                      TransformOptions{item.at("p"), item.at("is_random")});
+    auto list = Value::list();
+    for (std::int64_t i = 0; i < several->size(); ++i) list.append(list_value(several->indices(i)));
+    return list;
   }
-  return tfms;
+  if (const auto* numbers = dynamic_cast<const FloatList*>(&labels)) {
+    return numbers_value(numbers->numbers().data(),
+                         static_cast<std::int64_t>(numbers->numbers().size()));
+  }
+  if (dynamic_cast<const EmptyLabelList*>(&labels)) return labels.size();
+  return std::nullopt;
 }
 
-Json json_of(const ApplyTfmsOptions& options) {
-  const auto& [size, resize_method, mult, padding_mode, mode] = options;
-  Json json;
-  if (size.is_pair()) {
-    json["size"] = {size.value().rows, size.value().cols};
-  } else if (size) {
-    json["size"] = size.value().rows;
-  }
-  if (resize_method) json["resize_method"] = static_cast<int>(*resize_method);
-  if (mult) json["mult"] = *mult;
-  json["padding_mode"] = to_string(padding_mode);
-  json["mode"] = mode == SampleMode::kNearest ? "nearest" : "bilinear";
-  return json;
+std::vector<std::int64_t> indices_of(const Value& list) {
+  std::vector<std::int64_t> indices;
+  for (const auto& one : list.items()) indices.push_back(one.as_int());
+  return indices;
 }
 
-ApplyTfmsOptions apply_of(const Json& json) {
-  ApplyTfmsOptions options;
-  if (json.contains("size")) {
-    const auto& size = json["size"];
-    options.size = size.is_array() ? ImageSize(size.at(0).get<int>(), size.at(1).get<int>())
-                                   : ImageSize(size.get<int>());
+std::vector<float> numbers_of(const Value& list) {
+  std::vector<float> numbers;
+  for (const auto& one : list.items()) numbers.push_back(number_of(one));
+  return numbers;
+}
+
+Value recipe_value(const Labels& labels) {
+  auto recipe = labels.recipe();
+  return Value::dict({{"name", std::move(recipe.name)}, {"options", std::move(recipe.options)}});
+}
+
+std::shared_ptr<const Labels> kind_of(const Value& value) {
+  return make_labels_of({value.at("name").as_string(), value.at("options")});
+}
+
+std::shared_ptr<const Labels> labels_of(const Value& value) {
+  const auto kind = kind_of(value);
+  const auto& y = value.at("y");
+  if (const auto* category = dynamic_cast<const CategoryList*>(kind.get())) {
+    return std::make_shared<CategoryList>(indices_of(y), ClassNames(category->class_cells()));
   }
-  if (json.contains("resize_method")) {
-    const auto method = json["resize_method"].get<int>();
-    if (method < 1 || method > 4) {
-      throw FormatError("data.bad_file", fmt::format("no resize method is number {}", method));
+  if (const auto* several = dynamic_cast<const MultiCategoryList*>(kind.get())) {
+    const ClassNames classes(several->class_cells());
+    if (several->is_one_hot()) {
+      return std::make_shared<MultiCategoryList>(
+          MultiCategoryList::one_hot(numbers_of(y), classes));
     }
-    options.resize_method = static_cast<ResizeMethod>(method);
+    std::vector<std::vector<std::int64_t>> items;
+    for (const auto& item : y.items()) items.push_back(indices_of(item));
+    return std::make_shared<MultiCategoryList>(std::move(items), classes, several->label_delim());
   }
-  if (json.contains("mult")) options.mult = json["mult"].get<int>();
-  options.padding_mode = padding_mode_from(json.at("padding_mode").get<std::string>());
-  options.mode = json.at("mode") == "nearest" ? SampleMode::kNearest : SampleMode::kBilinear;
-  return options;
+  if (const auto* numbers = dynamic_cast<const FloatList*>(kind.get())) {
+    return std::make_shared<FloatList>(numbers_of(y), numbers->c(), numbers->log());
+  }
+  if (dynamic_cast<const EmptyLabelList*>(kind.get())) {
+    return std::make_shared<EmptyLabelList>(y.as_int());
+  }
+  throw FormatError("data.bad_file",
+                    fmt::format("labels of the kind {} are not read with items", kind->name()));
 }
 
-// --- files
-
-void write(const Path& file, Json json) {
-  json["format"] = kFormat;
-  json["version"] = kVersion;
-  // A name that is no UTF-8 cannot stand in JSON; dump says so, and which byte.
-  write_file(file, json.dump(1) + "\n");
+void write(const Path& file, Value value) {
+  value.set("format", kFormat);
+  value.set("version", kVersion);
+  write_file(file, to_json(value) + "\n");
 }
 
-Json parsed(const Path& file) {
-  auto json = Json::parse(read_file(file));
-  if (!json.is_object() || json.value("format", "") != kFormat) {
+Value parsed(const Path& file) {
+  auto value = from_json(read_file(file));
+  const auto* format = value.is_dict() ? value.find("format") : nullptr;
+  if (!format || !format->is_string() || format->as_string() != kFormat) {
     throw FormatError("data.bad_file", "it is no file that `save` or `export_data` wrote");
   }
-  if (!json.at("version").is_number_integer()) {
+  const auto& version = value.at("version");
+  if (!version.is_int()) {
     throw FormatError("data.bad_file", "its version is no whole number");
   }
-  if (json["version"] != kVersion) {
+  if (version.as_int() != kVersion) {
     throw FormatError("data.bad_file",
                       fmt::format("it has version {}, this library reads version {}: read it with "
                                   "the library that wrote it, or a newer one",
-                                  json["version"].dump(), kVersion));
+                                  version.as_int(), kVersion));
   }
-  return json;
+  return value;
 }
 
 // Runs `f` on the content of a file; what is wrong with it is told with the file's name.
 template <typename F>
 ImageDataBunch from_file(const Path& file, F&& f) {
   return boundary([&] {
+    const auto told = [&](const Error& e) {
+      return FormatError("data.bad_file",
+                         fmt::format("'{}' cannot be read as data: {}", file.string(), e.what()));
+    };
     try {
       return boundary([&] { return f(parsed(file)); });
     } catch (const FormatError& e) {
-      std::throw_with_nested(
-          FormatError("data.bad_file",
-                      fmt::format("'{}' cannot be read as data: {}", file.string(), e.what())));
+      std::throw_with_nested(told(e));
+    } catch (const ValueError& e) {
+      // What the file says is missing, of another kind than expected, or out of range.
+      std::throw_with_nested(told(e));
     }
   });
 }
 
-std::optional<Json> list_json(const LabelList& list, const Path& path) {
-  auto labels = json_of(*list.y);
-  if (!labels) return std::nullopt;
-  Json json{{"items", Json::array()}, {"labels", std::move(*labels)}};
+std::optional<Value> list_value(const LabelList& list, const Path& path) {
+  auto y = targets_value(*list.y);
+  if (!y) return std::nullopt;
+  auto labels = recipe_value(*list.y);
+  labels.set("y", std::move(*y));
+  auto items = Value::list();
   for (const auto& item : list.items) {
     auto name = relative_below(item, path);
     // A relative path that does not lie below would be looked for there.
     if ((path / name).lexically_normal() != item.lexically_normal()) {
       name = std::filesystem::absolute(item).lexically_normal().generic_string();
     }
-    json["items"].push_back(std::move(name));
+    items.append(std::move(name));
   }
-  return json;
+  return Value::dict({{"items", std::move(items)}, {"labels", std::move(labels)}});
 }
 
-LabelList list_of(const Json& json, const Path& path) {
+LabelList list_of(const Value& value, const Path& path) {
   Paths items;
   // An absolute path stays as it is.
-  for (const auto& item : json.at("items")) items.push_back(path / item.get<std::string>());
-  return {std::move(items), labels_of(json.at("labels"))};
+  for (const auto& item : value.at("items").items()) items.push_back(path / item.as_string());
+  return {std::move(items), labels_of(value.at("labels"))};
 }
 
 }  // namespace
@@ -275,13 +186,15 @@ LabelList list_of(const Json& json, const Path& path) {
 void ImageDataBunch::save(const Path& file) const {
   boundary([&] {
     const auto& train = ds(DatasetType::Train);
-    Json json{{"tfms",
-               {{"train", json_of(train.tfms())}, {"valid", json_of(ds(DatasetType::Fix).tfms())}}},
-              {"apply", json_of(train.options())}};
+    auto value =
+        Value::dict({{"tfms", Value::dict({{"train", tfms_to_value(train.tfms())},
+                                           {"valid", tfms_to_value(ds(DatasetType::Fix).tfms())}})},
+                     {"apply", apply_to_value(train.options())}});
     const auto add = [&](const char* name, const LabelList& list) {
-      auto part = list_json(list, path());
-      if (part) json[name] = std::move(*part);
-      return part.has_value();
+      auto part = list_value(list, path());
+      if (!part) return false;
+      value.set(name, std::move(*part));
+      return true;
     };
     const LabelList none({}, labels());
     bool known = add("train", train.list());
@@ -292,18 +205,18 @@ void ImageDataBunch::save(const Path& file) const {
       return log_warning(
           "Serializing the `DataBunch` only works when you created it using the data block API.");
     }
-    write(path() / file, std::move(json));
+    write(path() / file, std::move(value));
   });
 }
 
 ImageDataBunch load_data(const Path& path, const Path& file, const DatabunchOptions& options) {
-  return from_file(path / file, [&](const Json& json) {
-    LabelLists lists{list_of(json.at("train"), path), list_of(json.at("valid"), path)};
-    if (json.contains("test")) lists.test = list_of(json["test"], path);
+  return from_file(path / file, [&](const Value& value) {
+    LabelLists lists{list_of(value.at("train"), path), list_of(value.at("valid"), path)};
+    if (const auto* test = value.find("test")) lists.test = list_of(*test, path);
     ImageLabelLists labelled(ImageList({}, path), std::move(lists));
-    labelled.set_transforms(
-        {tfms_of(json.at("tfms").at("train")), tfms_of(json["tfms"].at("valid"))},
-        apply_of(json.at("apply")));
+    labelled.set_transforms({tfms_from_value(value.at("tfms").at("train")),
+                             tfms_from_value(value.at("tfms").at("valid"))},
+                            apply_from_value(value.at("apply")));
     return labelled.databunch(options);
   });
 }
@@ -311,32 +224,27 @@ ImageDataBunch load_data(const Path& path, const Path& file, const DatabunchOpti
 void ImageDataBunch::export_data(const Path& file) const {
   boundary([&] {
     const auto& fix = ds(DatasetType::Fix);
-    auto described = json_of(*labels());
-    if (!described) {
-      throw DataError("data.cannot_export",
-                      fmt::format("labels of the kind {} are not known to the file: only fastcpp's "
-                                  "own kinds can be exported",
-                                  labels()->name()));
+    auto value = Value::dict({{"labels", recipe_value(*labels())},
+                              {"tfms", tfms_to_value(fix.tfms())},
+                              {"apply", apply_to_value(fix.options())}});
+    if (stats()) {
+      value.set("stats", Value::dict({{"mean", list_value(stats()->mean)},
+                                      {"std", list_value(stats()->std)}}));
     }
-    Json json{{"labels", std::move(*described)},
-              {"tfms", json_of(fix.tfms())},
-              {"apply", json_of(fix.options())}};
-    if (stats()) json["stats"] = {{"mean", stats()->mean}, {"std", stats()->std}};
-    write(path() / file, std::move(json));
+    write(path() / file, std::move(value));
   });
 }
 
 ImageDataBunch ImageDataBunch::load_empty(const Path& path, const Path& fname,
                                           const DatabunchOptions& options) {
-  return from_file(path / fname, [&](const Json& json) {
-    const LabelList none({}, labels_of(json.at("labels")));
+  return from_file(path / fname, [&](const Value& value) {
+    const LabelList none({}, kind_of(value.at("labels")));
     ImageLabelLists labelled(ImageList({}, path), {none, none});
-    const auto tfms = tfms_of(json.at("tfms"));
-    labelled.set_transforms({tfms, tfms}, apply_of(json.at("apply")));
+    const auto tfms = tfms_from_value(value.at("tfms"));
+    labelled.set_transforms({tfms, tfms}, apply_from_value(value.at("apply")));
     auto data = labelled.databunch(options);
-    if (json.contains("stats")) {
-      data.normalize({json["stats"].at("mean").get<std::vector<float>>(),
-                      json["stats"].at("std").get<std::vector<float>>()});
+    if (const auto* stats = value.find("stats")) {
+      data.normalize({numbers_of(stats->at("mean")), numbers_of(stats->at("std"))});
     }
     return data;
   });

@@ -96,25 +96,25 @@ TEST_CASE("what a module throws becomes ours") {
 TEST_CASE("one class for each place") {
   TempDir dir;
   const auto data = bunch(dir.path(), LabelKind::kCategory, {"sky", "road", "tree"});
-  const auto one = to_prediction(data, torch::tensor({0.1f, 0.2f, 0.7f}));
+  const auto one = to_prediction(*data.labels(), torch::tensor({0.1f, 0.2f, 0.7f}));
   CHECK(one.category == "tree");
   CHECK(one.index.item<std::int64_t>() == 2);
 
   const auto scores = torch::rand({3, 4, 5});  // classes first
-  const auto places = to_prediction(data, scores);
+  const auto places = to_prediction(*data.labels(), scores);
   CHECK(torch::equal(places.index, scores.argmax(0)));
   CHECK(torch::equal(places.probabilities, scores));
   CHECK(places.category.empty());
   // Where only the last dimension has as many numbers as there are classes, the classes are there.
-  CHECK(to_prediction(data, torch::rand({7, 3})).index.numel() == 7);
+  CHECK(to_prediction(*data.labels(), torch::rand({7, 3})).index.numel() == 7);
 }
 
 TEST_CASE("more outputs than names") {
   TempDir dir;
   const auto single = bunch(dir.path(), LabelKind::kCategory, {"a"});
-  CHECK(to_prediction(single, torch::tensor({0.1f, 0.9f})).category == "1");
+  CHECK(to_prediction(*single.labels(), torch::tensor({0.1f, 0.9f})).category == "1");
   const auto multi = bunch(dir.path(), LabelKind::kMultiCategory, {"a", "b"});
-  const auto labels = to_prediction(multi, torch::tensor({0.9f, 0.1f, 0.8f}));
+  const auto labels = to_prediction(*multi.labels(), torch::tensor({0.9f, 0.1f, 0.8f}));
   CHECK(labels.category == "a;2");
   CHECK(torch::equal(labels.index, torch::tensor({1.0f, 0.0f, 1.0f})));
 }
@@ -122,12 +122,12 @@ TEST_CASE("more outputs than names") {
 TEST_CASE("numbers and labels of several dimensions keep their shape") {
   TempDir dir;
   const auto numbers = bunch(dir.path(), LabelKind::kFloat, {});
-  CHECK(to_prediction(numbers, torch::tensor({0.5f, 2.5f})).category == "[0.5 2.5]");
+  CHECK(to_prediction(*numbers.labels(), torch::tensor({0.5f, 2.5f})).category == "[0.5 2.5]");
   const auto boxes = torch::rand({2, 4});
-  const auto result = to_prediction(numbers, boxes);
+  const auto result = to_prediction(*numbers.labels(), boxes);
   CHECK(torch::equal(result.index, boxes));
   CHECK(result.category.empty());
   const auto multi = bunch(dir.path(), LabelKind::kMultiCategory, {"a", "b"});
   const auto map = torch::rand({2, 3, 3});
-  CHECK(torch::equal(to_prediction(multi, map).index, map.ge(0.5).to(torch::kFloat32)));
+  CHECK(torch::equal(to_prediction(*multi.labels(), map).index, map.ge(0.5).to(torch::kFloat32)));
 }

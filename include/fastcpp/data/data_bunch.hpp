@@ -15,25 +15,13 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/data/data_loader.hpp"
 #include "fastcpp/data/labels.hpp"
+#include "fastcpp/data/stats.hpp"
 #include "fastcpp/export.hpp"
 
 namespace fastcpp {
 
 /// Which of the loaders (fastai: `DatasetType`).
 enum class DatasetType { Train, Valid, Test, Single, Fix };
-
-/// Mean and standard deviation of each channel, in 0..1 units.
-struct Stats {
-  std::vector<float> mean;
-  std::vector<float> std;
-};
-
-/// Statistics of ImageNet's training pictures (fastai: `imagenet_stats`).
-inline const Stats imagenet_stats{{0.485f, 0.456f, 0.406f}, {0.229f, 0.224f, 0.225f}};
-/// Statistics of CIFAR-10 (fastai: `cifar_stats`).
-inline const Stats cifar_stats{{0.491f, 0.482f, 0.447f}, {0.247f, 0.243f, 0.261f}};
-/// Statistics of MNIST (fastai: `mnist_stats`).
-inline const Stats mnist_stats{{0.131f}, {0.308f}};
 
 /// What a bunch is made of.
 struct DataBunchOptions {

@@ -18,6 +18,9 @@
 
 namespace fastcpp {
 
+class Value;    // io/value.hpp
+struct Recipe;  // io/recipe.hpp
+
 /// Outputs of a model in the words of its labels.
 struct LabelPrediction {
   std::string text;    ///< `cat`; `clear;haze`; `[0.5 1. ]`
@@ -75,7 +78,20 @@ class FASTCPP_API Labels {
   /// target 0, in words `0`; of several the unknown are left out.
   /// \throws DataError as `make_labels` on labels that are none of this kind
   virtual std::shared_ptr<const Labels> read(const std::vector<Label>& labels) const = 0;
+
+  /// How a file can make labels of this kind again, without items; `name` is that of the class or of `register_labels`.
+  /// \throws DataError `data.cannot_export` unless overridden
+  virtual Recipe recipe() const;
 };
+
+/// Makes labels without items out of the options of their recipe.
+using LabelsMaker = std::function<std::shared_ptr<const Labels>(const Value& options)>;
+/// Makes labels of one's own known to files, for the life of the process. Thread-safe.
+/// \throws ValueError `value.recipe` without a name or a maker, or when the name is taken
+FASTCPP_API void register_labels(std::string name, LabelsMaker make);
+/// The labels of a recipe: one of the kinds below, or one that was registered.
+/// \throws ValueError `value.unknown_recipe`, or what its maker throws
+FASTCPP_API std::shared_ptr<const Labels> make_labels_of(const Recipe& recipe);
 
 class ClassMap;  // names, types and indices of classes; src/data/class_map.hpp
 
@@ -104,6 +120,7 @@ class FASTCPP_API CategoryList : public Labels {
                          std::optional<double> thresh = {}) const override;
   std::shared_ptr<const Labels> take(const std::vector<std::int64_t>& items) const override;
   std::shared_ptr<const Labels> read(const std::vector<Label>& labels) const override;
+  Recipe recipe() const override;
 
   /// Class index of each item; -1 where it is of no class.
   const std::vector<std::int64_t>& indices() const { return y_; }
@@ -145,6 +162,7 @@ class FASTCPP_API MultiCategoryList : public Labels {
                          std::optional<double> thresh = {}) const override;
   std::shared_ptr<const Labels> take(const std::vector<std::int64_t>& items) const override;
   std::shared_ptr<const Labels> read(const std::vector<Label>& labels) const override;
+  Recipe recipe() const override;
 
   /// Class indices of item i, in the order its owner gave them.
   /// \throws ValueError `value.index`
@@ -192,6 +210,7 @@ class FASTCPP_API FloatList : public Labels {
                          std::optional<double> thresh = {}) const override;
   std::shared_ptr<const Labels> take(const std::vector<std::int64_t>& items) const override;
   std::shared_ptr<const Labels> read(const std::vector<Label>& labels) const override;
+  Recipe recipe() const override;
 
   /// The numbers of all items, n x c.
   const std::vector<float>& numbers() const { return y_; }
@@ -228,6 +247,7 @@ class FASTCPP_API EmptyLabelList : public Labels {
                          std::optional<double> thresh = {}) const override;
   std::shared_ptr<const Labels> take(const std::vector<std::int64_t>& items) const override;
   std::shared_ptr<const Labels> read(const std::vector<Label>& labels) const override;
+  Recipe recipe() const override;
 
  private:
   std::int64_t n_;

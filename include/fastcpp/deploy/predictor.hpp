@@ -5,16 +5,27 @@
 #include <torch/types.h>
 
 #include <any>
+#include <cstdint>
 #include <memory>
+#include <optional>
 #include <stop_token>
 #include <string>
+#include <string_view>
 #include <vector>
 
+#include <opencv2/core/mat.hpp>
+
 #include "fastcpp/core/path.hpp"
+#include "fastcpp/core/progress.hpp"
+#include "fastcpp/data/labels.hpp"
+#include "fastcpp/data/on_error.hpp"
 #include "fastcpp/export.hpp"
-#include "fastcpp/train/learner.hpp"
+#include "fastcpp/train/prediction.hpp"
+#include "fastcpp/vision/image/image.hpp"
 
 namespace fastcpp {
+
+class Learner;
 
 /// Options of Predictor.
 struct PredictorOptions {
@@ -24,49 +35,95 @@ struct PredictorOptions {
   bool bf16 = false;  ///< compute convolutions and linear layers in bfloat16
   /// Pictures that a thread of `predict_batch` computes at once, >= 1.
   int bs = 8;
+  /// Where it computes; absent: where the learner's data are; of a file: CUDA if there is a device, else CPU.
+  std::optional<torch::Device> device = {};
+};
+
+/// What the channels of a matrix are.
+enum class Channels {
+  kBgr,  ///< three, or four with alpha, which is dropped: what OpenCV reads
+  kRgb,  ///< three, or four with alpha, which is dropped
+  kGrey  ///< one
 };
 
 /// Options of `predict_batch`.
 struct PredictBatchOptions {
-  std::stop_token stop = {};  ///< ends it between two batches
+  std::stop_token stop = {};                    ///< ends it between two batches
+  std::shared_ptr<ProgressSink> progress = {};  ///< told of every batch; null: nobody
+  OnError on_error = OnError::kRaise;  ///< kSkip: the row of a bad file is NaN; not kReplace
+  std::vector<SkippedItem>* skipped = nullptr;  ///< gets the files that kSkip left out, in order
 };
 
-/// Predicts with a private copy of a learner's network: batch norms folded into the convolutions, weights and inputs with
-/// their channels together, no graph. Owns what it uses, classes, statistics and item reader too: nothing that happens to
-/// the learner or its data later changes it.
+/// One class and how probable it is.
+struct ClassProbability {
+  std::string category;
+  std::int64_t index = 0;
+  double probability = 0;
+};
+
+/// Predicts with a network of its own: batch norms folded into the convolutions, weights and inputs with their channels
+/// together, no graph. Made of a file, or of a learner, whose network it copies; owns what it uses, classes, transforms and
+/// statistics too: nothing that happens to the learner, its data or the file later changes it.
 ///
 /// A cheap handle: copies share everything, which never changes, and the last one releases it. Every method may be called
 /// from several threads at once.
 class FASTCPP_API Predictor {
  public:
-  /// \param learn gives network, classes and validation transforms
+  /// \param file what `Learner::export_model` wrote; no picture is needed, nothing is fetched or written
+  /// \throws FormatError naming the file when it is damaged, of a newer version, or names what is not registered; IoError
+  /// `io.cannot_read`; ValueError `value.predictor` when `bs` is below 1
+  explicit Predictor(const Path& file, const PredictorOptions& options = {});
+  explicit Predictor(const char* file, const PredictorOptions& options = {})
+      : Predictor(Path(file), options) {}
+
+  /// Defined in the room `deploy`.
+  /// \param learn gives network, labels and validation transforms
   /// \throws ValueError `value.predictor` when the model cannot be copied, or `bs` is below 1
   explicit Predictor(const Learner& learn, const PredictorOptions& options = {});
 
-  /// The prediction for one item: Path, Image, file name, or what else the learner's `predict` takes.
+  /// The prediction for one item: Path, Image, file name, a sample as a tensor, or what else the learner's `predict` takes.
   /// \throws as `Learner::predict`
   template <typename Item>
-  Prediction predict(const Item& item) const {
-    return predict_any(std::any(item));
+  Prediction predict(const Item& item, const PredictOptions& options = {}) const {
+    return predict_any(std::any(item), options);
   }
+  /// The prediction for pixels of OpenCV, of 8 bits.
+  /// \throws ValueError `value.mat` when the matrix is empty, or has other channels or another depth than said
+  Prediction predict(const cv::Mat& pixels, Channels channels,
+                     const PredictOptions& options = {}) const;
+  /// A matrix does not tell the order of its channels: say it.
+  Prediction predict(const cv::Mat& pixels, const PredictOptions& options = {}) const = delete;
+  /// The prediction for the content of a picture file.
+  /// \param name what messages call it
+  /// \throws ImageError as `decode_image_bytes`
+  Prediction predict_bytes(std::string_view bytes, const PredictOptions& options = {},
+                           const std::string& name = "<memory>") const;
+
+  /// The k classes with the highest outputs, best first, equal ones in the order of the classes; fewer where there are fewer.
+  /// \throws ValueError `value.k` below 1, `value.top_k` where the labels are no classes
+  std::vector<ClassProbability> top_k(const Prediction& prediction, int k = 5) const;
 
   /// Activated outputs for picture files, n x c, in the order of the files. Uses all processors.
-  /// \throws what the first file in order that cannot be read throws
-  /// \throws DataError `data.empty` without files; TrainError `train.stopped`
+  /// \throws what the first file in order that cannot be read throws, unless it is to be skipped
+  /// \throws DataError `data.empty` without files; ValueError `value.on_error`; TrainError `train.stopped`
   torch::Tensor predict_batch(const std::vector<Path>& files,
                               const PredictBatchOptions& options = {}) const;
 
   /// Outputs of the network before the activation, float32, n x c.
-  /// \param x normalised batch on the data's device, n x 3 x H x W
+  /// \param x normalised batch on the predictor's device, n x 3 x H x W
   /// \throws TrainError `train.failed` when it does not fit the network
   torch::Tensor forward(const torch::Tensor& x) const;
 
   /// Class names in the order of the outputs. The reference lives as long as any copy of the predictor.
   const std::vector<std::string>& classes() const;
+  /// What outputs mean; without items. Lives as long.
+  const Labels& labels() const;
 
  private:
-  Prediction predict_any(const std::any& item) const;
+  friend struct PredictorAccess;
   struct Impl;
+  explicit Predictor(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
+  Prediction predict_any(const std::any& item, const PredictOptions& options) const;
   std::shared_ptr<const Impl> impl_;
 };
 

@@ -23,6 +23,7 @@
 #include "fastcpp/train/model.hpp"
 #include "fastcpp/train/optim/layers.hpp"
 #include "fastcpp/train/optim/optimizer.hpp"
+#include "fastcpp/train/prediction.hpp"
 #include "fastcpp/train/recorder.hpp"
 
 namespace fastcpp {
@@ -151,16 +152,10 @@ struct ShowResultsOptions {
   double dpi = 100;                                       ///< pixels an inch
 };
 
-/// Options of `predict`.
-struct PredictOptions {
-  std::optional<double> thresh = {};  ///< of several classes: those with at least this; absent: 0.5
-};
-
-/// What `predict` gives for one item.
-struct Prediction {
-  std::string category;         ///< class name; names joined by `;`; numbers as `[0.5]`
-  torch::Tensor index;          ///< class index (scalar, int64), or what else the labels are
-  torch::Tensor probabilities;  ///< c
+/// Options of `export_model`.
+struct ExportOptions {
+  bool half =
+      false;  ///< weights in half precision: half the size, last digits of the probabilities differ
 };
 
 /// Data, model, optimizer and the record of their training (fastai: `Learner`).
@@ -262,6 +257,16 @@ class FASTCPP_API Learner {
   /// \returns the learner
   /// \throws IoError, FormatError; WeightsError `weights.mismatch`, also when `strict = false` and nothing fits
   Learner& load(const std::string& file, const LoadOptions& options = {});
+
+  /// Writes all that predicting needs to one file: weights, how the model is made, labels, transforms of the validation path,
+  /// statistics, loss (fastai: `export`, which C++ cannot call so). No picture is needed to predict with it, by
+  /// `load_learner` or `Predictor`. A zip archive that holds no code. Defined in the room `deploy`.
+  /// \param file below `path()`, or absolute
+  /// \returns the file written
+  /// \throws ValueError `value.cannot_export` naming what no file can make again: a model or a loss without recipe, a
+  /// transform that this program alone knows; DataError `data.cannot_export` on labels of the user's own; IoError
+  /// `io.cannot_create`, `io.cannot_write`
+  Path export_model(const Path& file = "export.fastcpp", const ExportOptions& options = {}) const;
 
   /// Outputs and targets of a whole data set, without augmentation unless `type` is Train (fastai: `get_preds`). Modules
   /// keep the mode they had.

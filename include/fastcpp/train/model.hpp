@@ -17,6 +17,8 @@
 
 namespace fastcpp {
 
+struct Recipe;  // io/recipe.hpp
+
 namespace detail {
 // Whether a module can be run on so many tensors, or on all of them at once.
 template <typename M, typename... T>
@@ -108,6 +110,12 @@ class FASTCPP_API Model {
     return forward_(x);
   }
 
+  /// How a file can make it again (`export_model`); null when it does not say. Lives as long as any copy of the model.
+  const Recipe* recipe() const { return recipe_.get(); }
+  /// Says how: by a maker that `register_model` made known. Copies made before do not know. Returns the model.
+  /// \throws ValueError `value.recipe` without a name
+  Model& set_recipe(Recipe recipe);
+
   torch::nn::Module* operator->() const { return module_.get(); }
   torch::nn::Module& operator*() const { return *module_; }
   const std::shared_ptr<torch::nn::Module>& ptr() const { return module_; }
@@ -117,6 +125,7 @@ class FASTCPP_API Model {
   std::shared_ptr<torch::nn::Module> module_;
   std::function<Tensors(const Tensors&)> forward_;
   std::function<Model(const torch::nn::Module&)> clone_;
+  std::shared_ptr<const Recipe> recipe_;
 };
 
 }  // namespace fastcpp

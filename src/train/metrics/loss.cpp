@@ -8,6 +8,7 @@
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
+#include "train/metrics/loss_recipes.hpp"
 
 namespace fastcpp {
 namespace F = torch::nn::functional;
@@ -106,6 +107,14 @@ torch::Tensor Loss::unreduced(const Tensors& output, const Tensors& target) cons
   return run(unreduced_, output, target);
 }
 
+Loss& Loss::set_recipe(Recipe recipe) {
+  if (recipe.name.empty()) {
+    throw ValueError("value.recipe", "a recipe needs the name that register_loss was given");
+  }
+  recipe_ = std::make_shared<const Recipe>(std::move(recipe));
+  return *this;
+}
+
 torch::Tensor Loss::activate(const torch::Tensor& output) const {
   if (!activation_) return output;
   return boundary([&] { return activation_(output); });
@@ -146,30 +155,34 @@ Loss cross_entropy(const CrossEntropyOptions& options) {
                                                     output.size(options.axis)))
                                 .reduction(reduction));
   };
-  return {"FlattenedLoss of CrossEntropyLoss()",
-          [raw](const torch::Tensor& output, const torch::Tensor& target) {
-            return per_item(raw(output, target, torch::kNone).reshape_as(target));
-          },
-          [axis = options.axis](const torch::Tensor& output) { return output.softmax(axis); },
-          [raw](const torch::Tensor& output, const torch::Tensor& target) {
-            return raw(output, target, torch::kMean);
-          }};
+  Loss loss{"FlattenedLoss of CrossEntropyLoss()",
+            [raw](const torch::Tensor& output, const torch::Tensor& target) {
+              return per_item(raw(output, target, torch::kNone).reshape_as(target));
+            },
+            [axis = options.axis](const torch::Tensor& output) { return output.softmax(axis); },
+            [raw](const torch::Tensor& output, const torch::Tensor& target) {
+              return raw(output, target, torch::kMean);
+            }};
+  return loss.set_recipe(
+      {"cross_entropy",
+       Value::dict({{"weight", losses::value_of(options.weight)}, {"axis", options.axis}})});
 }
 
 Loss label_smoothing_cross_entropy(double eps) {
   check_eps(eps);
-  return {"LabelSmoothingCrossEntropy",
-          [eps](const torch::Tensor& output, const torch::Tensor& target) {
-            constexpr const char* kName = "label smoothing";
-            expect(output.dim() == 2 && target.dim() == 1 && target.size(0) == output.size(0),
-                   kName, "outputs n x classes and n class indices", output, target);
-            const auto log_p = output.log_softmax(-1);
-            const auto nll = F::nll_loss(log_p, class_indices(kName, output, target),
-                                         F::NLLLossFuncOptions().reduction(torch::kNone));
-            const auto classes = static_cast<double>(output.size(-1));
-            return -log_p.sum(-1) * (eps / classes) + (1 - eps) * nll;
-          },
-          softmax};
+  Loss loss{"LabelSmoothingCrossEntropy",
+            [eps](const torch::Tensor& output, const torch::Tensor& target) {
+              constexpr const char* kName = "label smoothing";
+              expect(output.dim() == 2 && target.dim() == 1 && target.size(0) == output.size(0),
+                     kName, "outputs n x classes and n class indices", output, target);
+              const auto log_p = output.log_softmax(-1);
+              const auto nll = F::nll_loss(log_p, class_indices(kName, output, target),
+                                           F::NLLLossFuncOptions().reduction(torch::kNone));
+              const auto classes = static_cast<double>(output.size(-1));
+              return -log_p.sum(-1) * (eps / classes) + (1 - eps) * nll;
+            },
+            softmax};
+  return loss.set_recipe({"label_smoothing_cross_entropy", Value::dict({{"eps", eps}})});
 }
 
 Loss bce_with_logits(const BceWithLogitsOptions& options) {
@@ -178,42 +191,48 @@ Loss bce_with_logits(const BceWithLogitsOptions& options) {
   expect_weights(kWeight, options.weight);
   expect_weights(kPosWeight, options.pos_weight);
   check_eps(options.eps);
-  return {"FlattenedLoss of BCEWithLogitsLoss()",
-          [options](const torch::Tensor& output, const torch::Tensor& target) {
-            expect(output.numel() == target.numel() && output.dim() > 0, "binary cross-entropy",
-                   "a 0/1 target for every output", output, target);
-            const auto classes = output.size(-1);
-            auto wanted = target.reshape(output.sizes()).to(output.dtype());
-            if (options.eps > 0) wanted = wanted * (1 - options.eps) + options.eps / 2;
-            return F::binary_cross_entropy_with_logits(
-                output, wanted,
-                F::BinaryCrossEntropyWithLogitsFuncOptions()
-                    .reduction(torch::kNone)
-                    .weight(weights_for(kWeight, options.weight, output, classes))
-                    .pos_weight(weights_for(kPosWeight, options.pos_weight, output, classes)));
-          },
-          [](const torch::Tensor& output) { return output.sigmoid(); }};
+  Loss loss{"FlattenedLoss of BCEWithLogitsLoss()",
+            [options](const torch::Tensor& output, const torch::Tensor& target) {
+              expect(output.numel() == target.numel() && output.dim() > 0, "binary cross-entropy",
+                     "a 0/1 target for every output", output, target);
+              const auto classes = output.size(-1);
+              auto wanted = target.reshape(output.sizes()).to(output.dtype());
+              if (options.eps > 0) wanted = wanted * (1 - options.eps) + options.eps / 2;
+              return F::binary_cross_entropy_with_logits(
+                  output, wanted,
+                  F::BinaryCrossEntropyWithLogitsFuncOptions()
+                      .reduction(torch::kNone)
+                      .weight(weights_for(kWeight, options.weight, output, classes))
+                      .pos_weight(weights_for(kPosWeight, options.pos_weight, output, classes)));
+            },
+            [](const torch::Tensor& output) { return output.sigmoid(); }};
+  return loss.set_recipe(
+      {"bce_with_logits", Value::dict({{"weight", losses::value_of(options.weight)},
+                                       {"pos_weight", losses::value_of(options.pos_weight)},
+                                       {"eps", options.eps}})});
 }
 
 Loss nll_loss() {
-  return {"nll_loss",
-          [](const torch::Tensor& output, const torch::Tensor& target) {
-            constexpr const char* kName = "negative log-likelihood";
-            expect(output.dim() == 2 && target.dim() == 1 && target.size(0) == output.size(0),
-                   kName, "outputs n x classes and n class indices", output, target);
-            return F::nll_loss(output, class_indices(kName, output, target),
-                               F::NLLLossFuncOptions().reduction(torch::kNone));
-          },
-          [](const torch::Tensor& output) { return output.exp(); }};
+  Loss loss{"nll_loss",
+            [](const torch::Tensor& output, const torch::Tensor& target) {
+              constexpr const char* kName = "negative log-likelihood";
+              expect(output.dim() == 2 && target.dim() == 1 && target.size(0) == output.size(0),
+                     kName, "outputs n x classes and n class indices", output, target);
+              return F::nll_loss(output, class_indices(kName, output, target),
+                                 F::NLLLossFuncOptions().reduction(torch::kNone));
+            },
+            [](const torch::Tensor& output) { return output.exp(); }};
+  return loss.set_recipe({"nll_loss"});
 }
 
 Loss mse_loss() {
-  return {"FlattenedLoss of MSELoss()",
-          [](const torch::Tensor& output, const torch::Tensor& target) {
-            expect(output.numel() == target.numel() && target.dim() > 0, "mean squared error",
-                   "a number as target for every output", output, target);
-            return (output.reshape(target.sizes()) - target.to(output.dtype())).square();
-          }};
+  Loss loss{"FlattenedLoss of MSELoss()",
+            [](const torch::Tensor& output, const torch::Tensor& target) {
+              expect(output.numel() == target.numel() && target.dim() > 0, "mean squared error",
+                     "a number as target for every output", output, target);
+              return (output.reshape(target.sizes()) - target.to(output.dtype())).square();
+            }};
+  return loss.set_recipe({"mse_loss"});
 }
 
 }  // namespace fastcpp

@@ -6,6 +6,7 @@
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
+#include "vision/models/cnn_parts.hpp"
 #include "vision/models/layers.hpp"
 
 namespace fastcpp {
@@ -26,13 +27,13 @@ torch::Tensor AdaptiveConcatPool2dImpl::forward(torch::Tensor x) {
   return torch::cat({mp_(x), ap_(x)}, 1);
 }
 
-namespace {
+namespace models {
 
 nn::Sequential sequential(std::shared_ptr<nn::SequentialImpl> layers) {
   return nn::Sequential(std::move(layers));
 }
 
-nn::Sequential cut_body(const models::Network& network, const models::Arch& arch, const Cut& cut) {
+nn::Sequential cut_body(const Network& network, const Arch& arch, const Cut& cut) {
   if (!cut.function()) {
     const auto end = cut.at() ? cut.at() : arch.cut;
     return network.body(end ? *end : network.default_cut());
@@ -46,19 +47,24 @@ nn::Sequential cut_body(const models::Network& network, const models::Arch& arch
   return sequential(Stack::from(body));
 }
 
-}  // namespace
-
-nn::Sequential create_body(const models::Arch& arch, const CreateBodyOptions& options) {
-  return boundary([&] {
-    constexpr std::int64_t kImageNetClasses = 1000;
-    auto network = models::make_network(arch, kImageNetClasses);
-    if (options.pretrained) load_pretrained(*network, arch, options.weights);
-    auto body = cut_body(*network, arch, options.cut);
-    // After the cut, so that no time goes into a head that is thrown away.
-    if (!options.pretrained && arch.init) arch.init(*body, options.seed);
-    return body;
-  });
+nn::Sequential with_head(const nn::Sequential& body, std::int64_t nc,
+                         const CreateCnnModelOptions& options) {
+  auto head = options.custom_head;
+  if (head.is_empty()) {
+    // A field more in the options of the head does not compile here: it must be given.
+    const CreateHeadOptions of_head{.lin_ftrs = options.lin_ftrs,
+                                    .ps = options.ps,
+                                    .concat_pool = options.concat_pool,
+                                    .bn_final = options.bn_final,
+                                    .seed = Rng{options.seed, 1}.next()};
+    [[maybe_unused]] const auto& [h1, h2, h3, h4, h5] = of_head;
+    const auto nf = num_features_model(body) * (options.concat_pool ? 2 : 1);
+    head = create_head(nf, nc, of_head);
+  }
+  return sequential(stack(Stack::from(body), Stack::from(head)));
 }
+
+}  // namespace models
 
 namespace {
 
@@ -118,32 +124,7 @@ nn::Sequential create_head(std::int64_t nf, std::int64_t nc, const CreateHeadOpt
           models::single_precision(nn::BatchNorm1d(nn::BatchNormOptions(nc).momentum(0.01))));
     }
     models::init_weights(*head, {}, options.seed);
-    return sequential(head);
-  });
-}
-
-nn::Sequential create_cnn_model(const models::Arch& arch, std::int64_t nc,
-                                const CreateCnnModelOptions& options) {
-  return boundary([&] {
-    auto head = options.custom_head;
-    // A field more in the options of body or head does not compile here: it must be given.
-    const CreateBodyOptions of_body{.pretrained = options.pretrained,
-                                    .cut = options.cut,
-                                    .weights = options.weights,
-                                    .seed = Rng{options.seed, 0}.next()};
-    [[maybe_unused]] const auto& [b1, b2, b3, b4] = of_body;
-    const auto body = create_body(arch, of_body);
-    if (head.is_empty()) {
-      const CreateHeadOptions of_head{.lin_ftrs = options.lin_ftrs,
-                                      .ps = options.ps,
-                                      .concat_pool = options.concat_pool,
-                                      .bn_final = options.bn_final,
-                                      .seed = Rng{options.seed, 1}.next()};
-      [[maybe_unused]] const auto& [h1, h2, h3, h4, h5] = of_head;
-      const auto nf = num_features_model(body) * (options.concat_pool ? 2 : 1);
-      head = create_head(nf, nc, of_head);
-    }
-    return sequential(models::stack(Stack::from(body), Stack::from(head)));
+    return models::sequential(head);
   });
 }
 

@@ -11,6 +11,8 @@
 #include "fastcpp/io/hub.hpp"
 #include "fastcpp/io/state_dict.hpp"
 #include "fastcpp/vision/models/cnn_model.hpp"
+#include "vision/models/cnn_parts.hpp"
+#include "vision/models/layers.hpp"
 
 namespace fastcpp {
 
@@ -71,6 +73,47 @@ void load_pretrained(models::Network& network, const models::Arch& arch,
                       "many outputs as the network has: {}",
                       file.string(), arch.name, e.what()));
     }
+  });
+}
+
+std::shared_ptr<models::Network> models::Arch::build(const ArchOptions& options) const {
+  return boundary([&] {
+    if (options.num_classes <= 0) {
+      throw ValueError("value.num_classes", fmt::format("{}: num_classes = {}, expected at least 1",
+                                                        name, options.num_classes));
+    }
+    auto network = make_network(*this, options.num_classes);
+    if (options.pretrained) {
+      load_pretrained(*network, *this, options.weights);
+    } else if (init) {
+      init(*network, options.seed);
+    }
+    return network;
+  });
+}
+
+torch::nn::Sequential create_body(const models::Arch& arch, const CreateBodyOptions& options) {
+  return boundary([&] {
+    constexpr std::int64_t kImageNetClasses = 1000;
+    auto network = models::make_network(arch, kImageNetClasses);
+    if (options.pretrained) load_pretrained(*network, arch, options.weights);
+    auto body = models::cut_body(*network, arch, options.cut);
+    // After the cut, so that no time goes into a head that is thrown away.
+    if (!options.pretrained && arch.init) arch.init(*body, options.seed);
+    return body;
+  });
+}
+
+torch::nn::Sequential create_cnn_model(const models::Arch& arch, std::int64_t nc,
+                                       const CreateCnnModelOptions& options) {
+  return boundary([&] {
+    // A field more in the options of the body does not compile here: it must be given.
+    const CreateBodyOptions of_body{.pretrained = options.pretrained,
+                                    .cut = options.cut,
+                                    .weights = options.weights,
+                                    .seed = Rng{options.seed, 0}.next()};
+    [[maybe_unused]] const auto& [b1, b2, b3, b4] = of_body;
+    return models::with_head(create_body(arch, of_body), nc, options);
   });
 }
 

@@ -174,22 +174,6 @@ std::shared_ptr<Network> make_network(const Arch& arch, std::int64_t num_classes
   return network;
 }
 
-std::shared_ptr<Network> Arch::build(const ArchOptions& options) const {
-  return boundary([&] {
-    if (options.num_classes <= 0) {
-      throw ValueError("value.num_classes", fmt::format("{}: num_classes = {}, expected at least 1",
-                                                        name, options.num_classes));
-    }
-    auto network = make_network(*this, options.num_classes);
-    if (options.pretrained) {
-      load_pretrained(*network, *this, options.weights);
-    } else if (init) {
-      init(*network, options.seed);
-    }
-    return network;
-  });
-}
-
 std::vector<std::shared_ptr<nn::Module>> Arch::split(const nn::Sequential& model) const {
   return boundary([&] {
     if (model.is_empty()) {

@@ -6,12 +6,16 @@
 
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <string>
 
 #include "fastcpp/data/tensors.hpp"
 #include "fastcpp/export.hpp"
 
 namespace fastcpp {
+
+class Value;    // io/value.hpp
+struct Recipe;  // io/recipe.hpp
 
 /// A loss on raw model outputs (fastai: the "flattened" losses). A value; copies share the functions, which may be
 /// called from several threads when they may themselves. Its functions take tensors, or `Tensors` where a model gives
@@ -45,6 +49,11 @@ class FASTCPP_API Loss {
   /// \throws TrainError `train.failed` when LibTorch refuses
   torch::Tensor activate(const torch::Tensor& output) const;
   const std::string& name() const { return name_; }
+  /// How a file can make it again (`export_model`); null when it does not say. Lives as long as any copy.
+  const Recipe* recipe() const { return recipe_.get(); }
+  /// Says how: by a maker that `register_loss` made known. Copies made before do not know. Returns the loss.
+  /// \throws ValueError `value.recipe` without a name
+  Loss& set_recipe(Recipe recipe);
   explicit operator bool() const { return static_cast<bool>(unreduced_); }
 
  private:
@@ -55,6 +64,7 @@ class FASTCPP_API Loss {
   Unreduced unreduced_;
   Activation activation_;
   Reduced mean_;
+  std::shared_ptr<const Recipe> recipe_;
 };
 
 /// Arguments of cross_entropy.
@@ -90,5 +100,18 @@ FASTCPP_API Loss mse_loss();
 /// Negative log-likelihood of class indices (fastai: `F.nll_loss`, the loss of items without labels); activation exp. Outputs
 /// n x c logarithms of probabilities, targets n whole numbers.
 FASTCPP_API Loss nll_loss();
+
+/// Makes a loss out of the options of its recipe.
+using LossMaker = std::function<Loss(const Value& options)>;
+/// Makes a loss of one's own known to files, for the life of the process. Thread-safe.
+/// \code
+/// register_loss("focal", [](const Value& o) { return focal(o.at("gamma").as_double()); });
+/// learn.set_loss_func(focal(2).set_recipe({"focal", Value::dict({{"gamma", 2.0}})}));
+/// \endcode
+/// \throws ValueError `value.recipe` without a name or a maker, or when the name is taken
+FASTCPP_API void register_loss(std::string name, LossMaker make);
+/// The loss of a recipe: one of the above, or one that was registered.
+/// \throws ValueError `value.unknown_recipe`, or what its maker throws
+FASTCPP_API Loss make_loss(const Recipe& recipe);
 
 }  // namespace fastcpp

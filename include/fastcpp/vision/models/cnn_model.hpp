@@ -22,6 +22,9 @@
 
 namespace fastcpp {
 
+class Value;    // io/value.hpp
+struct Recipe;  // io/recipe.hpp
+
 /// Adaptive max pooling and average pooling side by side: N x C x H x W -> N x 2C x sz x sz, maxima
 /// first.
 class FASTCPP_API AdaptiveConcatPool2dImpl : public torch::nn::Cloneable<AdaptiveConcatPool2dImpl> {
@@ -136,6 +139,17 @@ struct CreateCnnModelOptions {
 /// \throws ValueError as `create_body` and `create_head`
 FASTCPP_API torch::nn::Sequential create_cnn_model(const models::Arch& arch, std::int64_t nc,
                                                    const CreateCnnModelOptions& options = {});
+
+/// How a file makes such a model again: the options of "cnn", see `Model::set_recipe`. None when it cannot: with a head of
+/// one's own, a function as cut, or an architecture that is not registered.
+/// \param nc, options what `create_cnn_model` was given, and the model it gave
+FASTCPP_API std::optional<Recipe> cnn_recipe(const models::Arch& arch, std::int64_t nc,
+                                             const CreateCnnModelOptions& options,
+                                             const torch::nn::Sequential& model);
+
+/// The model of such a recipe, with weights of no meaning. Never fetches anything.
+/// \throws ValueError as `cnn_model`'s parts, `value.unknown_arch`, `value.missing_key`, `value.wrong_kind`
+FASTCPP_API torch::nn::Sequential make_cnn(const Value& recipe);
 
 /// The number of channels that come out of a body, found by a trial with a picture of 64 x 64, doubled to at most 2048
 /// while the body refuses it.

@@ -1,4 +1,4 @@
-#include "io/curl_support.hpp"
+#include "io/net/curl_support.hpp"
 
 #include <fmt/format.h>
 #include <sys/socket.h>

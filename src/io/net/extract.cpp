@@ -25,7 +25,7 @@
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/io/untar.hpp"
 #include "io/file_access.hpp"
-#include "io/part_lock.hpp"
+#include "io/net/part_lock.hpp"
 
 namespace fastcpp {
 namespace {

@@ -11,7 +11,7 @@
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/io/checksum.hpp"
 #include "fastcpp/io/config.hpp"
-#include "io/url_parts.hpp"
+#include "io/net/url_parts.hpp"
 
 namespace fastcpp {
 namespace {

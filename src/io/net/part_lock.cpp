@@ -1,4 +1,4 @@
-#include "io/part_lock.hpp"
+#include "io/net/part_lock.hpp"
 
 #include <fcntl.h>
 #include <fmt/format.h>
@@ -17,7 +17,7 @@
 #include "fastcpp/core/disk.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
-#include "io/digest.hpp"
+#include "io/net/digest.hpp"
 #include "io/file_access.hpp"
 
 namespace fastcpp {

@@ -11,7 +11,7 @@
 #include "fastcpp/io/untar.hpp"
 #include "fastcpp/io/urls.hpp"
 #include "io/file_access.hpp"
-#include "io/url_parts.hpp"
+#include "io/net/url_parts.hpp"
 
 namespace fastcpp {
 namespace {

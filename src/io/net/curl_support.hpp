@@ -9,7 +9,7 @@
 #include <string>
 #include <string_view>
 
-#include "io/http_transfer.hpp"
+#include "io/net/http_transfer.hpp"
 
 namespace fastcpp {
 

@@ -1,4 +1,4 @@
-#include "io/url_parts.hpp"
+#include "io/net/url_parts.hpp"
 
 #include <fmt/format.h>
 

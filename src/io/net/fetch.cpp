@@ -11,9 +11,9 @@
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
-#include "io/curl_support.hpp"
-#include "io/part_lock.hpp"
-#include "io/url_parts.hpp"
+#include "io/net/curl_support.hpp"
+#include "io/net/part_lock.hpp"
+#include "io/net/url_parts.hpp"
 
 namespace fastcpp {
 namespace {

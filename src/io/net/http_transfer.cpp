@@ -1,4 +1,4 @@
-#include "io/http_transfer.hpp"
+#include "io/net/http_transfer.hpp"
 
 #include <fmt/format.h>
 #include <sys/statvfs.h>
@@ -14,9 +14,9 @@
 #include <utility>
 
 #include "fastcpp/core/error.hpp"
-#include "io/curl_support.hpp"
+#include "io/net/curl_support.hpp"
 #include "io/file_access.hpp"
-#include "io/url_parts.hpp"
+#include "io/net/url_parts.hpp"
 
 namespace fastcpp {
 namespace {

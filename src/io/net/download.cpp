@@ -18,11 +18,11 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/io/checksum.hpp"
-#include "io/digest.hpp"
+#include "io/net/digest.hpp"
 #include "io/file_access.hpp"
-#include "io/http_transfer.hpp"
-#include "io/part_lock.hpp"
-#include "io/url_parts.hpp"
+#include "io/net/http_transfer.hpp"
+#include "io/net/part_lock.hpp"
+#include "io/net/url_parts.hpp"
 
 namespace fastcpp {
 namespace {

@@ -10,7 +10,7 @@
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
-#include "io/digest.hpp"
+#include "io/net/digest.hpp"
 #include "io/file_access.hpp"
 
 namespace fastcpp {

@@ -1,0 +1,43 @@
+#include "deploy/item_reader.hpp"
+
+#include "fastcpp/core/error.hpp"
+#include "fastcpp/core/rng.hpp"
+
+namespace fastcpp {
+namespace {
+
+std::optional<Image> image_of(const std::any& item) {
+  if (const auto* image = std::any_cast<Image>(&item)) return *image;
+  if (const auto* file = std::any_cast<Path>(&item)) return open_image(*file);
+  if (const auto* name = std::any_cast<std::string>(&item)) return open_image(*name);
+  if (const auto* text = std::any_cast<const char*>(&item)) return open_image(*text);
+  return std::nullopt;
+}
+
+Tensors sample_of(const std::any& item, const std::optional<ItemReader::Pictures>& pictures) {
+  if (const auto* tensor = std::any_cast<torch::Tensor>(&item)) return *tensor;
+  if (const auto* tensors = std::any_cast<Tensors>(&item)) return *tensors;
+  if (pictures) {
+    if (const auto image = image_of(item)) {
+      Rng rng(0);  // validation transforms draw nothing
+      return apply_tfms(*image, pictures->tfms, pictures->apply, rng).tensor();
+    }
+  }
+  throw ValueError(
+      "value.item",
+      pictures ? "such an item is no picture: give a Path, a file name, an Image, a cv::Mat "
+                 "with its channels, or a sample as a tensor"
+               : "this model predicts from samples that are tensors: give one");
+}
+
+}  // namespace
+
+Tensors ItemReader::operator()(const std::any& item) const {
+  auto batch = sample_of(item, pictures).each([&](const torch::Tensor& tensor) {
+    return tensor.unsqueeze(0).clone().to(device);
+  });
+  if (!stats) return batch;
+  return Normalize(*stats, device)(batch.one("normalize"));
+}
+
+}  // namespace fastcpp

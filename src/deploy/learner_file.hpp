@@ -1,0 +1,33 @@
+// The file that Learner::export_model writes, taken apart.
+#pragma once
+
+#include <memory>
+#include <optional>
+
+#include "deploy/item_reader.hpp"
+#include "fastcpp/core/path.hpp"
+#include "fastcpp/data/labels.hpp"
+#include "fastcpp/io/model_file.hpp"
+#include "fastcpp/train/metrics/loss.hpp"
+#include "fastcpp/train/model.hpp"
+
+namespace fastcpp {
+
+constexpr const char* kLearnerFormat = "fastcpp learner";
+constexpr int kLearnerVersion = 1;
+
+struct LearnerFile {
+  Model model;  // in evaluation mode, on the CPU
+  std::shared_ptr<const Labels> labels;
+  Loss loss;
+  std::optional<ItemReader::Pictures> pictures;
+  std::optional<Stats> stats;
+};
+
+// Throws FormatError naming the file, IoError.
+LearnerFile read_learner_file(const Path& file);
+
+// How many numbers and bytes weights are, as the file says it beside them.
+Value size_of(const StateDict& weights);
+
+}  // namespace fastcpp

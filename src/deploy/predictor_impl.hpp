@@ -1,0 +1,38 @@
+// What a predictor is made of, whether it comes from a file or from a learner.
+#pragma once
+
+#include <any>
+#include <functional>
+#include <memory>
+
+#include "fastcpp/deploy/predictor.hpp"
+#include "fastcpp/train/forward.hpp"
+#include "fastcpp/train/metrics/loss.hpp"
+#include "fastcpp/train/model.hpp"
+
+namespace fastcpp {
+
+struct Predictor::Impl {
+  // An item as a normalised batch of one on the device; called from several threads.
+  std::function<Tensors(const std::any&)> one_item;
+  std::shared_ptr<const Labels> labels;
+  Model model;  // its own
+  Loss loss;
+  ComputeType type = {};
+  int bs = 8;
+
+  torch::Tensor forward(const torch::Tensor& x) const;
+  Prediction predict(const Tensors& x, const PredictOptions& options) const;
+  // Activated outputs of some items.
+  torch::Tensor chunk(std::vector<torch::Tensor> items) const;
+};
+
+struct PredictorAccess {
+  // Throws ValueError `value.predictor`.
+  static void check(const PredictorOptions& options);
+  // Makes the model fast; it must belong to nobody else.
+  static std::shared_ptr<const Predictor::Impl> make(Predictor::Impl parts,
+                                                     const PredictorOptions& options);
+};
+
+}  // namespace fastcpp

@@ -1,0 +1,13 @@
+// Weights of classes as recipes hold them.
+#pragma once
+
+#include <torch/types.h>
+
+#include "fastcpp/io/recipe.hpp"
+
+namespace fastcpp::losses {
+
+// None where there are none.
+Value value_of(const torch::Tensor& weights);
+
+}  // namespace fastcpp::losses

@@ -1,0 +1,29 @@
+#include "fastcpp/train/registry.hpp"
+
+#include "fastcpp/core/boundary.hpp"
+#include "fastcpp/core/error.hpp"
+#include "fastcpp/io/registry.hpp"
+
+namespace fastcpp {
+namespace {
+
+detail::Registry<Model>& registry() {
+  static detail::Registry<Model> all("model", "register_model");
+  return all;
+}
+
+}  // namespace
+
+void register_model(std::string name, ModelMaker make) {
+  boundary([&] { registry().add(std::move(name), std::move(make)); });
+}
+
+Model make_model(const Recipe& recipe) {
+  return boundary([&] {
+    auto model = registry().make(recipe);
+    if (!model) detail::throw_no_module();
+    return model.set_recipe(recipe);
+  });
+}
+
+}  // namespace fastcpp
