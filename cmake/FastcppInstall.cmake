@@ -1,9 +1,10 @@
-# What `cmake --install` lays down, so that another project says find_package(fastcpp) and links fastcpp::fastcpp.
+# What `cmake --install` lays down, so that another project says find_package(fastcpp) and links
+# fastcpp::fastcpp or fastcpp::predict.
 include(CMakePackageConfigHelpers)
 
 set(_fastcpp_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/fastcpp")
 
-install(TARGETS fastcpp EXPORT fastcppTargets
+install(TARGETS fastcpp fastcpp_predict EXPORT fastcppTargets
   ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
   LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
   RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")

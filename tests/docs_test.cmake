@@ -1,7 +1,7 @@
 # Every error code in the sources stands in docs/errors.md, and every one there is in the sources.
 cmake_minimum_required(VERSION 3.22)
 file(GLOB_RECURSE sources "${ROOT}/src/*.cpp" "${ROOT}/src/*.hpp" "${ROOT}/examples/*.cpp")
-set(prefixes "core|value|data|image|pickle|zip|safetensors|weights|io|download|archive|config|table|train|plot")
+set(prefixes "core|value|data|image|pickle|zip|safetensors|json|model|weights|io|download|archive|config|table|train|plot")
 set(in_sources)
 foreach(source ${sources})
   file(READ "${source}" text)
@@ -11,7 +11,7 @@ endforeach()
 list(TRANSFORM in_sources REPLACE "\"" "")
 list(REMOVE_DUPLICATES in_sources)
 # File names that look like codes.
-list(REMOVE_ITEM in_sources "data.pkl" "config.yml")
+list(REMOVE_ITEM in_sources "data.pkl" "config.yml" "model.safetensors")
 file(READ "${ROOT}/docs/errors.md" text)
 string(REGEX MATCHALL "\\| `(${prefixes})\\.[a-z_0-9]+`" in_docs "${text}")
 list(TRANSFORM in_docs REPLACE "[|` ]" "")

@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 #include <torch/version.h>
 
+#include <exception>
 #include <filesystem>
 
 #include "deploy/learner_file.hpp"
@@ -44,6 +45,27 @@ bool has_own_batch_transforms(const DataBunch& data) {
   return data.fix_dl().options().tfms.size() > known;
 }
 
+// Makes all that the file names once, so that what cannot be made again is told now and not when the file is read.
+void check(const Recipe& model, const Recipe& loss, const Labels& labels,
+           const StateDict& weights) {
+  const auto try_it = [](const std::string& what, auto&& make) {
+    try {
+      make();
+    } catch (const MemoryError&) {
+      throw;
+    } catch (const Error& e) {
+      std::throw_with_nested(ValueError(
+          "value.cannot_export",
+          fmt::format("{} cannot be written to a file, because it could not be made again: {}",
+                      what, e.what())));
+    }
+  };
+  try_it(fmt::format("the labels ({})", labels.name()), [&] { make_labels_of(labels.recipe()); });
+  try_it(fmt::format("the loss '{}'", loss.name), [&] { make_loss(loss); });
+  try_it(fmt::format("the model '{}'", model.name),
+         [&] { load_state_dict(*make_known_model(model), weights); });
+}
+
 Value described(const Learner& learn, const StateDict& weights) {
   const auto data = learn.data();
   const auto* model = learn.model().recipe();
@@ -64,6 +86,7 @@ Value described(const Learner& learn, const StateDict& weights) {
                   "what it does to a batch is not known by name; do it "
                   "in a registered transform, or in the model");
   }
+  check(*model, *loss, *data.labels(), weights);
   auto value = Value::dict({{"format", kLearnerFormat},
                             {"version", kLearnerVersion},
                             {"fastcpp", fmt::format("{}.{}.{}", FASTCPP_VERSION_MAJOR,

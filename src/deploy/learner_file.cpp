@@ -4,7 +4,6 @@
 #include <torch/cuda.h>
 
 #include <exception>
-#include <mutex>
 
 #include "deploy/predictor_impl.hpp"
 #include "fastcpp/core/boundary.hpp"
@@ -16,13 +15,6 @@
 
 namespace fastcpp {
 namespace {
-
-void know_own_models() {
-  static std::once_flag once;
-  std::call_once(once, [] {
-    register_model("cnn", [](const Value& options) { return Model(make_cnn(options)); });
-  });
-}
 
 Recipe recipe_of(const Value& value) {
   const auto* options = value.find("options");
@@ -79,14 +71,18 @@ LearnerFile made_of(const ModelFile& content) {
     file.stats = Stats{floats_of(stats->at("mean")), floats_of(stats->at("std"))};
     Normalize(*file.stats, torch::kCPU);  // checks them
   }
-  know_own_models();
-  file.model = make_model(recipe_of(description.at("model")));
+  file.model = make_known_model(recipe_of(description.at("model")));
   load_state_dict(*file.model, content.weights);
   file.model->eval();
   return file;
 }
 
 }  // namespace
+
+Model make_known_model(const Recipe& recipe) {
+  if (recipe.name != "cnn") return make_model(recipe);
+  return boundary([&] { return Model(make_cnn(recipe.options)).set_recipe(recipe); });
+}
 
 Value size_of(const StateDict& weights) {
   std::int64_t numbers = 0;

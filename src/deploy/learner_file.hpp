@@ -8,6 +8,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/data/labels.hpp"
 #include "fastcpp/io/model_file.hpp"
+#include "fastcpp/io/recipe.hpp"
 #include "fastcpp/train/metrics/loss.hpp"
 #include "fastcpp/train/model.hpp"
 
@@ -26,6 +27,9 @@ struct LearnerFile {
 
 // Throws FormatError naming the file, IoError.
 LearnerFile read_learner_file(const Path& file);
+
+// The model of a recipe, one of fastcpp's own or a registered one. Throws as make_model.
+Model make_known_model(const Recipe& recipe);
 
 // How many numbers and bytes weights are, as the file says it beside them.
 Value size_of(const StateDict& weights);

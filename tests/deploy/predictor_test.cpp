@@ -5,54 +5,15 @@
 #include <fstream>
 #include <thread>
 
-#include "fastcpp/vision/cnn_learner.hpp"
-#include "fastcpp/vision/image_data_bunch.hpp"
+#include "deploy/small_learners.hpp"
 #include "fastcpp/vision/models/fold.hpp"
 #include "support/catch.hpp"
-#include "support/support.hpp"
 
 using namespace fastcpp;
 using namespace fastcpp::test;
 namespace nn = torch::nn;
 
 namespace {
-
-ImageDataBunch pictures(const TempDir& dir, int count = 12) {
-  torch::manual_seed(1);
-  for (int i = 0; i < count; ++i) {
-    const auto name = (i % 2 ? "odd_" : "even_") + std::to_string(i) + ".png";
-    Image::from_tensor(torch::rand({3, 70, 80})).save(dir.path() / name);
-  }
-  return ImageDataBunch::from_name_re(dir.path(), get_image_files(dir.path()),
-                                      R"(/([^/]+)_\d+.png$)",
-                                      {.ds_tfms = get_transforms(),
-                                       .size = 64,
-                                       .bs = 4,
-                                       .num_workers = 0,
-                                       .device = torch::kCPU,
-                                       .seed = 1})
-      .normalize(imagenet_stats);
-}
-
-// Weights and statistics of a network that has seen something: none is 0 or 1.
-void live(nn::Module& model) {
-  const torch::NoGradGuard no_grad;
-  for (const auto& module : model.modules()) {
-    auto* norm = module->as<nn::BatchNorm2dImpl>();
-    if (!norm) continue;
-    norm->weight.uniform_(0.6, 1.4);
-    norm->bias.uniform_(-0.3, 0.3);
-    norm->running_mean.uniform_(-0.3, 0.3);
-    norm->running_var.uniform_(0.6, 1.6);
-  }
-}
-
-Learner learner(const DataBunch& data, const models::Arch& arch) {
-  auto learn = cnn_learner(data, arch, {.pretrained = false, .silent = true});
-  torch::manual_seed(2);
-  live(*learn.model());
-  return learn;
-}
 
 torch::Tensor plain(const Learner& learn, const torch::Tensor& x) {
   const torch::NoGradGuard no_grad;

@@ -92,7 +92,10 @@ struct FitFcOptions {
   std::stop_token stop = {};                ///< ends the fit between two batches
 };
 
+struct McDropoutOptions;  // interpret/tta.hpp
 struct MixUpOptions;
+struct ReportOptions;  // interpret/report.hpp
+struct TTAOptions;     // interpret/tta.hpp
 struct MixedPrecisionOptions;
 
 /// Options of `lr_find`.
@@ -289,6 +292,36 @@ class FASTCPP_API Learner {
   Figure show_results(DatasetType ds_type = DatasetType::Valid,
                       const ShowResultsOptions& options = {});
 
+  /// Predictions of a data set averaged over augmented pictures (fastai: `TTA`): beta times the plain ones plus 1 - beta times
+  /// the mean of eight that are enlarged to each corner, flipped and not. Defined in the room `interpret`.
+  /// \throws DataError `data.no_pictures`; as `get_preds`
+  Predictions TTA(DatasetType ds_type = DatasetType::Valid);
+  Predictions TTA(DatasetType ds_type, const TTAOptions& options);
+  /// The outputs of the eight augmented passes alone (fastai: `tta_only`). Defined in the room `interpret`.
+  std::vector<torch::Tensor> tta_only(DatasetType ds_type = DatasetType::Valid);
+  std::vector<torch::Tensor> tta_only(DatasetType ds_type, const TTAOptions& options);
+
+  /// Activated outputs for one item with dropout at work, n_times (10) of them: how far they lie apart tells how sure the
+  /// network is (fastai: `predict_with_mc_dropout`; Gal and Ghahramani 2016, arXiv:1506.02142). Defined in the room `interpret`.
+  /// \throws ValueError `value.n_times`; as `predict`
+  template <typename Item>
+  std::vector<torch::Tensor> predict_with_mc_dropout(const Item& item) {
+    return predict_dropped(std::any(item), nullptr);
+  }
+  template <typename Item>
+  std::vector<torch::Tensor> predict_with_mc_dropout(const Item& item,
+                                                     const McDropoutOptions& options) {
+    return predict_dropped(std::any(item), &options);
+  }
+
+  /// One page about data, training and results, which needs no network and no other file. Runs over the validation set.
+  /// Defined in the room `interpret`.
+  /// \param file below `path()`, or absolute
+  /// \returns the file written
+  /// \throws IoError `io.cannot_create`, `io.cannot_write`; as `get_preds`
+  Path report(const Path& file = "report.html");
+  Path report(const Path& file, const ReportOptions& options);
+
   /// Table of all layers with totals (fastai: `summary`).
   /// \throws as `model_summary`
   std::string summary() const;
@@ -334,6 +367,7 @@ class FASTCPP_API Learner {
   friend class Training;
   struct Impl;
   explicit Learner(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+  std::vector<torch::Tensor> predict_dropped(const std::any& item, const McDropoutOptions* options);
   Prediction predict_any(const std::any& item, const PredictOptions& options);
   FitOutcome run(int epochs, const LearningRate& lr, const FitOptions& options,
                  const std::shared_ptr<Callback>& finder);
