@@ -1,7 +1,6 @@
 // Tables: making, reading, writing, and what bad files get.
 #include "fastcpp/data/table.hpp"
 
-#include <chrono>
 #include <cmath>
 #include <fstream>
 #include <sstream>
@@ -312,9 +311,8 @@ TEST_CASE("What is no file is refused") {
     CHECK(error_of(text) == "table.empty");
 }
 
-// The time of each is that of its bytes; the square of it would be hours.
+// The time of each is that of its bytes; the square of it would be hours, and CTest ends such a test.
 TEST_CASE("Large and odd files take no more than their size") {
-  const auto start = std::chrono::steady_clock::now();
   const std::string many(20'000'000, 'x');
   CHECK(Table::parse_csv("a\n" + many).rows() == 1);
   CHECK(error_of("a\n\"" + many) == "table.open_quote");
@@ -335,7 +333,6 @@ TEST_CASE("Large and odd files take no more than their size") {
   CHECK(error_of(short_rows) == "table.row_length");
   const std::string name(5'000'000, 'n');
   CHECK(caught([&] { Table::parse_csv(name + "\n1\n")["x"]; }).message.size() < 500);
-  CHECK(std::chrono::steady_clock::now() - start < std::chrono::seconds(120));
 }
 
 TEST_CASE("A table reads and writes alike in any language") {

@@ -102,7 +102,7 @@ TEST_CASE("duplicates among given files") {
         "io.cancelled");
 }
 
-TEST_CASE("one picture made smaller, recompressed, brighter; and others") {
+TEST_CASE("one picture made smaller, recompressed or brighter, and others") {
   const TempDir dir;
   const int pictures = 12;
   for (int seed = 0; seed < pictures; ++seed) {
