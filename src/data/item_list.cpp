@@ -24,8 +24,7 @@ void check_length(const std::vector<std::int64_t>& indices, const std::vector<La
 
 }  // namespace
 
-ItemListBase::ItemListBase(Paths items, Path path, std::optional<Table> inner_df,
-                           EmptyParts empty)
+ItemListBase::ItemListBase(Paths items, Path path, std::optional<Table> inner_df, EmptyParts empty)
     : items_(std::make_shared<const Paths>(std::move(items))),
       path_(std::move(path)),
       inner_df_(std::move(inner_df)),

@@ -69,8 +69,7 @@ LabelList::LabelList(Paths items_, std::shared_ptr<const Labels> y_)
   if (y->size() != size()) throw_length(items.size(), y->size());
 }
 
-LabelList::LabelList(Paths items_, std::vector<std::int64_t> y_,
-                     std::vector<std::string> classes)
+LabelList::LabelList(Paths items_, std::vector<std::int64_t> y_, std::vector<std::string> classes)
     : LabelList(std::move(items_),
                 std::make_shared<CategoryList>(std::move(y_), ClassNames(classes))) {}
 
@@ -126,8 +125,8 @@ void LabelLists::filter_by_func(const DropPair& drop) {
   });
 }
 
-LabelLists label_lists(const Paths& items, const std::vector<Label>& labels,
-                       const Split& split, const LabelOptions& options) {
+LabelLists label_lists(const Paths& items, const std::vector<Label>& labels, const Split& split,
+                       const LabelOptions& options) {
   return boundary([&] {
     if (items.size() != labels.size()) {
       throw_length(items.size(), static_cast<std::int64_t>(labels.size()));

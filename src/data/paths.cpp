@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
 namespace fastcpp {
@@ -16,13 +17,17 @@ void check(Index i, std::size_t size) {
 }  // namespace
 
 Paths::Paths(const std::vector<Path>& files) {
-  reserve(files.size());
-  for (const auto& file : files) push_back(file);
+  boundary([&] {
+    reserve(files.size());
+    for (const auto& file : files) push_back(file);
+  });
 }
 
 Paths::Paths(std::initializer_list<Path> files) {
-  reserve(files.size());
-  for (const auto& file : files) push_back(file);
+  boundary([&] {
+    reserve(files.size());
+    for (const auto& file : files) push_back(file);
+  });
 }
 
 Path Paths::at(std::size_t i) const {
@@ -31,31 +36,38 @@ Path Paths::at(std::size_t i) const {
 }
 
 void Paths::pop_back() {
-  check(size() - 1, size());
+  if (empty()) throw ValueError("value.index", "there is no last file: the list is empty");
   ends_.pop_back();
   text_.resize(ends_.empty() ? 0 : ends_.back());
 }
 
 void Paths::append(const Paths& files) {
-  const auto before = text_.size();
-  text_ += files.text_;
-  reserve(size() + files.size());
-  for (std::size_t i = 0, n = files.size(); i < n; ++i) ends_.push_back(before + files.ends_[i]);
+  boundary([&] {
+    const auto before = text_.size();
+    const auto n = files.size();
+    reserve(size() + n);
+    text_ += files.text_;
+    for (std::size_t i = 0; i < n; ++i) ends_.push_back(before + files.ends_[i]);
+  });
 }
 
 Paths Paths::take(const std::vector<std::int64_t>& indices) const {
-  Paths some;
-  std::size_t bytes = 0;
-  for (const auto i : indices) {
-    check(i, size());
-    bytes += text(static_cast<std::size_t>(i)).size();
-  }
-  some.reserve(indices.size());
-  some.text_.reserve(bytes);
-  for (const auto i : indices) some.push_back_text(text(static_cast<std::size_t>(i)));
-  return some;
+  return boundary([&] {
+    Paths some;
+    std::size_t bytes = 0;
+    for (const auto i : indices) {
+      check(i, size());
+      bytes += text(static_cast<std::size_t>(i)).size();
+    }
+    some.reserve(indices.size());
+    some.text_.reserve(bytes);
+    for (const auto i : indices) some.push_back_text(text(static_cast<std::size_t>(i)));
+    return some;
+  });
 }
 
-std::vector<Path> Paths::to_vector() const { return {begin(), end()}; }
+std::vector<Path> Paths::to_vector() const {
+  return boundary([&] { return std::vector<Path>(begin(), end()); });
+}
 
 }  // namespace fastcpp

@@ -71,9 +71,13 @@ Split split_by(std::size_t n, IsValid&& is_valid) {
 }
 
 // The folder of a file as it is written, with its last '/'. Most files share theirs with others.
-std::string_view folder_of(std::string_view file) { return file.substr(0, file.rfind('/') + 1); }
+std::string_view folder_of(std::string_view file) {
+  return file.substr(0, file.rfind('/') + 1);
+}
 
-std::string_view name_of(std::string_view file) { return file.substr(folder_of(file).size()); }
+std::string_view name_of(std::string_view file) {
+  return file.substr(folder_of(file).size());
+}
 
 // What is asked of each folder once, for the files in it.
 template <typename T>
@@ -135,7 +139,8 @@ Split by_folder(const Paths& items, const Path& path, const std::string& train,
 
 Split by_names(const Paths& items, const std::vector<std::string>& valid_names) {
   const std::unordered_set<std::string_view> names(valid_names.begin(), valid_names.end());
-  return split_by(items.size(), [&](std::size_t i) { return names.contains(name_of(items.text(i))); });
+  return split_by(items.size(),
+                  [&](std::size_t i) { return names.contains(name_of(items.text(i))); });
 }
 
 // The lines of a text however they end, without blanks around them and without a byte-order mark.
@@ -314,8 +319,7 @@ Split split_by_folder(const Paths& items, const Path& path, const std::string& t
   return boundary([&] { return by_folder(items, path, train, valid); });
 }
 
-Split split_by_valid_func(const Paths& items,
-                          const std::function<bool(const Path&)>& func) {
+Split split_by_valid_func(const Paths& items, const std::function<bool(const Path&)>& func) {
   return boundary(
       [&] { return split_by(items.size(), [&](std::size_t i) { return func(items[i]); }); });
 }

@@ -6,6 +6,7 @@
 
 #include <algorithm>
 
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
 namespace fastcpp {
@@ -24,13 +25,25 @@ const Stats& checked(const Stats& stats) {
 
 }  // namespace
 
-Normalize::Normalize(const Stats& stats, torch::Device device)
-    : mean_(torch::tensor(checked(stats).mean).to(device)),
-      std_(torch::tensor(stats.std).to(device)) {}
+Normalize::Normalize(const Stats& stats, torch::Device device) {
+  boundary([&] {
+    mean_ = torch::tensor(checked(stats).mean).to(device);
+    std_ = torch::tensor(stats.std).to(device);
+  });
+}
 
 torch::Tensor Normalize::operator()(torch::Tensor x) const {
-  const bool plain = x.device().is_cpu() && x.scalar_type() == torch::kFloat32 &&
-                     x.is_contiguous() && x.dim() >= 2 && x.size(1) == mean_.numel();
+  return boundary([&] { return normalized(std::move(x)); });
+}
+
+torch::Tensor Normalize::normalized(torch::Tensor x) const {
+  if (!x.defined() || x.dim() < 2 || x.size(1) != mean_.numel()) {
+    throw ValueError(
+        "value.stats",
+        fmt::format("a batch of {} channels was expected, N x C x ..., found {}", mean_.numel(),
+                    x.defined() ? fmt::format("{}", fmt::join(x.sizes(), " x ")) : "none"));
+  }
+  const bool plain = x.device().is_cpu() && x.scalar_type() == torch::kFloat32 && x.is_contiguous();
   if (!plain) {
     std::vector<std::int64_t> shape(static_cast<std::size_t>(x.dim()), 1);
     shape.at(1) = mean_.numel();

@@ -3,14 +3,18 @@
 #include <torch/torch.h>
 #include <torch/version.h>
 
+#include <any>
 #include <exception>
 #include <filesystem>
+#include <opencv2/core.hpp>
 
 #include "deploy/learner_file.hpp"
+#include "deploy/predictor_impl.hpp"
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/deploy/load_learner.hpp"
 #include "fastcpp/io/recipe.hpp"
+#include "fastcpp/train/forward.hpp"
 #include "fastcpp/version.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
 #include "fastcpp/vision/image_dataset.hpp"
@@ -45,12 +49,49 @@ bool has_own_batch_transforms(const DataBunch& data) {
   return data.fix_dl().options().tfms.size() > known;
 }
 
+// A picture whose pixels all differ from their neighbours.
+Image probe() {
+  cv::Mat rgb(75, 93, CV_8UC3);
+  for (int row = 0; row < rgb.rows; ++row) {
+    for (int col = 0; col < rgb.cols; ++col) {
+      rgb.at<cv::Vec3b>(row, col) = cv::Vec3b(static_cast<std::uint8_t>(3 * col % 256),
+                                              static_cast<std::uint8_t>(5 * row % 256),
+                                              static_cast<std::uint8_t>((7 * row + col) % 256));
+    }
+  }
+  return Image::from_rgb(rgb);
+}
+
+// Whether what a file makes again treats a picture as the learner does.
+void compare(const Learner& learn, const ImageDataset& pictures, const Model& made) {
+  const auto data = learn.data();
+  const ItemReader reader{
+      ItemReader::Pictures{pictures.tfms(), pictures.options()}, data.stats(), {}, data.device()};
+  const std::any item(probe());
+  const auto x = data.one_item(item);
+  if (!torch::equal(x, reader(item))) {
+    cannot_export("an item reader",
+                  "pictures go to the network otherwise than by transforms and statistics; do what "
+                  "set_item_reader was given for in a registered transform");
+  }
+  const torch::NoGradGuard no_grad;
+  const EvaluationMode evaluation(learn.model());
+  made->to(data.device());
+  made->eval();
+  const torch::Tensor theirs = forward(learn.model(), x), ours = forward(made, x);
+  if (!torch::allclose(theirs, ours, 1e-3, 1e-4, /*equal_nan=*/true)) {
+    cannot_export(
+        fmt::format("the model ({})", learn.model()->name()),
+        "what its recipe makes has the same weights but computes something else; register "
+        "what you changed under a name of its own");
+  }
+}
+
 // Makes all that the file names once, so that what cannot be made again is told now and not when the file is read.
-void check(const Recipe& model, const Recipe& loss, const Labels& labels,
-           const StateDict& weights) {
+void check(const Learner& learn, const StateDict& weights) {
   const auto try_it = [](const std::string& what, auto&& make) {
     try {
-      make();
+      return make();
     } catch (const MemoryError&) {
       throw;
     } catch (const Error& e) {
@@ -60,10 +101,27 @@ void check(const Recipe& model, const Recipe& loss, const Labels& labels,
                       what, e.what())));
     }
   };
-  try_it(fmt::format("the labels ({})", labels.name()), [&] { make_labels_of(labels.recipe()); });
-  try_it(fmt::format("the loss '{}'", loss.name), [&] { make_loss(loss); });
-  try_it(fmt::format("the model '{}'", model.name),
-         [&] { load_state_dict(*make_known_model(model), weights); });
+  const auto data = learn.data();
+  const auto& labels = *data.labels();
+  const auto& loss = *learn.loss_func().recipe();
+  const auto& model = *learn.model().recipe();
+  try_it(fmt::format("the labels ({})", labels.name()),
+         [&] { return make_labels_of(labels.recipe()); });
+  try_it(fmt::format("the loss '{}'", loss.name), [&] { return make_loss(loss); });
+  const auto made = try_it(fmt::format("the model '{}'", model.name), [&] {
+    auto again = make_known_model(model);
+    load_state_dict(*again, weights);
+    return again;
+  });
+  if (const auto* pictures = pictures_of(data)) compare(learn, *pictures, made);
+}
+
+std::vector<torch::ScalarType> dtypes_of(const DataBunch& data) {
+  std::vector<torch::ScalarType> dtypes;
+  if (const auto layout = data.train_ds().layout()) {
+    for (const auto& tensor : layout->x) dtypes.push_back(tensor.dtype);
+  }
+  return dtypes;
 }
 
 Value described(const Learner& learn, const StateDict& weights) {
@@ -86,7 +144,7 @@ Value described(const Learner& learn, const StateDict& weights) {
                   "what it does to a batch is not known by name; do it "
                   "in a registered transform, or in the model");
   }
-  check(*model, *loss, *data.labels(), weights);
+  check(learn, weights);
   auto value = Value::dict({{"format", kLearnerFormat},
                             {"version", kLearnerVersion},
                             {"fastcpp", fmt::format("{}.{}.{}", FASTCPP_VERSION_MAJOR,
@@ -96,6 +154,7 @@ Value described(const Learner& learn, const StateDict& weights) {
                             {"weights", size_of(weights)},
                             {"labels", value_of(data.labels()->recipe())},
                             {"loss", value_of(*loss)},
+                            {"samples", dtype_names(dtypes_of(data))},
                             {"pictures", Value()},
                             {"stats", Value()}});
   if (const auto* pictures = pictures_of(data)) {
@@ -108,10 +167,15 @@ Value described(const Learner& learn, const StateDict& weights) {
   return value;
 }
 
+constexpr double kLargestHalf = 65504;
+
 StateDict halved(const StateDict& weights) {
   StateDict half;
   for (const auto& [name, tensor] : weights) {
-    half.insert(name, tensor.is_floating_point() ? tensor.to(torch::kHalf) : tensor);
+    // What half precision cannot hold, such as a large variance, stays as it is.
+    const bool fits = tensor.is_floating_point() &&
+                      (tensor.numel() == 0 || tensor.abs().max().item<double>() <= kLargestHalf);
+    half.insert(name, fits ? tensor.to(torch::kHalf) : tensor);
   }
   return half;
 }
@@ -139,6 +203,12 @@ DataBunch tensors_bunch(const LearnerFile& file, const Path& path,
                                  .kind = file.labels->kind(),
                                  .labels = file.labels});
   if (file.stats) data.normalize_with(file.stats);
+  if (!file.dtypes.empty()) {
+    data.set_item_reader([dtypes = file.dtypes](const std::any& item) -> Tensors {
+      const auto* tensor = std::any_cast<torch::Tensor>(&item);
+      return tensor && dtypes.size() == 1 ? Tensors(tensor->to(dtypes[0])) : Tensors();
+    });
+  }
   return data;
 }
 
@@ -155,6 +225,15 @@ DataBunch pictures_bunch(const LearnerFile& file, const Path& path,
 }
 
 }  // namespace
+
+ModelInput input_of(const DataBunch& data) {
+  ModelInput input{.stats = data.stats(), .own_transforms = has_own_batch_transforms(data)};
+  if (const auto* pictures = pictures_of(data)) {
+    input.pictures = true;
+    input.size = output_size(pictures->tfms(), pictures->options());
+  }
+  return input;
+}
 
 Path Learner::export_model(const Path& file, const ExportOptions& options) const {
   return boundary([&] {

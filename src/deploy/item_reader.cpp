@@ -33,8 +33,11 @@ Tensors sample_of(const std::any& item, const std::optional<ItemReader::Pictures
 }  // namespace
 
 Tensors ItemReader::operator()(const std::any& item) const {
-  auto batch = sample_of(item, pictures).each([&](const torch::Tensor& tensor) {
-    return tensor.unsqueeze(0).clone().to(device);
+  const auto sample = sample_of(item, pictures);
+  std::size_t i = 0;
+  auto batch = sample.each([&](const torch::Tensor& tensor) {
+    const auto typed = dtypes.size() == sample.count() ? tensor.to(dtypes[i++]) : tensor;
+    return typed.unsqueeze(0).clone().to(device);
   });
   if (!stats) return batch;
   return Normalize(*stats, device)(batch.one("normalize"));

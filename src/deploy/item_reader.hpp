@@ -5,6 +5,7 @@
 
 #include <any>
 #include <optional>
+#include <vector>
 
 #include "fastcpp/data/stats.hpp"
 #include "fastcpp/data/tensors.hpp"
@@ -20,6 +21,7 @@ struct ItemReader {
   };
   std::optional<Pictures> pictures;
   std::optional<Stats> stats;
+  std::vector<torch::ScalarType> dtypes;  // of a sample's tensors; empty: as they come
   torch::Device device = torch::kCPU;
 
   // A Path, a file name, an Image, or a sample as a tensor: a normalised batch of one on the device.

@@ -3,7 +3,10 @@
 #include <fmt/format.h>
 #include <torch/cuda.h>
 
+#include <algorithm>
 #include <exception>
+#include <iterator>
+#include <string_view>
 
 #include "deploy/predictor_impl.hpp"
 #include "fastcpp/core/boundary.hpp"
@@ -27,13 +30,57 @@ std::vector<float> floats_of(const Value& list) {
   return numbers;
 }
 
+struct DtypeName {
+  torch::ScalarType dtype;
+  const char* name;
+};
+constexpr DtypeName kDtypes[] = {{torch::kFloat32, "float32"}, {torch::kFloat64, "float64"},
+                                 {torch::kFloat16, "float16"}, {torch::kBFloat16, "bfloat16"},
+                                 {torch::kInt64, "int64"},     {torch::kInt32, "int32"},
+                                 {torch::kInt16, "int16"},     {torch::kInt8, "int8"},
+                                 {torch::kUInt8, "uint8"},     {torch::kBool, "bool"}};
+
+std::vector<torch::ScalarType> dtypes_of(const Value& names) {
+  std::vector<torch::ScalarType> dtypes;
+  for (const auto& name : names.items()) {
+    const auto* found = std::find_if(std::begin(kDtypes), std::end(kDtypes),
+                                     [&](const auto& one) { return one.name == name.as_string(); });
+    if (found == std::end(kDtypes)) {
+      throw FormatError("model.bad_file",
+                        fmt::format("no element type is called '{}'", name.as_string()));
+    }
+    dtypes.push_back(found->dtype);
+  }
+  return dtypes;
+}
+
+// The layers of a head are made before the weights are looked at, so what the file says of them must fit the weights.
+void check_widths(const Value& head, std::int64_t numbers) {
+  double wanted = 0;
+  auto width = static_cast<double>(head.at("nf").as_int());
+  const auto next = [&](std::int64_t to) {
+    wanted += width * static_cast<double>(to);
+    width = static_cast<double>(to);
+  };
+  for (const auto& one : head.at("lin_ftrs").items()) next(one.as_int());
+  next(head.at("nc").as_int());
+  if (!(wanted <= static_cast<double>(numbers))) {
+    throw FormatError(
+        "model.weights",
+        fmt::format("its head has {} weights, but the file only {} numbers", wanted, numbers));
+  }
+}
+
 void check_version(const Value& description) {
   const auto* format = description.find("format");
   if (!format || !format->is_string() || format->as_string() != kLearnerFormat) {
     throw FormatError("model.bad_file", "it is no file that export_model wrote");
   }
   const auto version = description.at("version").as_int();
-  if (version < 1 || version > kLearnerVersion) {
+  if (version < 1) {
+    throw FormatError("model.bad_file", fmt::format("no version is number {}", version));
+  }
+  if (version > kLearnerVersion) {
     const auto* by = description.find("fastcpp");
     throw FormatError(
         "model.version",
@@ -48,7 +95,6 @@ void check_version(const Value& description) {
 
 LearnerFile made_of(const ModelFile& content) {
   const auto& description = content.description;
-  check_version(description);
   // Before a network is made that the weights do not fill.
   const auto found = size_of(content.weights), expected = description.at("weights");
   if (found.at("tensors").as_int() != expected.at("tensors").as_int() ||
@@ -71,7 +117,12 @@ LearnerFile made_of(const ModelFile& content) {
     file.stats = Stats{floats_of(stats->at("mean")), floats_of(stats->at("std"))};
     Normalize(*file.stats, torch::kCPU);  // checks them
   }
-  file.model = make_known_model(recipe_of(description.at("model")));
+  if (const auto* samples = description.find("samples"); samples && !samples->is_none()) {
+    file.dtypes = dtypes_of(*samples);
+  }
+  const auto recipe = recipe_of(description.at("model"));
+  if (recipe.name == "cnn") check_widths(recipe.options, found.at("numbers").as_int());
+  file.model = make_known_model(recipe);
   load_state_dict(*file.model, content.weights);
   file.model->eval();
   return file;
@@ -84,6 +135,17 @@ Model make_known_model(const Recipe& recipe) {
   return boundary([&] { return Model(make_cnn(recipe.options)).set_recipe(recipe); });
 }
 
+Value dtype_names(const std::vector<torch::ScalarType>& dtypes) {
+  auto names = Value::list();
+  for (const auto dtype : dtypes) {
+    const auto* found = std::find_if(std::begin(kDtypes), std::end(kDtypes),
+                                     [&](const auto& one) { return one.dtype == dtype; });
+    if (found == std::end(kDtypes)) return {};
+    names.append(found->name);
+  }
+  return names;
+}
+
 Value size_of(const StateDict& weights) {
   std::int64_t numbers = 0;
   for (const auto& [name, tensor] : weights) numbers += tensor.numel();
@@ -93,15 +155,20 @@ Value size_of(const StateDict& weights) {
 
 LearnerFile read_learner_file(const Path& file) {
   return boundary([&] {
-    const auto content = load_model_file(file);
     const auto told = [&](const Error& e) {
       return fmt::format("'{}' cannot be read as a learner: {}", file.string(), e.what());
     };
     try {
-      return boundary([&] { return made_of(content); });
+      return boundary([&] {
+        // Before the rest, which a newer version may hold in another form.
+        check_version(load_model_description(file));
+        return made_of(load_model_file(file));
+      });
     } catch (const MemoryError&) {
       throw;
     } catch (const FormatError& e) {
+      // Those of the archive name the file already.
+      if (std::string_view(e.what()).find(file.string()) != std::string_view::npos) throw;
       std::throw_with_nested(FormatError(e.code(), told(e)));
     } catch (const IoError&) {
       throw;
@@ -120,11 +187,15 @@ Predictor::Predictor(const Path& file, const PredictorOptions& options) {
     const auto device = options.device.value_or(
         torch::cuda::is_available() ? torch::Device(torch::kCUDA) : torch::Device(torch::kCPU));
     parts.model->to(device);
+    ModelInput input{.pictures = parts.pictures.has_value(), .stats = parts.stats};
+    if (parts.pictures) input.size = output_size(parts.pictures->tfms, parts.pictures->apply);
     impl_ = PredictorAccess::make(
-        {.one_item = ItemReader{std::move(parts.pictures), std::move(parts.stats), device},
+        {.one_item = ItemReader{std::move(parts.pictures), std::move(parts.stats),
+                                std::move(parts.dtypes), device},
          .labels = std::move(parts.labels),
          .model = std::move(parts.model),
-         .loss = std::move(parts.loss)},
+         .loss = std::move(parts.loss),
+         .input = std::move(input)},
         options);
   });
 }

@@ -3,6 +3,7 @@
 
 #include <memory>
 #include <optional>
+#include <vector>
 
 #include "deploy/item_reader.hpp"
 #include "fastcpp/core/path.hpp"
@@ -23,6 +24,7 @@ struct LearnerFile {
   Loss loss;
   std::optional<ItemReader::Pictures> pictures;
   std::optional<Stats> stats;
+  std::vector<torch::ScalarType> dtypes;  // of a sample's tensors; empty: not known
 };
 
 // Throws FormatError naming the file, IoError.
@@ -30,6 +32,9 @@ LearnerFile read_learner_file(const Path& file);
 
 // The model of a recipe, one of fastcpp's own or a registered one. Throws as make_model.
 Model make_known_model(const Recipe& recipe);
+
+// Element types by their names, as `float32`.
+Value dtype_names(const std::vector<torch::ScalarType>& dtypes);
 
 // How many numbers and bytes weights are, as the file says it beside them.
 Value size_of(const StateDict& weights);

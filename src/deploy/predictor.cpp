@@ -5,12 +5,14 @@
 
 #include <algorithm>
 #include <atomic>
+#include <cmath>
 #include <exception>
 #include <limits>
 #include <mutex>
 #include <opencv2/imgproc.hpp>
 #include <system_error>
 #include <thread>
+#include <tuple>
 
 #include "deploy/predictor_impl.hpp"
 #include "fastcpp/core/boundary.hpp"
@@ -85,6 +87,7 @@ std::shared_ptr<const Predictor::Impl> PredictorAccess::make(Predictor::Impl par
   const torch::NoGradGuard no_grad;
   parts.type = options.bf16 ? ComputeType(torch::kBFloat16) : ComputeType();
   parts.bs = options.bs;
+  parts.folded = options.fold;
   parts.model->eval();
   for (auto& parameter : parts.model->parameters()) parameter.set_requires_grad(false);
   if (options.fold) models::fold_batchnorm(*parts.model);
@@ -124,22 +127,27 @@ std::vector<ClassProbability> Predictor::top_k(const Prediction& prediction, int
     if (k < 1) throw ValueError("value.k", fmt::format("k must be >= 1, found {}", k));
     const auto& p = prediction.probabilities;
     const auto& names = classes();
-    if (!p.defined() || p.dim() != 1 || p.numel() != static_cast<std::int64_t>(names.size())) {
+    if (!p.defined() || p.dim() != 1 || names.empty()) {
       throw ValueError("value.top_k",
                        "only the outputs of one item that are a number for each "
                        "class have highest classes");
     }
     const auto numbers = p.to(torch::kFloat64).contiguous();
     std::vector<ClassProbability> all;
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      all.push_back({names[i], static_cast<std::int64_t>(i), numbers.data_ptr<double>()[i]});
+    for (std::int64_t i = 0; i < numbers.numel(); ++i) {
+      // A model may have more outputs than there are names.
+      const auto at = static_cast<std::size_t>(i);
+      all.push_back(
+          {at < names.size() ? names[at] : std::to_string(i), i, numbers.data_ptr<double>()[i]});
     }
     const auto count = std::min(all.size(), static_cast<std::size_t>(k));
-    const auto before = [](const auto& a, const auto& b) {
-      return a.probability != b.probability ? a.probability > b.probability : a.index < b.index;
+    // What is no number comes last.
+    const auto key = [](const auto& one) {
+      const bool is_nan = std::isnan(one.probability);
+      return std::tuple(is_nan, is_nan ? 0 : -one.probability, one.index);
     };
     std::partial_sort(all.begin(), all.begin() + static_cast<std::ptrdiff_t>(count), all.end(),
-                      before);
+                      [&](const auto& a, const auto& b) { return key(a) < key(b); });
     all.resize(count);
     return all;
   });
@@ -215,6 +223,7 @@ torch::Tensor with_gaps(const std::vector<torch::Tensor>& results, const std::ve
 }
 
 bool is_bad_file(const Error& e) {
+  if (e.code() == "io.out_of_memory") return false;
   return dynamic_cast<const DataError*>(&e) || dynamic_cast<const IoError*>(&e) ||
          dynamic_cast<const FormatError*>(&e);
 }

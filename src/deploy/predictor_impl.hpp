@@ -4,7 +4,9 @@
 #include <any>
 #include <functional>
 #include <memory>
+#include <optional>
 
+#include "fastcpp/data/stats.hpp"
 #include "fastcpp/deploy/predictor.hpp"
 #include "fastcpp/train/forward.hpp"
 #include "fastcpp/train/metrics/loss.hpp"
@@ -12,12 +14,25 @@
 
 namespace fastcpp {
 
+class DataBunch;
+
+// What the network sees of an item, for exports.
+struct ModelInput {
+  bool pictures = false;                // or samples that are tensors
+  std::optional<Resolution> size = {};  // of the pictures, where transforms fix it
+  std::optional<Stats> stats = {};
+  bool own_transforms = false;  // functions on batches that no export knows
+};
+ModelInput input_of(const DataBunch& data);  // in the room deploy
+
 struct Predictor::Impl {
   // An item as a normalised batch of one on the device; called from several threads.
   std::function<Tensors(const std::any&)> one_item;
   std::shared_ptr<const Labels> labels;
   Model model;  // its own
   Loss loss;
+  ModelInput input;
+  bool folded = false;
   ComputeType type = {};
   int bs = 8;
 
@@ -28,6 +43,7 @@ struct Predictor::Impl {
 };
 
 struct PredictorAccess {
+  static const Predictor::Impl& parts(const Predictor& predictor) { return *predictor.impl_; }
   // Throws ValueError `value.predictor`.
   static void check(const PredictorOptions& options);
   // Makes the model fast; it must belong to nobody else.

@@ -33,7 +33,8 @@ Predictor::Predictor(const Learner& learn, const PredictorOptions& options) {
              },
          .labels = data.labels(),
          .model = std::move(model),
-         .loss = learn.loss_func()},
+         .loss = learn.loss_func(),
+         .input = input_of(data)},
         options);
   });
 }

@@ -42,6 +42,8 @@ class FilePart {
 
   const std::string& name() const { return file_->name(); }
   std::uint64_t size() const { return size_; }
+  // Where it starts in the file.
+  std::uint64_t offset() const { return offset_; }
   // As FileReader's, from the start of the part.
   void read(std::uint64_t offset, void* to, std::size_t count) const {
     file_->read(offset_ + offset, to, count);

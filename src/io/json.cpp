@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <charconv>
 #include <cmath>
 #include <nlohmann/json.hpp>
 #include <vector>
@@ -19,6 +20,24 @@ using Json = nlohmann::ordered_json;
                                              place.empty() ? "the top" : place));
 }
 
+std::uint64_t unsigned_of(const std::string& digits, const std::string& place) {
+  std::uint64_t number = 0;
+  const auto* end = digits.data() + digits.size();
+  const auto [at, error] = std::from_chars(digits.data(), end, number);
+  if (error != std::errc() || at != end) refuse(place, "a number of more than 64 bits");
+  return number;
+}
+
+// JSON's own check comes too late to tell where a text stands.
+void check_utf8(const std::string& text, const std::string& place) {
+  try {
+    Json(text).dump();
+  } catch (const Json::type_error&) {
+    refuse(place, fmt::format("a text that is not UTF-8 ({})",
+                              Json(text).dump(-1, ' ', true, Json::error_handler_t::replace)));
+  }
+}
+
 Json json_of(const Value& value, const std::string& place) {
   switch (value.kind()) {
     case Value::Kind::kNone:
@@ -28,15 +47,13 @@ Json json_of(const Value& value, const std::string& place) {
     case Value::Kind::kInt:
       return value.as_int();
     case Value::Kind::kBigInt:
-      // 64 bits without a sign are a number to JSON, and the text of one is checked already.
-      if (value.as_string().size() > 20 || value.as_string()[0] == '-') {
-        refuse(place, "a number of more than 64 bits");
-      }
-      return Json::parse(value.as_string());
+      // 64 bits without a sign are a number to JSON.
+      return unsigned_of(value.as_string(), place);
     case Value::Kind::kFloat:
       if (!std::isfinite(value.as_double())) refuse(place, "a number that is not finite");
       return value.as_double();
     case Value::Kind::kString:
+      check_utf8(value.as_string(), place);
       return value.as_string();
     case Value::Kind::kList:
     case Value::Kind::kTuple: {
@@ -50,6 +67,7 @@ Json json_of(const Value& value, const std::string& place) {
       Json object = Json::object();
       for (const auto& [key, item] : value.entries()) {
         if (!key.is_string()) refuse(place, "a key that is no text");
+        check_utf8(key.as_string(), place);
         const auto below = place.empty() ? key.as_string() : place + "." + key.as_string();
         object[key.as_string()] = json_of(item, below);
       }
@@ -63,6 +81,8 @@ Json json_of(const Value& value, const std::string& place) {
 // Builds the value while the text is read, so that depth and numbers are checked before memory is taken for more.
 class Reader : public nlohmann::json_sax<Json> {
  public:
+  explicit Reader(std::size_t max_values) : max_values_(max_values) {}
+
   bool null() override { return add({}); }
   bool boolean(bool value) override { return add(value); }
   bool number_integer(number_integer_t value) override { return add(value); }
@@ -71,8 +91,9 @@ class Reader : public nlohmann::json_sax<Json> {
                                                   : Value::big_int(std::to_string(value)));
   }
   bool number_float(number_float_t value, const string_t& text) override {
-    // What is too large for 64 bits arrives here, as does what is too large for a double.
-    if (text.find_first_of(".eE") == std::string::npos) {
+    // What is too large for 64 bits arrives here, as does what is too large for a double. The parser writes the point as
+    // the locale does.
+    if (text.find_first_not_of("-0123456789") == std::string::npos) {
       fail("json.number", "a number of more than 64 bits");
     }
     if (!std::isfinite(value)) fail("json.number", "a number that is too large");
@@ -92,7 +113,9 @@ class Reader : public nlohmann::json_sax<Json> {
     return true;
   }
   bool parse_error(std::size_t at, const std::string&,
-                   const nlohmann::detail::exception&) override {
+                   const nlohmann::detail::exception& error) override {
+    constexpr int kOutOfRange = 406;
+    if (error.id == kOutOfRange) fail("json.number", "a number that is too large");
     throw FormatError("json.bad", fmt::format("the text is no JSON from byte {} on", at),
                       static_cast<std::int64_t>(at));
   }
@@ -109,6 +132,9 @@ class Reader : public nlohmann::json_sax<Json> {
     throw FormatError(code, fmt::format("the JSON text holds {}", what));
   }
   bool add(Value value) {
+    if (++count_ > max_values_) {
+      fail("json.too_many", fmt::format("more than {} values", max_values_));
+    }
     if (open_.empty()) {
       result = std::move(value);
     } else if (open_.back().value.is_list()) {
@@ -133,25 +159,18 @@ class Reader : public nlohmann::json_sax<Json> {
   }
 
   std::vector<Open> open_;
+  std::size_t max_values_, count_ = 0;
 };
 
 }  // namespace
 
 std::string to_json(const Value& value, const ToJsonOptions& options) {
-  return boundary([&] {
-    const auto json = json_of(value, "");
-    try {
-      return json.dump(options.indent);
-    } catch (const Json::type_error&) {
-      throw ValueError("value.json",
-                       "a text in the value is not UTF-8, which JSON cannot hold: write it so");
-    }
-  });
+  return boundary([&] { return json_of(value, "").dump(options.indent); });
 }
 
-Value from_json(std::string_view text) {
+Value from_json(std::string_view text, const FromJsonOptions& options) {
   return boundary([&] {
-    Reader reader;
+    Reader reader(options.max_values);
     if (!Json::sax_parse(text, &reader)) throw FormatError("json.bad", "the text is no JSON");
     return reader.result;
   });

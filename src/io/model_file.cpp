@@ -16,7 +16,7 @@ namespace {
 
 constexpr const char* kDescription = "learner.json";
 constexpr const char* kWeights = "model.safetensors";
-constexpr std::uint64_t kMaxDescription = 256u << 20;
+constexpr std::uint64_t kMaxDescription = 64u << 20;
 
 const io::ZipEntry& entry(const io::ZipReader& zip, const Path& file, const char* name) {
   const auto* found = zip.find(name);
@@ -59,24 +59,39 @@ void save_model_file(const Path& file, const ModelFile& content) {
   });
 }
 
+namespace {
+
+Value description_of(const io::ZipReader& zip, const io::FileReader& reader, const Path& file) {
+  const auto& stored = entry(zip, file, kDescription);
+  // A value takes up to 64 bytes in a list that grows: four times the file in all.
+  const auto max_values = static_cast<std::size_t>(reader.size() / 16 + 64);
+  try {
+    auto description = from_json(zip.read(stored, kMaxDescription), {.max_values = max_values});
+    if (description.is_dict()) return description;
+    throw FormatError("json.bad", "expected a JSON object");
+  } catch (const FormatError& e) {
+    if (std::string_view(e.code()).starts_with("zip.")) throw;
+    std::throw_with_nested(FormatError(
+        e.code(), fmt::format("'{}', entry '{}': {}", file.string(), kDescription, e.what())));
+  }
+}
+
+}  // namespace
+
+Value load_model_description(const Path& file) {
+  return boundary([&] {
+    const io::FileReader reader(file);
+    return description_of(io::ZipReader(reader), reader, file);
+  });
+}
+
 ModelFile load_model_file(const Path& file) {
   return boundary([&] {
     const io::FileReader reader(file);
     const io::ZipReader zip(reader);
-    const auto& description = entry(zip, file, kDescription);
-    const auto& weights = entry(zip, file, kWeights);
     ModelFile content;
-    try {
-      content.description = from_json(zip.read(description, kMaxDescription));
-    } catch (const FormatError& e) {
-      if (std::string_view(e.code()).starts_with("zip.")) throw;
-      std::throw_with_nested(FormatError(
-          e.code(), fmt::format("'{}', entry '{}': {}", file.string(), kDescription, e.what())));
-    }
-    if (!content.description.is_dict()) {
-      throw FormatError("json.bad", fmt::format("'{}', entry '{}': expected a JSON object",
-                                                file.string(), kDescription));
-    }
+    content.description = description_of(zip, reader, file);
+    const auto& weights = entry(zip, file, kWeights);
     zip.check(weights);
     content.weights =
         io::read_safetensors(io::FilePart(reader, zip.data_offset(weights), weights.size));

@@ -149,8 +149,9 @@ struct Opened {
   explicit Opened(const io::FilePart& part) : file(part) { read_header(); }
 
   [[noreturn]] void fail(const char* code, const std::string& message, std::uint64_t offset) const {
-    throw FormatError(code, fmt::format("'{}': {} (at byte {})", file.name(), message, offset),
-                      static_cast<std::int64_t>(offset));
+    const auto at = file.offset() + offset;
+    throw FormatError(code, fmt::format("'{}': {} (at byte {})", file.name(), message, at),
+                      static_cast<std::int64_t>(at));
   }
 
  private:

@@ -1,5 +1,6 @@
 #include "fastcpp/train/forward.hpp"
 
+#include <fmt/format.h>
 #include <torch/torch.h>
 
 #include "compat/autocast.hpp"
@@ -37,6 +38,12 @@ void rethrow_with_advice(std::int64_t batch_size) {
       std::throw_with_nested(no_memory_for_batch(batch_size));
     }
   }
+}
+
+void throw_stopped(const char* what, std::int64_t done, std::int64_t total) {
+  throw TrainError(
+      "train.stopped",
+      fmt::format("{} was stopped by its stop token after {} of {} batches", what, done, total));
 }
 
 EvaluationMode::EvaluationMode(const Model& model) {

@@ -68,7 +68,7 @@ Model& Model::set_recipe(Recipe recipe) {
   if (recipe.name.empty()) {
     throw ValueError("value.recipe", "a recipe needs the name that register_model was given");
   }
-  recipe_ = std::make_shared<const Recipe>(std::move(recipe));
+  boundary([&] { recipe_ = std::make_shared<const Recipe>(std::move(recipe)); });
   return *this;
 }
 

@@ -75,12 +75,6 @@ std::shared_ptr<const TensorDataset> outputs(const Model& body, const DataLoader
 
 }  // namespace
 
-void throw_stopped(const char* what, std::int64_t done, std::int64_t total) {
-  throw TrainError(
-      "train.stopped",
-      fmt::format("{} was stopped by its stop token after {} of {} batches", what, done, total));
-}
-
 std::shared_ptr<nn::Module> body_of(const Model& model) {
   return body_and_head(model).begin()->ptr();
 }

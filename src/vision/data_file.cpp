@@ -18,7 +18,7 @@
 namespace fastcpp {
 namespace {
 
-constexpr int kVersion = 1;
+constexpr int kVersion = 2;
 constexpr const char* kFormat = "fastcpp data";
 
 Value number(float x) {
@@ -149,6 +149,10 @@ ImageDataBunch from_file(const Path& file, F&& f) {
     try {
       return boundary([&] { return f(parsed(file)); });
     } catch (const FormatError& e) {
+      std::throw_with_nested(told(e));
+    } catch (const DataError& e) {
+      // Targets that are no classes, or of another number than the items. Pictures are looked at too, and tell their name.
+      if (dynamic_cast<const ImageError*>(&e)) throw;
       std::throw_with_nested(told(e));
     } catch (const ValueError& e) {
       // What the file says is missing, of another kind than expected, or out of range.

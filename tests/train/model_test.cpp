@@ -4,6 +4,7 @@
 
 #include <stdexcept>
 
+#include "fastcpp/data/data_bunch.hpp"
 #include "fastcpp/train/forward.hpp"
 #include "fastcpp/train/prediction.hpp"
 #include "support/catch.hpp"

@@ -39,8 +39,8 @@ class FASTCPP_API ItemListBase {
   /// \param inner_df a row for each item
   /// \param empty    whether empty parts are warned of after a split (fastai: `ignore_empty`)
   /// \throws DataError `data.length` when items and rows differ in number
-  explicit ItemListBase(Paths items, Path path = ".",
-                        std::optional<Table> inner_df = {}, EmptyParts empty = EmptyParts::kWarn);
+  explicit ItemListBase(Paths items, Path path = ".", std::optional<Table> inner_df = {},
+                        EmptyParts empty = EmptyParts::kWarn);
 
   std::int64_t size() const { return static_cast<std::int64_t>(items().size()); }
   /// Live until this list changes.

@@ -96,8 +96,8 @@ FASTCPP_API LabelLists label_lists(const Paths& items, const std::vector<Label>&
                                    const Split& split, const LabelOptions& options = {});
 /// The same with one class name each.
 /// \param classes fixes names and order of the classes; no name twice
-FASTCPP_API LabelLists make_label_lists(const Paths& items,
-                                        const std::vector<std::string>& labels, const Split& split,
+FASTCPP_API LabelLists make_label_lists(const Paths& items, const std::vector<std::string>& labels,
+                                        const Split& split,
                                         std::optional<std::vector<std::string>> classes = {});
 
 }  // namespace fastcpp

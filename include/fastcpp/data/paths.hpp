@@ -36,7 +36,7 @@ class FASTCPP_API Paths {
   /// \throws ValueError `value.index`
   Path at(std::size_t i) const;
   Path front() const { return at(0); }
-  Path back() const { return at(size() - 1); }
+  Path back() const { return at(empty() ? 0 : size() - 1); }
   /// Its text, unchecked. Lives until these paths change.
   std::string_view text(std::size_t i) const {
     const auto start = i == 0 ? 0 : ends_[i - 1];
@@ -73,7 +73,8 @@ class FASTCPP_API Paths {
 class Paths::iterator {
  public:
   using iterator_concept = std::random_access_iterator_tag;
-  using iterator_category = std::input_iterator_tag;  // in C++17's sense, for elements are no references
+  using iterator_category =
+      std::input_iterator_tag;  // in C++17's sense, for elements are no references
   using value_type = Path;
   using difference_type = std::ptrdiff_t;
   using reference = Path;
@@ -115,7 +116,11 @@ class Paths::iterator {
   std::size_t at_ = 0;
 };
 
-inline Paths::iterator Paths::begin() const { return {*this, 0}; }
-inline Paths::iterator Paths::end() const { return {*this, size()}; }
+inline Paths::iterator Paths::begin() const {
+  return {*this, 0};
+}
+inline Paths::iterator Paths::end() const {
+  return {*this, size()};
+}
 
 }  // namespace fastcpp

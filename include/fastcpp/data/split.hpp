@@ -60,8 +60,7 @@ FASTCPP_API Split split_by_valid_func(const Paths& items,
                                       const std::function<bool(const Path&)>& func);
 
 /// Files whose name, without folders, is among `valid_names` validate (fastai: `split_by_files`).
-FASTCPP_API Split split_by_files(const Paths& items,
-                                 const std::vector<std::string>& valid_names);
+FASTCPP_API Split split_by_files(const Paths& items, const std::vector<std::string>& valid_names);
 
 /// The same with the names in a text file, one a line, blanks around them left out (fastai: `split_by_fname_file`).
 /// \throws IoError `io.cannot_read`

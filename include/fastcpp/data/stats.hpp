@@ -31,9 +31,11 @@ class FASTCPP_API Normalize {
 
   /// \param x a batch, N x C x ...; changed in place where it is of floating point
   /// \returns the normalised batch
+  /// \throws ValueError `value.stats` on a batch of other channels; TrainError `train.failed` on one of another device
   torch::Tensor operator()(torch::Tensor x) const;
 
  private:
+  torch::Tensor normalized(torch::Tensor x) const;
   torch::Tensor mean_, std_;  // on the device once, not with every batch
 };
 

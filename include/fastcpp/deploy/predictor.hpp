@@ -71,7 +71,7 @@ class FASTCPP_API Predictor {
  public:
   /// \param file what `Learner::export_model` wrote; no picture is needed, nothing is fetched or written
   /// \throws FormatError naming the file when it is damaged, of a newer version, or names what is not registered; IoError
-  /// `io.cannot_read`; ValueError `value.predictor` when `bs` is below 1
+  /// `io.cannot_read`; ValueError `value.predictor` when `bs` is below 1; MemoryError
   explicit Predictor(const Path& file, const PredictorOptions& options = {});
   explicit Predictor(const char* file, const PredictorOptions& options = {})
       : Predictor(Path(file), options) {}
@@ -85,7 +85,7 @@ class FASTCPP_API Predictor {
   /// \throws as `Learner::predict`
   template <typename Item>
   Prediction predict(const Item& item, const PredictOptions& options = {}) const {
-    return predict_any(std::any(item), options);
+    return predict_any(detail::item_of(item), options);
   }
   /// The prediction for pixels of OpenCV, of 8 bits.
   /// \throws ValueError `value.mat` when the matrix is empty, or has other channels or another depth than said
@@ -100,6 +100,7 @@ class FASTCPP_API Predictor {
                            const std::string& name = "<memory>") const;
 
   /// The k classes with the highest outputs, best first, equal ones in the order of the classes; fewer where there are fewer.
+  /// Outputs beyond the classes are called by their numbers.
   /// \throws ValueError `value.k` below 1, `value.top_k` where the labels are no classes
   std::vector<ClassProbability> top_k(const Prediction& prediction, int k = 5) const;
 

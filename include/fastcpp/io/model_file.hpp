@@ -20,6 +20,10 @@ struct ModelFile {
 /// \throws ValueError as `to_json` and `save_safetensors`; IoError `io.cannot_write`, `io.cannot_create`
 FASTCPP_API void save_model_file(const Path& file, const ModelFile& content);
 
+/// The description alone, which tells what the weights are before they are read.
+/// \throws as `load_model_file`
+FASTCPP_API Value load_model_description(const Path& file);
+
 /// Reads such a file. Every length and checksum is checked; other entries are ignored.
 /// \throws FormatError `zip.…`, `json.…`, `safetensors.…` on a damaged file, `model.no_entry` on an archive without these
 /// entries; IoError `io.cannot_read`, `io.out_of_memory`

@@ -4,9 +4,13 @@
 
 #include <torch/types.h>
 
+#include <any>
 #include <optional>
 #include <string>
+#include <string_view>
+#include <type_traits>
 
+#include "fastcpp/core/path.hpp"
 #include "fastcpp/data/labels.hpp"
 #include "fastcpp/export.hpp"
 
@@ -23,6 +27,18 @@ struct Prediction {
   torch::Tensor index;          ///< class index (scalar, int64), or what else the labels are
   torch::Tensor probabilities;  ///< c
 };
+
+namespace detail {
+// What readers of items get: a text of any kind is a file.
+template <typename Item>
+std::any item_of(const Item& item) {
+  if constexpr (std::is_convertible_v<const Item&, std::string_view>) {
+    return Path(std::string_view(item));
+  } else {
+    return item;
+  }
+}
+}  // namespace detail
 
 // The activated outputs of one item as its labels are: a class, several classes, or numbers. Outputs of more than one
 // dimension are a class (or what else) for each place: `index` has their shape without the classes, `category` is empty.

@@ -10,8 +10,8 @@
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
-#include "io/net/digest.hpp"
 #include "io/file_access.hpp"
+#include "io/net/digest.hpp"
 
 namespace fastcpp {
 namespace {

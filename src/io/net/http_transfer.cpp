@@ -14,8 +14,8 @@
 #include <utility>
 
 #include "fastcpp/core/error.hpp"
-#include "io/net/curl_support.hpp"
 #include "io/file_access.hpp"
+#include "io/net/curl_support.hpp"
 #include "io/net/url_parts.hpp"
 
 namespace fastcpp {

@@ -17,8 +17,8 @@
 #include "fastcpp/core/disk.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
-#include "io/net/digest.hpp"
 #include "io/file_access.hpp"
+#include "io/net/digest.hpp"
 
 namespace fastcpp {
 namespace {

@@ -111,7 +111,7 @@ Loss& Loss::set_recipe(Recipe recipe) {
   if (recipe.name.empty()) {
     throw ValueError("value.recipe", "a recipe needs the name that register_loss was given");
   }
-  recipe_ = std::make_shared<const Recipe>(std::move(recipe));
+  boundary([&] { recipe_ = std::make_shared<const Recipe>(std::move(recipe)); });
   return *this;
 }
 

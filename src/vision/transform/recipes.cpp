@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <limits>
 
 #include "fastcpp/core/boundary.hpp"
@@ -9,6 +10,8 @@
 
 namespace fastcpp {
 namespace {
+
+constexpr int kMaxSide = 8192;  // a file asks for no larger pictures
 
 Value value_of(const TransformValue& value) {
   if (const auto* range = std::get_if<ParamRange>(&value)) {
@@ -106,9 +109,19 @@ ApplyTfmsOptions apply_from_value(const Value& value) {
       options.resize_method = static_cast<ResizeMethod>(number);
     }
     if (const auto* mult = value.find("mult")) options.mult = int_of(*mult);
+    const auto wanted = options.size.value();
+    if (std::max({wanted.rows, wanted.cols, options.mult.value_or(0)}) > kMaxSide) {
+      throw ValueError(
+          "value.size",
+          fmt::format("pictures of {} x {} pixels, rounded to {}: sides are at most {}",
+                      wanted.rows, wanted.cols, options.mult.value_or(1), kMaxSide));
+    }
+    const auto& mode = value.at("mode").as_string();
+    if (mode != "nearest" && mode != "bilinear") {
+      throw ValueError("value.sample_mode", fmt::format("nothing is known of the mode '{}'", mode));
+    }
     options.padding_mode = padding_mode_from(value.at("padding_mode").as_string());
-    options.mode =
-        value.at("mode").as_string() == "nearest" ? SampleMode::kNearest : SampleMode::kBilinear;
+    options.mode = mode == "nearest" ? SampleMode::kNearest : SampleMode::kBilinear;
     return options;
   });
 }
