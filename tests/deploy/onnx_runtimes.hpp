@@ -1,0 +1,41 @@
+// Other programs' runtimes, to compare what they compute from an exported file.
+#pragma once
+
+#include <torch/types.h>
+
+#include <map>
+#include <string>
+#include <vector>
+
+#include "fastcpp/core/path.hpp"
+#include "support/support.hpp"
+
+namespace fastcpp::test {
+
+// A file, and a batch for it: uint8 or float32.
+struct OnnxCase {
+  Path model;
+  torch::Tensor input;
+};
+
+bool has_opencv_dnn();
+torch::Tensor run_in_opencv(const OnnxCase& one);
+
+// The npm package onnxruntime-node, where NODE_PATH leads to it.
+bool has_onnx_runtime();
+std::vector<torch::Tensor> run_in_onnx_runtime(const TempDir& dir,
+                                               const std::vector<OnnxCase>& cases);
+
+// Python's package onnx, `check_model` with all it has; what it says against a file, or nothing.
+bool has_onnx_checker();
+std::string check_onnx(const TempDir& dir, const std::vector<Path>& files);
+
+// What stands in a file.
+struct OnnxContent {
+  std::map<std::string, std::string> metadata;
+  std::map<std::string, int> operators;  // how often
+  std::vector<std::string> constants;
+};
+OnnxContent onnx_content(const Path& file);
+
+}  // namespace fastcpp::test
