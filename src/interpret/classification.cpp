@@ -11,6 +11,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/python_text.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
+#include "fastcpp/vision/tta.hpp"
 #include "interpret/left_out.hpp"
 
 namespace fastcpp {
@@ -53,8 +54,14 @@ std::string to_string(const std::vector<Confusion>& pairs) {
 
 ClassificationInterpretation ClassificationInterpretation::from_learner(
     Learner learn, const InterpretationOptions& options) {
-  auto found = learn.get_preds(options.ds_type,
-                               {.activ = options.activ, .with_loss = true, .stop = options.stop});
+  Predictions found =
+      options.tta
+          ? learn.TTA({.ds_type = options.ds_type,
+                       .activ = options.activ,
+                       .with_loss = true,
+                       .stop = options.stop})
+          : learn.get_preds(options.ds_type,
+                            {.activ = options.activ, .with_loss = true, .stop = options.stop});
   refuse_left_out(learn.data().dl(options.ds_type));
   return {std::move(learn), found.preds, found.targets, found.losses, options.ds_type};
 }

@@ -277,9 +277,9 @@ PredictionsCorrector::PredictionsCorrector(LabelledFiles items,
 
 PredictionsCorrector::PredictionsCorrector(const UnsureDataset& pictures,
                                            const PredictionsCorrectorOptions& options)
-    : PredictionsCorrector(
-          LabelledFiles{pictures.dataset->list().items.to_vector(), pictures.labels, pictures.classes},
-          pictures.indices, options) {}
+    : PredictionsCorrector(LabelledFiles{pictures.dataset->list().items.to_vector(),
+                                         pictures.labels, pictures.classes},
+                           pictures.indices, options) {}
 
 std::vector<std::int64_t> PredictionsCorrector::corrections() const {
   std::vector<std::int64_t> changed;

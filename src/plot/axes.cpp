@@ -4,6 +4,7 @@
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/core/text.hpp"
 #include "plot/model.hpp"
 #include "plot/text.hpp"
 

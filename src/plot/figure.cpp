@@ -14,6 +14,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
+#include "fastcpp/core/text.hpp"
 #include "plot/draw.hpp"
 #include "plot/layout.hpp"
 #include "plot/model.hpp"

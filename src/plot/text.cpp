@@ -6,33 +6,13 @@
 #include <cmath>
 #include <optional>
 
+#include "fastcpp/core/text.hpp"
+
 namespace fastcpp::plot_detail {
 namespace {
 
 constexpr double kMeasureSize = 100;
-constexpr const char* kReplacement = "\uFFFD";
 constexpr const char* kEllipsis = "\u2026";
-
-// The length of the well-formed UTF-8 sequence at the start of a text, 0 when there is none (RFC
-// 3629).
-std::size_t sequence_length(std::string_view text) {
-  const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };
-  const unsigned char lead = byte(0);
-  if (lead < 0x80) return 1;
-  const std::size_t length = lead >= 0xC2 && lead <= 0xDF   ? 2
-                             : lead >= 0xE0 && lead <= 0xEF ? 3
-                             : lead >= 0xF0 && lead <= 0xF4 ? 4
-                                                            : 0;
-  if (length == 0 || text.size() < length) return 0;
-  for (std::size_t i = 1; i < length; ++i) {
-    if ((byte(i) & 0xC0) != 0x80) return 0;
-  }
-  const unsigned char second = byte(1);
-  const bool overlong = (lead == 0xE0 && second < 0xA0) || (lead == 0xF0 && second < 0x90);
-  const bool surrogate = lead == 0xED && second > 0x9F;
-  const bool too_high = lead == 0xF4 && second > 0x8F;
-  return overlong || surrogate || too_high ? 0 : length;
-}
 
 // Where a line may end: between words, between parts of a name, anywhere.
 enum class Break { kWord, kPart, kAnywhere };
@@ -61,7 +41,7 @@ std::vector<Piece> pieces(const std::string& text, bool bold, Break where, TextM
   std::vector<Piece> result;
   std::size_t start = 0;
   for (std::size_t i = 0; i < text.size();) {
-    i += std::max<std::size_t>(sequence_length(std::string_view(text).substr(i)), 1);
+    i += std::max<std::size_t>(utf8_length(std::string_view(text).substr(i)), 1);
     if (i < text.size() && !may_break_after(text, i, where)) continue;
     const std::string part = text.substr(start, i - start);
     result.push_back(
@@ -170,24 +150,6 @@ FittedText cut(const FitRequest& request, TextMeasurer& measurer) {
 }
 
 }  // namespace
-
-std::string clean_text(std::string_view text) {
-  std::string result;
-  result.reserve(text.size());
-  while (!text.empty()) {
-    const std::size_t length = sequence_length(text);
-    if (length == 0) {
-      result += kReplacement;
-      text.remove_prefix(1);
-      continue;
-    }
-    const unsigned char lead = static_cast<unsigned char>(text[0]);
-    const bool control = (lead < 0x20 && lead != '\n') || lead == 0x7F;
-    result += control ? std::string_view(" ") : text.substr(0, length);
-    text.remove_prefix(length);
-  }
-  return result;
-}
 
 std::vector<std::string> split_lines(const std::string& text) {
   std::vector<std::string> lines;

@@ -11,9 +11,6 @@
 
 namespace fastcpp::plot_detail {
 
-// Valid UTF-8: bytes that are not become U+FFFD, control characters a space; newlines stay.
-std::string clean_text(std::string_view text);
-
 // The lines between newlines; at least one.
 std::vector<std::string> split_lines(const std::string& text);
 

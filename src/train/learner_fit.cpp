@@ -7,6 +7,7 @@
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/core/log.hpp"
 #include "fastcpp/train/prediction.hpp"
 #include "train/learner_impl.hpp"
 #include "train/training.hpp"
@@ -24,6 +25,13 @@ class Fitting {
  private:
   bool& flag_;
 };
+
+bool is_dropout(const torch::nn::Module& module) {
+  namespace nn = torch::nn;
+  return module.as<nn::DropoutImpl>() || module.as<nn::Dropout2dImpl>() ||
+         module.as<nn::Dropout3dImpl>() || module.as<nn::AlphaDropoutImpl>() ||
+         module.as<nn::FeatureAlphaDropoutImpl>();
+}
 
 }  // namespace
 
@@ -82,6 +90,7 @@ FitOutcome Learner::run(int epochs, const LearningRate& lr, const FitOptions& op
   std::stable_sort(callbacks.begin(), callbacks.end(),
                    [](const auto& a, const auto& b) { return a->order() < b->order(); });
 
+  impl.recorder->next_lr_find_ = finder != nullptr;
   // Dropout draws from LibTorch's own generator: seeding it per fit makes a run a function of the
   // seed alone.
   torch::manual_seed(Rng{impl.data.seed(), impl.fits++}.next() >> 1);
@@ -128,7 +137,7 @@ Predictions Learner::get_preds(DatasetType type, const GetPredsOptions& options)
                      fmt::format("n_batch must be >= 1, found {}", *options.n_batch));
   }
   return guarded(impl.data.batch_size(), [&]() -> Predictions {
-    const DataLoader loader = impl.data.dl(type);
+    const DataLoader loader = options.dl ? *options.dl : impl.data.dl(type);
     const torch::NoGradGuard no_grad;
     const EvaluationMode evaluation(impl.model);
     std::vector<torch::Tensor> preds, targets, losses;
@@ -172,6 +181,37 @@ Prediction Learner::predict_any(const std::any& item, const PredictOptions& opti
         forward(impl_->model, impl_->data.one_item(item), {.precision = impl_->precision});
     return to_prediction(*impl_->data.labels(), loss_func().activate(output).cpu()[0],
                          options.thresh);
+  });
+}
+
+std::vector<Prediction> Learner::mc_dropout_any(const std::any& item,
+                                                const McDropoutOptions& options) {
+  if (options.n_times < 1) {
+    throw ValueError("value.n_times",
+                     fmt::format("n_times must be >= 1, found {}", options.n_times));
+  }
+  return guarded(1, [&] {
+    const torch::NoGradGuard no_grad;
+    const EvaluationMode evaluation(impl_->model);
+    bool any = false;
+    for (const auto& module : impl_->model->modules()) {
+      if (!is_dropout(*module)) continue;
+      module->train();
+      any = true;
+    }
+    if (!any) {
+      log_warning(
+          "predict_with_mc_dropout: the model has no dropout layer, so that all predictions are "
+          "the same");
+    }
+    const auto x = impl_->data.one_item(item);
+    std::vector<Prediction> found;
+    for (int i = 0; i < options.n_times; ++i) {
+      const auto output = forward(impl_->model, x, {.precision = impl_->precision});
+      found.push_back(to_prediction(*impl_->data.labels(), loss_func().activate(output).cpu()[0],
+                                    options.thresh));
+    }
+    return found;
   });
 }
 

@@ -51,6 +51,8 @@ std::vector<double> Recorder::trimmed(const std::vector<double>& values, int ski
 
 void Recorder::on_train_begin(TrainState&) {
   const auto learner = learn();
+  if (!losses.empty()) earlier_.push_back(record());
+  lr_find_ = next_lr_find_;
   metric_names_.clear();
   for (const auto& metric : learner.options().metrics) metric_names_.push_back(metric.name());
   add_time_ = learner.options().add_time;
@@ -135,27 +137,47 @@ std::vector<double> Recorder::rates() const {
           lrs.begin() + static_cast<std::ptrdiff_t>(std::min(lrs.size(), losses.size()))};
 }
 
+FitRecord Recorder::record() const {
+  const auto n = static_cast<std::ptrdiff_t>(std::min(moms.size(), losses.size()));
+  return {lr_find_,      rates(), {moms.begin(), moms.begin() + n}, losses, nb_batches,
+          metric_names_, history};
+}
+
+std::vector<FitRecord> Recorder::fits() const {
+  auto all = earlier_;
+  if (!losses.empty()) all.push_back(record());
+  return all;
+}
+
+std::optional<LrSuggestion> suggest_lr(const std::vector<double>& lrs,
+                                       const std::vector<double>& losses) {
+  if (losses.size() < 2 || lrs.size() != losses.size()) return std::nullopt;
+  LrSuggestion result;
+  const auto slope = gradient(losses);
+  result.index = argmin(slope);
+  result.min_grad_lr = lrs[result.index];
+  result.min_loss_lr_10 = lrs[argmin(losses)] / 10;
+  // The outer twentieths of the curve.
+  const auto edge = std::max<std::size_t>(1, losses.size() / 20);
+  result.falls = slope[result.index] < 0;
+  result.doubtful = !result.falls || result.index < edge || result.index + edge >= losses.size();
+  return result;
+}
+
 std::optional<LrSuggestion> Recorder::suggest(const RecorderPlotOptions& options) {
   need_losses();
   const auto rates = trimmed(this->rates(), options.skip_start, options.skip_end);
   const auto curve = trimmed(losses, options.skip_start, options.skip_end);
-  if (curve.size() < 2) {
+  const auto found = suggest_lr(rates, curve);
+  if (!found) {
     log_warning(
         fmt::format("no learning rate can be suggested from {} points: record more batches, or "
                     "lower skip_start and skip_end",
                     curve.size()));
     return std::nullopt;
   }
-  LrSuggestion result;
-  const auto slope = gradient(curve);
-  result.index = argmin(slope);
-  result.min_grad_lr = rates[result.index];
-  result.min_loss_lr_10 = rates[argmin(curve)] / 10;
+  const auto& result = *found;
   min_grad_lr = result.min_grad_lr;
-  // The outer twentieths of the curve.
-  const auto edge = std::max<std::size_t>(1, curve.size() / 20);
-  result.doubtful =
-      !(slope[result.index] < 0) || result.index < edge || result.index + edge >= curve.size();
   log_info(fmt::format("Min numerical gradient: {:.2E}", result.min_grad_lr));
   log_info(fmt::format("Min loss divided by 10: {:.2E}", result.min_loss_lr_10));
   if (result.doubtful) {
@@ -164,10 +186,10 @@ std::optional<LrSuggestion> Recorder::suggest(const RecorderPlotOptions& options
                     "take a rate well "
                     "below the one where the loss begins to rise",
                     result.min_grad_lr,
-                    slope[result.index] < 0 ? "the loss falls steepest at an end of the curve"
-                                            : "the loss falls nowhere"));
+                    result.falls ? "the loss falls steepest at an end of the curve"
+                                 : "the loss falls nowhere"));
   }
-  return result;
+  return found;
 }
 
 }  // namespace fastcpp

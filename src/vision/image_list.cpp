@@ -95,8 +95,7 @@ void ImageLabelLists::set_transforms(const ImageTransforms& tfms, const ApplyTfm
   apply_ = options;
 }
 
-ImageLabelLists& ImageLabelLists::add_test(Paths items,
-                                           const std::vector<Label>& labels) & {
+ImageLabelLists& ImageLabelLists::add_test(Paths items, const std::vector<Label>& labels) & {
   boundary([&] {
     if (labels.empty()) {
       lists_.add_test(std::move(items));

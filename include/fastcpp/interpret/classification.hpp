@@ -94,6 +94,7 @@ struct InterpretationOptions {
   DatasetType ds_type =
       DatasetType::Valid;  ///< `Fix` for training items; `Train` is shuffled: indices match nothing
   Loss::Activation activ = {};  ///< absent: the one that goes with the loss
+  bool tta = false;             ///< by `Learner::TTA` instead of `get_preds`
   std::stop_token stop = {};    ///< ends it between two batches
 };
 
@@ -104,9 +105,9 @@ struct InterpretationOptions {
 /// tensors. Not to be used by several threads at once while one draws heat maps, which run the model.
 class FASTCPP_API ClassificationInterpretation {
  public:
-  /// Predicts the whole dataset.
+  /// Predicts the whole dataset. With `tta` losses are those of `TtaPredictions`.
   /// \throws TrainError `train.stopped`; DataError `data.left_out` when a loader's `on_error` left items out; as
-  ///         `Learner::get_preds` and the constructor
+  ///         `Learner::get_preds`, `Learner::TTA` and the constructor
   static ClassificationInterpretation from_learner(Learner learn,
                                                    const InterpretationOptions& options = {});
 

@@ -92,10 +92,10 @@ struct FitFcOptions {
   std::stop_token stop = {};                ///< ends the fit between two batches
 };
 
-struct McDropoutOptions;  // interpret/tta.hpp
 struct MixUpOptions;
-struct ReportOptions;  // interpret/report.hpp
-struct TTAOptions;     // interpret/tta.hpp
+struct ReportOptions;   // interpret/report.hpp
+struct TtaOptions;      // vision/tta.hpp
+struct TtaPredictions;  // vision/tta.hpp
 struct MixedPrecisionOptions;
 
 /// Options of `lr_find`.
@@ -137,6 +137,7 @@ struct GetPredsOptions {
   Loss::Activation activ = {};               ///< absent: the one that goes with the loss
   bool with_loss = false;                    ///< also one loss per item
   std::optional<std::int64_t> n_batch = {};  ///< only the first batches, >= 1
+  std::optional<DataLoader> dl = {};         ///< absent: the loader of the type
   std::stop_token stop = {};                 ///< ends it between two batches
 };
 
@@ -145,6 +146,12 @@ struct Predictions {
   torch::Tensor preds;    ///< n x c, after the activation, float32 (or the model's type)
   torch::Tensor targets;  ///< n
   torch::Tensor losses;   ///< n, or n x c where an item has c targets; undefined unless asked for
+};
+
+/// Options of `predict_with_mc_dropout`.
+struct McDropoutOptions {
+  int n_times = 10;                   ///< predictions, >= 1
+  std::optional<double> thresh = {};  ///< of several classes: those with at least this; absent: 0.5
 };
 
 /// Options of `show_results`.
@@ -266,9 +273,9 @@ class FASTCPP_API Learner {
   /// `load_learner` or `Predictor`. A zip archive that holds no code. Defined in the room `deploy`.
   /// \param file below `path()`, or absolute
   /// \returns the file written
-  /// \throws ValueError `value.cannot_export` naming what no file can make again: a model or a loss without recipe, a
-  /// transform that this program alone knows; DataError `data.cannot_export` on labels of the user's own; IoError
-  /// `io.cannot_create`, `io.cannot_write`
+  /// \throws ValueError `value.cannot_export` naming what no file can make again: a model or a loss without recipe, an
+  /// item reader or function of batches, labels of the user's own that are not registered; IoError `io.cannot_create`,
+  /// `io.cannot_write`; MemoryError
   Path export_model(const Path& file = "export.fastcpp", const ExportOptions& options = {}) const;
 
   /// Outputs and targets of a whole data set, without augmentation unless `type` is Train (fastai: `get_preds`). Modules
@@ -283,8 +290,27 @@ class FASTCPP_API Learner {
   /// \throws ValueError `value.item`
   template <typename Item>
   Prediction predict(const Item& item, const PredictOptions& options = {}) {
-    return predict_any(std::any(item), options);
+    return predict_any(detail::item_of(item), options);
   }
+  /// Predictions for one item by networks that dropout draws, to see how sure the model is of it (fastai:
+  /// `predict_with_mc_dropout`; Gal, Ghahramani 2015, arXiv:1506.02142). Dropout draws from LibTorch's default generator,
+  /// which every fit seeds. A model without dropout layers gives the same each time, and a warning.
+  /// \throws ValueError `value.n_times`, `value.item`
+  template <typename Item>
+  std::vector<Prediction> predict_with_mc_dropout(const Item& item,
+                                                  const McDropoutOptions& options = {}) {
+    return mc_dropout_any(detail::item_of(item), options);
+  }
+
+  /// Test-time augmentation: the predictions for a set, averaged over its items as they are and eight times enlarged,
+  /// mirrored and augmented (fastai: `TTA`). Defined in the room `vision`; the result is of vision/tta.hpp.
+  /// \throws ValueError `value.tta`, `value.transform_argument`; DataError `data.no_pictures`; as `get_preds`
+  TtaPredictions TTA();
+  TtaPredictions TTA(const TtaOptions& options);
+  /// The predictions of the eight augmented passes alone (fastai: `tta_only`).
+  /// \throws as `TTA`
+  std::vector<torch::Tensor> tta_only();
+  std::vector<torch::Tensor> tta_only(const TtaOptions& options);
 
   /// Pictures of the first batch, each with its label above the prediction (fastai: `show_results`). Defined in the room
   /// `interpret`.
@@ -292,33 +318,13 @@ class FASTCPP_API Learner {
   Figure show_results(DatasetType ds_type = DatasetType::Valid,
                       const ShowResultsOptions& options = {});
 
-  /// Predictions of a data set averaged over augmented pictures (fastai: `TTA`): beta times the plain ones plus 1 - beta times
-  /// the mean of eight that are enlarged to each corner, flipped and not. Defined in the room `interpret`.
-  /// \throws DataError `data.no_pictures`; as `get_preds`
-  Predictions TTA(DatasetType ds_type = DatasetType::Valid);
-  Predictions TTA(DatasetType ds_type, const TTAOptions& options);
-  /// The outputs of the eight augmented passes alone (fastai: `tta_only`). Defined in the room `interpret`.
-  std::vector<torch::Tensor> tta_only(DatasetType ds_type = DatasetType::Valid);
-  std::vector<torch::Tensor> tta_only(DatasetType ds_type, const TTAOptions& options);
-
-  /// Activated outputs for one item with dropout at work, n_times (10) of them: how far they lie apart tells how sure the
-  /// network is (fastai: `predict_with_mc_dropout`; Gal and Ghahramani 2016, arXiv:1506.02142). Defined in the room `interpret`.
-  /// \throws ValueError `value.n_times`; as `predict`
-  template <typename Item>
-  std::vector<torch::Tensor> predict_with_mc_dropout(const Item& item) {
-    return predict_dropped(std::any(item), nullptr);
-  }
-  template <typename Item>
-  std::vector<torch::Tensor> predict_with_mc_dropout(const Item& item,
-                                                     const McDropoutOptions& options) {
-    return predict_dropped(std::any(item), &options);
-  }
-
-  /// One page about data, training and results, which needs no network and no other file. Runs over the validation set.
-  /// Defined in the room `interpret`.
-  /// \param file below `path()`, or absolute
+  /// Writes a page for people about data, model, training and what came out of it: one file of HTML that needs no network.
+  /// Predicts the validation set; nothing of the learner changes. Defined in the room `interpret`.
+  /// \param file    below `path()`, or absolute
+  /// \param options of interpret/report.hpp
   /// \returns the file written
-  /// \throws IoError `io.cannot_create`, `io.cannot_write`; as `get_preds`
+  /// \throws ValueError `value.report`; DataError `data.empty` without any item; TrainError `train.stopped`; IoError
+  /// `io.cannot_create`, `io.cannot_write`; as `get_preds`
   Path report(const Path& file = "report.html");
   Path report(const Path& file, const ReportOptions& options);
 
@@ -367,8 +373,8 @@ class FASTCPP_API Learner {
   friend class Training;
   struct Impl;
   explicit Learner(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
-  std::vector<torch::Tensor> predict_dropped(const std::any& item, const McDropoutOptions* options);
   Prediction predict_any(const std::any& item, const PredictOptions& options);
+  std::vector<Prediction> mc_dropout_any(const std::any& item, const McDropoutOptions& options);
   FitOutcome run(int epochs, const LearningRate& lr, const FitOptions& options,
                  const std::shared_ptr<Callback>& finder);
   void refuse_nested_fit() const;

@@ -57,6 +57,24 @@ struct LrSuggestion {
   /// Whether to doubt `min_grad_lr`: the loss falls nowhere, or steepest at an end of the curve, as happens with a network
   /// that is trained already. A warning says so.
   bool doubtful = false;
+  bool falls = true;  ///< whether the loss falls at `min_grad_lr`
+};
+
+/// The learning rate that a curve suggests, as `Recorder::suggest` finds it; nothing with fewer than two points.
+/// \param lrs    rates, > 0
+/// \param losses as many
+FASTCPP_API std::optional<LrSuggestion> suggest_lr(const std::vector<double>& lrs,
+                                                   const std::vector<double>& losses);
+
+/// What was recorded of one fit, or of one search for a learning rate. A value.
+struct FitRecord {
+  bool lr_find = false;                        ///< a search, not a training
+  std::vector<double> lrs = {};                ///< as in `Recorder`, as long as `losses`
+  std::vector<double> moms = {};               ///< likewise
+  std::vector<double> losses = {};             ///< smoothed loss, per training batch
+  std::vector<std::int64_t> nb_batches = {};   ///< training batches, per epoch
+  std::vector<std::string> metric_names = {};  ///< of `HistoryRow::metrics`
+  std::vector<HistoryRow> history = {};        ///< the rows of the table
 };
 
 /// Keeps rates, losses and metrics of the last fit and shows the table (fastai: `Recorder`). A learner has one for its
@@ -102,10 +120,15 @@ class FASTCPP_API Recorder : public Callback {
   /// \throws TrainError `train.nothing_recorded`
   std::optional<LrSuggestion> suggest(const RecorderPlotOptions& options = {});
 
+  /// All fits and searches of the learner that trained a batch, the last one included (fastai keeps the last one only).
+  std::vector<FitRecord> fits() const;
+
   /// The history as CSV: a header line and the table's cells.
   std::string csv() const;
 
  private:
+  friend class Learner;
+  FitRecord record() const;
   TableRow table_row(const HistoryRow& row) const;
   void need_losses() const;
   // Rates of the batches whose loss is known: a fit may end in the middle of a batch.
@@ -118,6 +141,8 @@ class FASTCPP_API Recorder : public Callback {
   bool add_time_ = true;
   std::shared_ptr<ProgressSink> sink_;
   double epoch_start_ = 0;
+  std::vector<FitRecord> earlier_;
+  bool lr_find_ = false, next_lr_find_ = false;  // of this fit; of the one that begins
 };
 
 }  // namespace fastcpp
