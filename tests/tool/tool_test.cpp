@@ -1,0 +1,227 @@
+// The program `fastcpp`: what it prints, writes and ends with.
+#include <torch/torch.h>
+
+#include <chrono>
+#include <csignal>
+#include <cstdlib>
+#include <filesystem>
+#include <sstream>
+#include <thread>
+
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "fastcpp/data/table.hpp"
+#include "fastcpp/deploy/predictor.hpp"
+#include "fastcpp/io/json.hpp"
+#include "fastcpp/io/safetensors.hpp"
+#include "fastcpp/vision/image/image.hpp"
+#include "support/catch.hpp"
+#include "support/support.hpp"
+
+using namespace fastcpp;
+using namespace fastcpp::test;
+
+namespace {
+
+struct Ran {
+  int status = 0;
+  std::string out, err;
+};
+
+// Runs `fastcpp ARGUMENTS` in a folder.
+Ran run(const TempDir& dir, const std::string& arguments) {
+  const auto command = "cd '" + dir.path().string() +
+                       "' && OMP_WAIT_POLICY=passive '" FASTCPP_TOOL "' " + arguments +
+                       " >out.txt 2>err.txt";
+  const int status = std::system(command.c_str());
+  return {WEXITSTATUS(status), read_file(dir / "out.txt"), read_file(dir / "err.txt")};
+}
+
+bool contains(const std::string& text, const std::string& part) {
+  return text.find(part) != std::string::npos;
+}
+
+std::vector<std::string> lines(const std::string& text) {
+  std::istringstream in(text);
+  std::vector<std::string> all;
+  for (std::string line; std::getline(in, line);) all.push_back(line);
+  return all;
+}
+
+// Red and blue pictures in a folder each, and a table of them with their brightness.
+void draw(const TempDir& dir) {
+  torch::manual_seed(1);
+  std::string table = "file,colour,brightness\n";
+  for (int i = 0; i < 24; ++i) {
+    const std::string colour = i % 2 ? "red" : "blue";
+    const double brightness = 0.3 + 0.02 * i;
+    auto px = torch::rand({3, 40, 40}) * 0.3;
+    px[i % 2 ? 0 : 2] += brightness;
+    const auto name = colour + "/" + std::to_string(i) + ".png";
+    make_folder(dir / ("pictures/" + colour));
+    Image::from_tensor(px.clamp(0, 1)).save(dir / ("pictures/" + name));
+    table += name + "," + colour + "," + std::to_string(brightness) + "\n";
+  }
+  write_file(dir / "pictures/table.csv", table);
+}
+
+constexpr const char* kQuick =
+    " --arch squeezenet1_1 --from-scratch --size 32 --bs 4 --workers 1 --threads 1";
+
+}  // namespace
+
+TEST_CASE("help reads well, and a wrong command line says what is wrong") {
+  TempDir dir;
+  const auto help = run(dir, "--help");
+  CHECK(help.status == 0);
+  for (const char* word : {"train", "predict", "export", "check", "doctor"}) {
+    CHECK(contains(help.out, word));
+    const auto of_command = run(dir, std::string(word) + " --help");
+    CHECK(of_command.status == 0);
+    CHECK(contains(of_command.out, "--quiet"));
+  }
+  CHECK(run(dir, "").status == 2);
+  CHECK(contains(run(dir, "").err, "subcommand"));
+  CHECK(run(dir, "train").status == 2);
+  CHECK(run(dir, "fly").status == 2);
+  CHECK(run(dir, "train x --epochs many").status == 2);
+  const auto missing = run(dir, "train nowhere");
+  CHECK(missing.status == 2);
+  CHECK(contains(missing.err, "'nowhere'"));
+  CHECK(run(dir, "export model.fastcpp").status == 2);
+  CHECK(run(dir, "--version").out == "0.1.0\n");
+}
+
+TEST_CASE("bash completes commands and their options") {
+  TempDir dir;
+  const auto completed = [&](const std::string& words, int at) {
+    const auto script = "PATH=\"" + Path(FASTCPP_TOOL).parent_path().string() +
+                        ":$PATH\"; source '" + (source_dir() / "tool/fastcpp.bash").string() +
+                        "'; COMP_WORDS=(" + words + "); COMP_CWORD=" + std::to_string(at) +
+                        "; _fastcpp; echo \"${COMPREPLY[@]}\"";
+    write_file(dir / "complete.sh", script);
+    const auto command =
+        "bash '" + (dir / "complete.sh").string() + "' > '" + (dir / "found.txt").string() + "'";
+    CHECK(std::system(command.c_str()) == 0);
+    return read_file(dir / "found.txt");
+  };
+  CHECK(completed("fastcpp tr", 1) == "train\n");
+  CHECK(completed("fastcpp train --ep", 2) == "--epochs\n");
+}
+
+TEST_CASE("from a folder of pictures to answers") {
+  TempDir dir;
+  draw(dir);
+  const auto train =
+      run(dir, std::string("train pictures --epochs 1 --finetune 1 --out run") + kQuick);
+  INFO(train.err);
+  REQUIRE(train.status == 0);
+  CHECK(contains(train.out, "train_loss"));
+  CHECK(contains(train.out, "fastcpp predict run/model.fastcpp"));
+  for (const char* file :
+       {"args.json", "history.csv", "metrics.jsonl", "model.fastcpp", "batch.png", "losses.png",
+        "lr.png", "confusion_matrix.png", "top_losses.png", "results.png", "report.html"}) {
+    INFO(file);
+    CHECK(std::filesystem::exists(dir / "run" / file));
+  }
+  CHECK(from_json(read_file(dir / "run/args.json")).at("size").as_int() == 32);
+  const auto metrics = lines(read_file(dir / "run/metrics.jsonl"));
+  REQUIRE(metrics.size() == 2);
+  CHECK(from_json(metrics[0]).at("error_rate").is_number());
+  CHECK(lines(read_file(dir / "run/history.csv")).size() == 3);
+
+  const auto table = run(dir, "predict run/model.fastcpp pictures/red/1.png pictures/blue/0.png");
+  CHECK(table.status == 0);
+  CHECK(lines(table.out).size() == 3);
+  const auto json = run(dir, "predict run/model.fastcpp pictures --json --top-k 1");
+  CHECK(json.status == 0);
+  REQUIRE(lines(json.out).size() == 24);
+  const auto first = from_json(lines(json.out)[0]);
+  const Predictor predictor(dir / "run/model.fastcpp");
+  const auto want = predictor.predict(dir / first.at("file").as_string());
+  CHECK(first.at("prediction").as_string() == want.category);
+  CHECK(first.at("top").items()[0].at("probability").as_double() ==
+        Approx(want.probabilities.max().item<double>()).margin(1e-4));
+  write_file(dir / "bad.png", "no picture");
+  const auto csv = run(dir, "predict run/model.fastcpp bad.png pictures/red/1.png --csv");
+  CHECK(csv.status == 1);
+  CHECK(contains(csv.err, "bad.png"));
+  const auto rows = Table::parse_csv(csv.out);
+  CHECK(rows.rows() == 2);
+  CHECK(rows["prediction"].missing(0));
+
+  CHECK(run(dir, "export run/model.fastcpp --safetensors w.safetensors --onnx m.onnx").status == 0);
+  CHECK(load_safetensors(dir / "w.safetensors").size() > 10);
+  CHECK(std::filesystem::file_size(dir / "m.onnx") > 1'000'000);
+
+  // What is there is never written over.
+  const auto again = run(dir, std::string("train pictures --epochs 1 --out run") + kQuick);
+  CHECK(again.status == 2);
+  CHECK(contains(again.err, "not empty"));
+  CHECK(contains(run(dir, std::string("train pictures --arch resnet99 --out other")).err,
+                 "value.unknown_arch"));
+}
+
+TEST_CASE("from a table to a number, quietly") {
+  TempDir dir;
+  draw(dir);
+  const auto train = run(dir, std::string("train pictures/table.csv --label-col brightness "
+                                          "--regression --epochs 1 --quiet --out run") +
+                                  kQuick);
+  INFO(train.err);
+  REQUIRE(train.status == 0);
+  CHECK(train.out.empty());
+  const auto json = run(dir, "predict run/model.fastcpp pictures/red/1.png --json");
+  CHECK(from_json(json.out).at("numbers").size() == 1);
+}
+
+TEST_CASE("pictures are checked, and the exit code tells") {
+  TempDir dir;
+  draw(dir);
+  const auto good = run(dir, "check pictures --no-near");
+  CHECK(good.status == 0);
+  write_file(dir / "pictures/red/broken.jpg", "no picture");
+  const auto bad = run(dir, "check pictures --no-near --csv found.csv");
+  CHECK(bad.status == 3);
+  CHECK(contains(bad.out, "broken.jpg"));
+  CHECK(contains(read_file(dir / "found.csv"), "broken.jpg"));
+  CHECK(run(dir, "check nowhere").status == 1);
+}
+
+TEST_CASE("the doctor looks at everything") {
+  TempDir dir;
+  const auto doctor = run(dir, "doctor");
+  CHECK((doctor.status == 0 || doctor.status == 3));
+  CHECK(contains(doctor.out, "LibTorch"));
+  CHECK(contains(doctor.out, "computes"));
+  CHECK(contains(doctor.out, "AVX") != contains(doctor.out, "any processor"));
+}
+
+TEST_CASE("a training that is told to stop saves what it has") {
+  TempDir dir;
+  draw(dir);
+  const auto pid = ::fork();
+  REQUIRE(pid >= 0);
+  if (pid == 0) {
+    if (::chdir(dir.path().c_str()) != 0) ::_exit(9);
+    ::execl(
+        "/bin/sh", "sh", "-c",
+        (std::string("exec '" FASTCPP_TOOL "' train pictures --epochs 10000 --quiet --out run") +
+         kQuick + " >out.txt 2>err.txt")
+            .c_str(),
+        static_cast<char*>(nullptr));
+    ::_exit(9);
+  }
+  // Once the first epoch is written the loop is under way.
+  for (int i = 0; i < 1200 && !std::filesystem::exists(dir / "run/metrics.jsonl"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+  }
+  ::kill(pid, SIGTERM);
+  int status = 0;
+  REQUIRE(::waitpid(pid, &status, 0) == pid);
+  REQUIRE(WIFEXITED(status));
+  CHECK(WEXITSTATUS(status) == 130);
+  CHECK(contains(read_file(dir / "err.txt"), "stopped"));
+  CHECK(Predictor(dir / "run/model.fastcpp").classes() == std::vector<std::string>{"blue", "red"});
+}

@@ -1,0 +1,338 @@
+// fastcpp train: from a folder or a table of pictures to a model and all that tells about it.
+#include <CLI/CLI.hpp>
+#include <chrono>
+#include <cmath>
+#include <csignal>
+#include <cstdio>
+#include <ctime>
+#include <stop_token>
+#include <thread>
+
+#include "commands.hpp"
+#include "fastcpp/core/boundary.hpp"
+#include "fastcpp/io/json.hpp"
+#include "fastcpp/vision.hpp"
+
+using namespace fastcpp;
+
+namespace tool {
+namespace {
+
+struct TrainArgs {
+  Path data;
+  std::string arch = "resnet34";
+  int size = 224;
+  int epochs = 4;
+  int finetune = 0;
+  double lr = 3e-3;
+  std::int64_t bs = 64;
+  int workers = default_workers();
+  double valid_pct = 0.2;
+  std::string train_folder = "train", valid_folder = "valid";
+  std::string folder, suffix, fn_col, label_col, label_delim;
+  bool regression = false, no_augment = false, from_scratch = false;
+  std::uint64_t seed = 42;
+  std::string weights, device;
+  Path out;
+};
+
+std::string now() {
+  const std::time_t time = std::time(nullptr);
+  std::tm local{};
+  localtime_r(&time, &local);
+  char text[32];
+  std::strftime(text, sizeof text, "%Y%m%d-%H%M%S", &local);
+  return text;
+}
+
+// Figures of a run below the pictures would be pictures of the next one.
+void refuse_inside(const Path& out, const Path& data) {
+  if (!std::filesystem::is_directory(data)) return;
+  const auto top = std::filesystem::weakly_canonical(data);
+  const auto inside = std::filesystem::weakly_canonical(out).lexically_relative(top);
+  if (!inside.empty() && *inside.begin() != "..") {
+    throw UsageError("the results would lie in '" + out.string() +
+                     "', below the pictures, and be taken for some: give --out another folder");
+  }
+}
+
+// A run never writes into the folder of another one.
+Path new_folder(const Path& wanted, const Path& data) {
+  if (!wanted.empty()) {
+    refuse_inside(wanted, data);
+    if (std::filesystem::exists(wanted) && !std::filesystem::is_empty(wanted)) {
+      throw UsageError("--out '" + wanted.string() + "' is there and not empty; name a new folder");
+    }
+    make_folder(wanted);
+    return wanted;
+  }
+  refuse_inside("runs", data);
+  make_folder("runs");
+  const auto name = now();
+  auto folder = Path("runs") / name;
+  for (int i = 2; !std::filesystem::create_directory(folder); ++i) {
+    folder = Path("runs") / (name + "-" + std::to_string(i));
+  }
+  return folder;
+}
+
+ColumnId column(const std::string& given, int standard) {
+  if (given.empty()) return standard;
+  constexpr std::size_t kMostDigits = 9;  // more are a name
+  const bool number = given.find_first_not_of("0123456789") == std::string::npos;
+  if (number && given.size() <= kMostDigits) return std::stoi(given);
+  return given;
+}
+
+// Several columns are joined by commas.
+ColumnIds columns(const std::string& given) {
+  std::vector<ColumnId> ids;
+  for (std::size_t from = 0; from <= given.size();) {
+    const auto end = std::min(given.find(',', from), given.size());
+    ids.push_back(column(given.substr(from, end - from), 1));
+    from = end + 1;
+  }
+  if (ids.size() == 1) return ids.front();
+  return ids;
+}
+
+ImageLabelLists labelled(const TrainArgs& args) {
+  LabelOptions labels;
+  if (!args.label_delim.empty()) labels.label_delim = args.label_delim;
+  if (args.regression) labels.label_cls = LabelKind::kFloat;
+  const auto seed = static_cast<std::int64_t>(args.seed);
+  if (!std::filesystem::is_directory(args.data)) {
+    const auto path = args.data.has_parent_path() ? args.data.parent_path() : Path(".");
+    return ImageList::from_csv(
+               path, args.data.filename(),
+               {.cols = column(args.fn_col, 0), .folder = args.folder, .suffix = args.suffix})
+        .split_by_rand_pct(args.valid_pct, seed)
+        .label_from_df(columns(args.label_col), labels);
+  }
+  auto list = ImageList::from_folder(args.data);
+  const bool is_split = std::filesystem::is_directory(args.data / args.train_folder) &&
+                        std::filesystem::is_directory(args.data / args.valid_folder);
+  return (is_split ? list.split_by_folder(args.train_folder, args.valid_folder)
+                   : list.split_by_rand_pct(args.valid_pct, seed))
+      .label_from_folder(labels);
+}
+
+std::vector<Metric> metrics_for(LabelKind kind) {
+  if (kind == LabelKind::kFloat) return {root_mean_squared_error};
+  if (kind == LabelKind::kMultiCategory) return {accuracy_thresh({.thresh = 0.5})};
+  return {error_rate};
+}
+
+Value args_value(const TrainArgs& args) {
+  return Value::dict({{"data", args.data.string()},
+                      {"arch", args.arch},
+                      {"size", args.size},
+                      {"epochs", args.epochs},
+                      {"finetune", args.finetune},
+                      {"lr", args.lr},
+                      {"bs", args.bs},
+                      {"workers", args.workers},
+                      {"valid_pct", args.valid_pct},
+                      {"train", args.train_folder},
+                      {"valid", args.valid_folder},
+                      {"folder", args.folder},
+                      {"suffix", args.suffix},
+                      {"fn_col", args.fn_col},
+                      {"label_col", args.label_col},
+                      {"label_delim", args.label_delim},
+                      {"regression", args.regression},
+                      {"augment", !args.no_augment},
+                      {"pretrained", !args.from_scratch},
+                      {"weights", args.weights},
+                      {"device", args.device},
+                      {"seed", Value::big_int(std::to_string(args.seed))}});
+}
+
+// One JSON object a line and epoch, for programs that watch.
+std::shared_ptr<Callback> metrics_log(const Path& file) {
+  auto lines = std::make_shared<std::string>();
+  return make_callback(
+      {.on_epoch_end =
+           [lines, file](Learner& learn, TrainState& state) {
+             const auto& recorder = learn.recorder();
+             auto row = Value::dict({{"epoch", state.epoch}, {"train_loss", state.smooth_loss}});
+             const auto& names = recorder.names;
+             for (std::size_t i = 0; i < state.last_metrics.size(); ++i) {
+               // epoch and train_loss stand before.
+               const auto value = state.last_metrics[i];
+               if (i + 2 < names.size() && std::isfinite(value)) {
+                 row.set(names[i + 2], value);
+               }
+             }
+             *lines += to_json(row, {.indent = -1}) + "\n";
+             write_file(file, *lines);
+           },
+       .order = 10});
+}
+
+// SIGINT and SIGTERM end the batch under way, then everything is saved; a second one ends at once.
+volatile std::sig_atomic_t g_signals = 0;
+extern "C" void on_signal(int) {
+  g_signals = g_signals + 1;
+  if (g_signals > 1) std::_Exit(kStopped);
+}
+
+class StopOnSignal {
+ public:
+  StopOnSignal() {
+    std::signal(SIGINT, on_signal);
+    std::signal(SIGTERM, on_signal);
+    watcher_ = std::jthread([this](const std::stop_token& over) {
+      while (!over.stop_requested() && g_signals == 0) {
+        std::this_thread::sleep_for(std::chrono::milliseconds(50));
+      }
+      if (g_signals > 0) source_.request_stop();
+    });
+  }
+  // What comes after the training is short, and ends at once.
+  ~StopOnSignal() {
+    std::signal(SIGINT, SIG_DFL);
+    std::signal(SIGTERM, SIG_DFL);
+  }
+  StopOnSignal(const StopOnSignal&) = delete;
+  StopOnSignal& operator=(const StopOnSignal&) = delete;
+  std::stop_token token() const { return source_.get_token(); }
+
+ private:
+  std::stop_source source_;
+  std::jthread watcher_;
+};
+
+void plots(Learner& learn, const Path& out) {
+  if (learn.recorder().history.empty()) return;
+  learn.recorder().plot_losses().save(out / "losses.png");
+  learn.recorder().plot_lr({.show_moms = true}).save(out / "lr.png");
+  if (learn.data().empty_val()) return;
+  if (learn.data().label_kind() == LabelKind::kCategory) {
+    const auto interp = ClassificationInterpretation::from_learner(learn);
+    interp.plot_confusion_matrix().save(out / "confusion_matrix.png");
+    interp.plot_top_losses(9, {.show_names = true}).save(out / "top_losses.png");
+  }
+  learn.show_results(DatasetType::Valid, {.rows = 3}).save(out / "results.png");
+  learn.report(std::filesystem::absolute(out / "report.html"));
+}
+
+std::optional<torch::Device> device_of(const std::string& name) {
+  if (name.empty()) return std::nullopt;
+  try {
+    return boundary([&] { return torch::Device(name); });
+  } catch (const Error&) {
+    throw UsageError("--device '" + name + "' is no device: cpu, cuda or cuda:1, for example");
+  }
+}
+
+FitOutcome fit(Learner& learn, const TrainArgs& args, const Path& out) {
+  const StopOnSignal signals;
+  const std::vector<CallbackArg> callbacks{csv_logger({.append = true}),
+                                           metrics_log(out / "metrics.jsonl")};
+  const auto outcome = learn.fit_one_cycle(
+      args.epochs, {.max_lr = args.lr, .callbacks = callbacks, .stop = signals.token()});
+  if (args.finetune == 0 || outcome != FitOutcome::kFinished) return outcome;
+  learn.unfreeze();
+  return learn.fit_one_cycle(args.finetune, {.max_lr = slice(args.lr / 300, args.lr / 10),
+                                             .callbacks = callbacks,
+                                             .stop = signals.token()});
+}
+
+int train(const TrainArgs& args, const Common& common) {
+  if (!std::filesystem::exists(args.data)) {
+    throw UsageError("'" + args.data.string() + "' is neither a folder of pictures nor a table");
+  }
+  const auto& arch = models::find(args.arch);
+  const auto device = device_of(args.device);
+  const auto out = new_folder(args.out, args.data);
+  write_file(out / "args.json", to_json(args_value(args)) + "\n");
+  set_seed(args.seed);
+  const auto tfms = args.no_augment ? ImageTransforms{} : get_transforms();
+  const auto data =
+      labelled(args)
+          .transform(tfms, {.size = args.size})
+          .databunch({.path = out, .bs = args.bs, .num_workers = args.workers, .device = device})
+          .normalize(imagenet_stats);
+  if (!common.quiet) std::printf("%s\n\n", data.str().c_str());
+  data.show_batch({.rows = 3}).save(out / "batch.png");
+  auto learn = cnn_learner(data, arch,
+                           {.pretrained = !args.from_scratch,
+                            .metrics = metrics_for(data.label_kind()),
+                            .silent = common.quiet,
+                            .weights = args.weights.empty() ? std::optional<Path>()
+                                                            : std::optional<Path>(args.weights)});
+  const auto outcome = fit(learn, args, out);
+  learn.export_model(std::filesystem::absolute(out / "model.fastcpp"));
+  if (outcome == FitOutcome::kStopped) {
+    std::fprintf(stderr, "fastcpp train: stopped; the model as it is lies in '%s'\n",
+                 out.string().c_str());
+    return kStopped;
+  }
+  plots(learn, out);
+  if (!common.quiet) {
+    std::printf("\nResults lie in %s. Next:\n  fastcpp predict %s PICTURE...\n",
+                out.string().c_str(), (out / "model.fastcpp").string().c_str());
+  }
+  return kDone;
+}
+
+}  // namespace
+
+Run add_train(CLI::App& app) {
+  auto args = std::make_shared<TrainArgs>();
+  app.footer(
+      R"(A folder has one folder a class (FOLDER/cat/*.jpg, FOLDER/dog/*.jpg), below train and valid when it is split already.
+A table is a CSV file with a column of picture files and a column of labels:
+
+  fastcpp train pictures/ --epochs 4 --finetune 2
+  fastcpp train labels.csv --folder images --label-delim ' '      several labels a picture
+  fastcpp train angles.csv --label-col angle --regression         a number to predict
+
+Leaves args.json, history.csv, metrics.jsonl, figures, report.html and model.fastcpp in runs/<time>.)");
+  app.add_option("DATA", args->data, "folder of pictures, or CSV file")->required();
+  app.add_option("--arch", args->arch, "network, for example resnet18")->capture_default_str();
+  app.add_option("--size", args->size, "side of the pictures in pixels")
+      ->check(CLI::Range(8, 4096))
+      ->capture_default_str();
+  app.add_option("--epochs", args->epochs, "epochs of the head, body frozen")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
+  app.add_option("--finetune", args->finetune, "epochs after that, with all layers")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
+  app.add_option("--lr", args->lr, "highest learning rate")
+      ->check(CLI::PositiveNumber)
+      ->capture_default_str();
+  app.add_option("--bs", args->bs, "batch size")
+      ->check(CLI::Range(1, 65536))
+      ->capture_default_str();
+  app.add_option("--workers", args->workers, "threads that load pictures")
+      ->check(CLI::Range(0, 1024))
+      ->capture_default_str();
+  app.add_option("--valid-pct", args->valid_pct, "share that validates, where nothing is split yet")
+      ->check(CLI::Range(0.0, 1.0))
+      ->capture_default_str();
+  app.add_option("--train", args->train_folder, "folder of the training pictures")
+      ->capture_default_str();
+  app.add_option("--valid", args->valid_folder, "folder of the validation pictures")
+      ->capture_default_str();
+  app.add_option("--folder", args->folder, "of a table: where its pictures lie, beside it");
+  app.add_option("--suffix", args->suffix, "of a table: ends each file name, for example .jpg");
+  app.add_option("--fn-col", args->fn_col, "of a table: column of the files, name or number (0)");
+  app.add_option("--label-col", args->label_col,
+                 "of a table: column of the labels (1); several, joined by commas, are one-hot");
+  app.add_option("--label-delim", args->label_delim,
+                 "of a table: splits a cell into several labels");
+  app.add_flag("--regression", args->regression, "labels are numbers to predict");
+  app.add_flag("--no-augment", args->no_augment, "no random flips, turns, zooms and light");
+  app.add_flag("--from-scratch", args->from_scratch, "random weights instead of ImageNet's");
+  app.add_option("--weights", args->weights, "a file instead of the published ImageNet weights");
+  app.add_option("--seed", args->seed, "decides split, order, augmentation and weights")
+      ->capture_default_str();
+  app.add_option("--device", args->device, "cpu or cuda (cuda where there is one)");
+  app.add_option("--out", args->out, "new folder for the results (runs/<time>)");
+  return [args](const Common& common) { return train(*args, common); };
+}
+
+}  // namespace tool
