@@ -210,18 +210,21 @@ TEST_CASE("all architectures compute the same everywhere") {
   TempDir dir;
   const auto data = pictures(dir);
   const char* table = std::getenv("FASTCPP_ONNX_TABLE");
+  // Everything takes minutes: asked for by the table, or by ONNX Runtime being there.
+  const bool whole = table || has_onnx_runtime();
   int count = 0;
   // The size that the networks were made for, and another whose last maps do not divide by their pools.
   for (const auto& name : models::names()) {
     for (const std::int64_t side : {224, 128}) {
+      if (side == 224 && !whole) continue;
       INFO(name << " " << side);
       const auto learn = learner(data, models::find(name));
       const auto file = dir / "model.onnx";
       std::string line = fmt::format("{} {}", name, side);
       for (const bool fold : {true, false}) {
-        if (!fold && side == 224) continue;
+        if (!fold && (side == 224 || !whole)) continue;
         export_onnx(learn, file, {.fold = fold, .shape = {3, side, side}});
-        if (has_onnx_checker()) CHECK(check_onnx(dir, {file}) == "");
+        if (whole && has_onnx_checker()) CHECK(check_onnx(dir, {file}) == "");
         std::vector<OnnxCase> cases;
         std::vector<torch::Tensor> want;
         for (const std::int64_t n : {1, 3}) {
@@ -248,7 +251,7 @@ TEST_CASE("all architectures compute the same everywhere") {
       ++count;
     }
   }
-  CHECK(count >= 2 * 17);
+  CHECK(count >= (whole ? 2 * 17 : 17));
 }
 
 TEST_CASE("labels of every kind compute the same everywhere") {
