@@ -208,6 +208,24 @@ void transpose(Step& s) {
   s.result(s.emit("Transpose", {s.first()}, {{"perm", perm}}));
 }
 
+// One number everywhere, in the shape of the first argument whatever the batch. LibTorch's `1 - x` is made of these.
+void filled(Step& s, double value) {
+  const auto number = s.constant(value);
+  s.result(s.emit("Expand", {number, s.emit("Shape", {s.first()})}));
+}
+void fill(Step& s) {
+  filled(s, s.number("value"));
+}
+void zeros_like(Step& s) {
+  filled(s, 0);
+}
+void ones_like(Step& s) {
+  filled(s, 1);
+}
+void full_like(Step& s) {
+  filled(s, s.number("fill_value"));
+}
+
 void cat(Step& s) {
   const auto axis = axis_of(s.integer("dim"), s.result_shape().size());
   s.result(s.emit("Concat", s.values("tensors"), {{"axis", axis}}));
@@ -312,6 +330,11 @@ void add_functions(Operations& operations) {
                      {"maximum", maximum},
                      {"minimum", minimum},
                      {"mean", mean}});
+  operations.insert({{"empty_like", zeros_like},
+                     {"zeros_like", zeros_like},
+                     {"ones_like", ones_like},
+                     {"full_like", full_like},
+                     {"fill", fill}});
   operations.insert({{"alias", same},
                      {"clone", same},
                      {"contiguous", same},
