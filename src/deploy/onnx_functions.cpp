@@ -210,7 +210,9 @@ void transpose(Step& s) {
 
 // One number everywhere, in the shape of the first argument whatever the batch. LibTorch's `1 - x` is made of these.
 void filled(Step& s, double value) {
-  const auto number = s.constant(value);
+  // Of as many dimensions, which OpenCV asks for.
+  const Ints ones(s.result_shape().size(), 1);
+  const auto number = s.constant(torch::full(ones, value, s.result_type()));
   s.result(s.emit("Expand", {number, s.emit("Shape", {s.first()})}));
 }
 void fill(Step& s) {

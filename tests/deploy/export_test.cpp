@@ -89,12 +89,7 @@ TEST_CASE("labels of every kind, sizes and losses travel") {
         Kind{std::vector<Label>(files.size(), true), {}, cross_entropy()}}) {
     const auto data = ImageList(files, dir.path())
                           .split_by_idx({1, 2, 3})
-                          .label_from_func(
-                              [&labels = labels, &files](const Path& file) {
-                                const auto at = std::find(files.begin(), files.end(), file);
-                                return labels[static_cast<std::size_t>(at - files.begin())];
-                              },
-                              options)
+                          .label_from_func(labels_in_order(files, labels), options)
                           .transform(get_transforms(), {.size = {40, 48}})
                           .databunch({.bs = 2, .num_workers = 0, .device = torch::kCPU});
     auto learn = tiny_learner(data);

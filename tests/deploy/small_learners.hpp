@@ -3,7 +3,10 @@
 
 #include <torch/torch.h>
 
+#include <algorithm>
+#include <functional>
 #include <string>
+#include <vector>
 
 #include "fastcpp/vision/cnn_learner.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
@@ -49,6 +52,15 @@ inline Learner learner(const DataBunch& data, const models::Arch& arch) {
   torch::manual_seed(2);
   live(*learn.model());
   return learn;
+}
+
+// What label_from_func takes for labels in the order of files.
+inline std::function<Label(const Path&)> labels_in_order(const std::vector<Path>& files,
+                                                         const std::vector<Label>& labels) {
+  return [files, labels](const Path& file) {
+    const auto at = std::find(files.begin(), files.end(), file);
+    return labels.at(static_cast<std::size_t>(at - files.begin()));
+  };
 }
 
 }  // namespace fastcpp::test
