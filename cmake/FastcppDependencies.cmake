@@ -26,3 +26,13 @@ pkg_check_modules(CAIRO REQUIRED IMPORTED_TARGET GLOBAL cairo cairo-ft fontconfi
 pkg_check_modules(PCRE2 REQUIRED IMPORTED_TARGET GLOBAL libpcre2-8)
 pkg_check_modules(PNG REQUIRED IMPORTED_TARGET GLOBAL libpng)
 pkg_check_modules(TURBOJPEG REQUIRED IMPORTED_TARGET GLOBAL libturbojpeg)
+# For fastcpp::serve and one example only.
+find_package(httplib QUIET)
+if(TARGET httplib::httplib)
+  add_library(fastcpp_httplib ALIAS httplib::httplib)
+else()
+  pkg_check_modules(HTTPLIB IMPORTED_TARGET GLOBAL cpp-httplib)
+  if(TARGET PkgConfig::HTTPLIB)
+    add_library(fastcpp_httplib ALIAS PkgConfig::HTTPLIB)
+  endif()
+endif()

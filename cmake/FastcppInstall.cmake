@@ -8,6 +8,11 @@ install(TARGETS fastcpp fastcpp_predict EXPORT fastcppTargets
   ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
   LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
   RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+# A file of its own: only programs that ask for it need cpp-httplib.
+if(TARGET fastcpp_serve)
+  install(TARGETS fastcpp_serve EXPORT fastcppServeTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
+  install(EXPORT fastcppServeTargets NAMESPACE fastcpp:: DESTINATION "${_fastcpp_package_dir}")
+endif()
 install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/fastcpp" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
   FILES_MATCHING PATTERN "*.hpp")
 install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")

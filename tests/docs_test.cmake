@@ -1,7 +1,7 @@
 # Every error code in the sources stands in docs/errors.md, and every one there is in the sources.
 cmake_minimum_required(VERSION 3.22)
 file(GLOB_RECURSE sources "${ROOT}/src/*.cpp" "${ROOT}/src/*.hpp" "${ROOT}/examples/*.cpp")
-set(prefixes "core|value|data|image|pickle|zip|safetensors|json|model|weights|io|download|archive|config|table|train|plot")
+set(prefixes "core|value|data|image|pickle|zip|safetensors|json|model|weights|io|download|archive|config|table|train|plot|serve")
 set(in_sources)
 foreach(source ${sources})
   file(READ "${source}" text)

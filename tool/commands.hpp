@@ -16,10 +16,11 @@ namespace tool {
 // What the program ends with.
 enum ExitCode {
   kDone = 0,
-  kFailed = 1,    // an error, told on stderr
-  kUsage = 2,     // a command line that cannot be
-  kFound = 3,     // `check` and `doctor` found something wrong
-  kStopped = 130  // by SIGINT or SIGTERM, after what was under way was saved
+  kFailed = 1,  // an error, told on stderr
+  kUsage = 2,   // a command line that cannot be
+  kFound = 3,   // `check` and `doctor` found something wrong
+  kStopped =
+      130  // by SIGINT or SIGTERM, after what was under way was saved; `serve` ends with kDone
 };
 
 // What all commands share.
@@ -35,6 +36,7 @@ Run add_train(CLI::App& app);
 Run add_predict(CLI::App& app);
 Run add_export(CLI::App& app);
 Run add_check(CLI::App& app);
+Run add_serve(CLI::App& app);  // with cpp-httplib only
 Run add_doctor(CLI::App& app);
 
 // A mistake of the user's that the parser cannot see: told with a hint at --help, ends with kUsage.

@@ -27,6 +27,7 @@ constexpr const char* kAbout = R"(Trains, checks and ships classifiers of pictur
   fastcpp train FOLDER                  fine-tune a network; leaves a folder of results
   fastcpp predict model.fastcpp *.jpg   ask it
   fastcpp export model.fastcpp ...      hand it to another runtime
+  fastcpp serve model.fastcpp           answer over HTTP, with a page to try it
 
 Every command has a --help of its own.)";
 
@@ -77,6 +78,9 @@ int main(int argc, char** argv) {
   add("train", "fine-tune a network on a folder or a table of pictures", tool::add_train);
   add("predict", "tell what pictures show", tool::add_predict);
   add("export", "write a model for another runtime", tool::add_export);
+#ifdef FASTCPP_SERVE
+  add("serve", "answer requests over HTTP, with a page for people", tool::add_serve);
+#endif
   add("check", "report on damaged, doubled and odd pictures", tool::add_check);
   add("doctor", "versions, processors, devices and caches, each checked", tool::add_doctor);
   try {

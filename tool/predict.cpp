@@ -9,7 +9,7 @@
 #include "fastcpp/core/text.hpp"
 #include "fastcpp/data/files.hpp"
 #include "fastcpp/data/table.hpp"
-#include "fastcpp/deploy/predictor.hpp"
+#include "fastcpp/deploy/prediction_value.hpp"
 #include "fastcpp/io/json.hpp"
 
 using namespace fastcpp;
@@ -46,31 +46,14 @@ std::vector<Path> pictures(const std::vector<Path>& given) {
   return files;
 }
 
-// JSON has no number that is not finite.
-Value number(double x) {
-  return std::isfinite(x) ? Value(x) : Value();
-}
-
-Value value_of(const Answer& answer) {
+Value value_of(const Predictor& predictor, const Answer& answer, int top_k) {
   auto value = Value::dict({{"file", clean_text(answer.file.string())}});
   if (!answer.error.empty()) {
     value.set("error", clean_text(answer.error));
     return value;
   }
-  value.set("prediction", clean_text(answer.prediction.category));
-  if (answer.top.empty()) {
-    auto numbers = Value::list();
-    const auto flat = answer.prediction.probabilities.to(torch::kFloat64).reshape(-1);
-    for (std::int64_t i = 0; i < flat.numel(); ++i) numbers.append(number(flat[i].item<double>()));
-    value.set("numbers", numbers);
-  } else {
-    auto top = Value::list();
-    for (const auto& one : answer.top) {
-      top.append(Value::dict(
-          {{"class", clean_text(one.category)}, {"probability", number(one.probability)}}));
-    }
-    value.set("top", top);
-  }
+  const auto found = prediction_value(predictor, answer.prediction, top_k);
+  for (const auto& [key, part] : found.entries()) value.set(key, part);
   return value;
 }
 
@@ -129,7 +112,8 @@ int predict(const PredictArgs& args) {
       failed = true;
       std::fprintf(stderr, "fastcpp predict: %s [%s]\n", error.what(), error.code().c_str());
     }
-    if (args.json) std::printf("%s\n", to_json(value_of(answer), {.indent = -1}).c_str());
+    if (args.json)
+      std::printf("%s\n", to_json(value_of(predictor, answer, args.top_k), {.indent = -1}).c_str());
     answers.push_back(std::move(answer));
   }
   if (answers.empty()) throw UsageError("there is no picture in what was named");

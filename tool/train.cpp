@@ -1,17 +1,15 @@
 // fastcpp train: from a folder or a table of pictures to a model and all that tells about it.
 #include <CLI/CLI.hpp>
-#include <chrono>
 #include <cmath>
-#include <csignal>
 #include <cstdio>
 #include <ctime>
 #include <stop_token>
-#include <thread>
 
 #include "commands.hpp"
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/io/json.hpp"
 #include "fastcpp/vision.hpp"
+#include "signals.hpp"
 
 using namespace fastcpp;
 
@@ -169,39 +167,6 @@ std::shared_ptr<Callback> metrics_log(const Path& file) {
            },
        .order = 10});
 }
-
-// SIGINT and SIGTERM end the batch under way, then everything is saved; a second one ends at once.
-volatile std::sig_atomic_t g_signals = 0;
-extern "C" void on_signal(int) {
-  g_signals = g_signals + 1;
-  if (g_signals > 1) std::_Exit(kStopped);
-}
-
-class StopOnSignal {
- public:
-  StopOnSignal() {
-    std::signal(SIGINT, on_signal);
-    std::signal(SIGTERM, on_signal);
-    watcher_ = std::jthread([this](const std::stop_token& over) {
-      while (!over.stop_requested() && g_signals == 0) {
-        std::this_thread::sleep_for(std::chrono::milliseconds(50));
-      }
-      if (g_signals > 0) source_.request_stop();
-    });
-  }
-  // What comes after the training is short, and ends at once.
-  ~StopOnSignal() {
-    std::signal(SIGINT, SIG_DFL);
-    std::signal(SIGTERM, SIG_DFL);
-  }
-  StopOnSignal(const StopOnSignal&) = delete;
-  StopOnSignal& operator=(const StopOnSignal&) = delete;
-  std::stop_token token() const { return source_.get_token(); }
-
- private:
-  std::stop_source source_;
-  std::jthread watcher_;
-};
 
 void plots(Learner& learn, const Path& out) {
   if (learn.recorder().history.empty()) return;

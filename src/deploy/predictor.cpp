@@ -18,6 +18,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/threads.hpp"
+#include "fastcpp/interpret/grad_cam.hpp"
 #include "fastcpp/train/threads.hpp"
 #include "fastcpp/vision/models/fold.hpp"
 
@@ -66,13 +67,14 @@ Prediction Predictor::Impl::predict(const Tensors& x, const PredictOptions& opti
   return to_prediction(*labels, outputs[0], options.thresh);
 }
 
-torch::Tensor Predictor::Impl::chunk(std::vector<torch::Tensor> items) const {
+torch::Tensor Predictor::Impl::chunk(const std::vector<torch::Tensor>& items) const {
   const bool alike = std::all_of(items.begin(), items.end(), [&](const auto& item) {
     return item.sizes() == items.front().sizes();
   });
   if (alike) return loss.activate(forward(torch::cat(items))).cpu();
-  for (auto& item : items) item = loss.activate(forward(item)).cpu();
-  return torch::cat(items);
+  std::vector<torch::Tensor> outputs;
+  for (const auto& item : items) outputs.push_back(loss.activate(forward(item)).cpu());
+  return torch::cat(outputs);
 }
 
 void PredictorAccess::check(const PredictorOptions& options) {
@@ -120,6 +122,51 @@ Prediction Predictor::predict_bytes(std::string_view bytes, const PredictOptions
                                     const std::string& name) const {
   return boundary(
       [&] { return predict(Image::from_rgb(decode_image_bytes(bytes, name)), options); });
+}
+
+torch::Tensor Predictor::prepare_any(const std::any& item) const {
+  return guarded(1, [&] {
+    const torch::NoGradGuard no_grad;
+    return impl_->one_item(item).one("prepare");
+  });
+}
+
+torch::Tensor Predictor::prepare_bytes(std::string_view bytes, const std::string& name) const {
+  return boundary([&] { return prepare(Image::from_rgb(decode_image_bytes(bytes, name))); });
+}
+
+torch::Tensor Predictor::compute(const std::vector<torch::Tensor>& prepared) const {
+  if (prepared.empty()) throw ValueError("value.predictor", "there is no item to compute");
+  return guarded(static_cast<std::int64_t>(prepared.size()), [&] {
+    const torch::NoGradGuard no_grad;
+    return impl_->chunk(prepared);
+  });
+}
+
+Prediction Predictor::decode(const torch::Tensor& outputs, const PredictOptions& options) const {
+  return boundary([&] { return to_prediction(*impl_->labels, outputs, options.thresh); });
+}
+
+HeatMap Predictor::heat_map(const torch::Tensor& prepared, std::int64_t cls) const {
+  return guarded(1, [&] {
+    if (!prepared.defined() || prepared.dim() != 4 || prepared.size(0) != 1 ||
+        prepared.size(1) != 3) {
+      throw ValueError("value.predictor", "a heat map needs one picture of three channels");
+    }
+    const torch::NoGradGuard no_grad;
+    HeatMap found{.map = grad_cam(impl_->model, prepared, cls).map, .picture = {}};
+    const auto most = found.map.max().item<double>();
+    if (most > 0) found.map = found.map / most;
+    auto picture = prepared[0].to(torch::kCPU, torch::kFloat32);
+    if (const auto& stats = impl_->input.stats) {
+      const auto channel = [](const std::vector<float>& of) {
+        return torch::tensor(of).view({-1, 1, 1});
+      };
+      picture = picture * channel(stats->std) + channel(stats->mean);
+    }
+    found.picture = to_mat(picture.mul(255).clamp(0, 255).to(torch::kUInt8));
+    return found;
+  });
 }
 
 std::vector<ClassProbability> Predictor::top_k(const Prediction& prediction, int k) const {
@@ -264,7 +311,8 @@ torch::Tensor Predictor::predict_batch(const std::vector<Path>& files,
         }
       }
       if (!chunk.items.empty()) {
-        results[static_cast<std::size_t>(c)] = impl_->chunk(std::move(chunk.items));
+        results[static_cast<std::size_t>(c)] = impl_->chunk(chunk.items);
+        chunk.items.clear();
       }
       const std::lock_guard lock(telling);
       bar.update(++told);

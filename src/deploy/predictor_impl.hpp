@@ -39,7 +39,7 @@ struct Predictor::Impl {
   torch::Tensor forward(const torch::Tensor& x) const;
   Prediction predict(const Tensors& x, const PredictOptions& options) const;
   // Activated outputs of some items.
-  torch::Tensor chunk(std::vector<torch::Tensor> items) const;
+  torch::Tensor chunk(const std::vector<torch::Tensor>& items) const;
 };
 
 struct PredictorAccess {

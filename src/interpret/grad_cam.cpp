@@ -3,6 +3,8 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
+#include <algorithm>
+
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
@@ -17,7 +19,12 @@ GradCam grad_cam(const Model& model, const torch::Tensor& x, std::int64_t cls) {
   if (!parts || parts->size() != 2) refuse();
   GradCam found;
   boundary([&] {
-    model->eval();
+    // Several threads may look at one model: it is only written to where it must be.
+    const auto modules = model->modules();
+    if (std::any_of(modules.begin(), modules.end(),
+                    [](const auto& module) { return module->is_training(); })) {
+      model->eval();
+    }
     const auto body = parts->begin(), head = body + 1;
     // Only the path from the body's output to the class needs a graph.
     const auto acts = [&] {

@@ -9,6 +9,7 @@
 #include <opencv2/imgproc.hpp>
 #include <string_view>
 
+#include "fastcpp/core/base64.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/text.hpp"
 #include "fastcpp/plot/color.hpp"
@@ -18,24 +19,6 @@ namespace fastcpp::report_detail {
 namespace {
 
 constexpr const char* kNone = "\u2013";
-
-std::string base64(const std::vector<unsigned char>& bytes) {
-  constexpr std::string_view kLetters =
-      "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/";
-  std::string text;
-  text.reserve((bytes.size() + 2) / 3 * 4);
-  for (std::size_t i = 0; i < bytes.size(); i += 3) {
-    const auto byte = [&](std::size_t k) {
-      return i + k < bytes.size() ? static_cast<std::uint32_t>(bytes[i + k]) : 0u;
-    };
-    const std::uint32_t three = byte(0) << 16 | byte(1) << 8 | byte(2);
-    for (int shift = 18; shift >= 0; shift -= 6) text += kLetters[three >> shift & 63];
-  }
-  for (std::size_t i = text.size() - (3 - bytes.size() % 3) % 3; i < text.size(); ++i) {
-    text[i] = '=';
-  }
-  return text;
-}
 
 // Shares the memory of the picture.
 cv::Mat mat_of(const Picture& picture) {
@@ -92,8 +75,9 @@ std::string image_html(const Picture& picture, const std::string& alt, int longe
                         : cv::imencode(".jpg", pixels, bytes, {cv::IMWRITE_JPEG_QUALITY, kQuality});
   if (!made) throw ImageError("image.cannot_encode", "a picture of the report cannot be encoded");
   return fmt::format(R"(<img src="data:image/{};base64,{}" width="{}" height="{}" alt="{}"{}>)",
-                     small ? "png" : "jpeg", base64(bytes), pixels.cols, pixels.rows,
-                     html_text(alt), small ? R"( class="small")" : "");
+                     small ? "png" : "jpeg",
+                     base64({reinterpret_cast<const char*>(bytes.data()), bytes.size()}),
+                     pixels.cols, pixels.rows, html_text(alt), small ? R"( class="small")" : "");
 }
 
 Picture with_heat(const Picture& picture, const torch::Tensor& map) {

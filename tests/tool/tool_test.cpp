@@ -38,6 +38,29 @@ Ran run(const TempDir& dir, const std::string& arguments) {
   return {WEXITSTATUS(status), read_file(dir / "out.txt"), read_file(dir / "err.txt")};
 }
 
+// The same without waiting for its end.
+pid_t start(const TempDir& dir, const std::string& arguments) {
+  const auto command = "exec '" FASTCPP_TOOL "' " + arguments + " >out.txt 2>err.txt";
+  const auto folder = dir.path().string();
+  const auto pid = ::fork();
+  REQUIRE(pid >= 0);
+  if (pid == 0) {
+    if (::chdir(folder.c_str()) != 0) ::_exit(9);
+    ::execl("/bin/sh", "sh", "-c", command.c_str(), static_cast<char*>(nullptr));
+    ::_exit(9);
+  }
+  return pid;
+}
+
+// How the process ended once it was told to stop.
+int stop(pid_t pid) {
+  ::kill(pid, SIGTERM);
+  int status = 0;
+  REQUIRE(::waitpid(pid, &status, 0) == pid);
+  REQUIRE(WIFEXITED(status));
+  return WEXITSTATUS(status);
+}
+
 bool contains(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
@@ -201,27 +224,43 @@ TEST_CASE("the doctor looks at everything") {
 TEST_CASE("a training that is told to stop saves what it has") {
   TempDir dir;
   draw(dir);
-  const auto pid = ::fork();
-  REQUIRE(pid >= 0);
-  if (pid == 0) {
-    if (::chdir(dir.path().c_str()) != 0) ::_exit(9);
-    ::execl(
-        "/bin/sh", "sh", "-c",
-        (std::string("exec '" FASTCPP_TOOL "' train pictures --epochs 10000 --quiet --out run") +
-         kQuick + " >out.txt 2>err.txt")
-            .c_str(),
-        static_cast<char*>(nullptr));
-    ::_exit(9);
-  }
+  const auto pid =
+      start(dir, std::string("train pictures --epochs 10000 --quiet --out run") + kQuick);
   // Once the first epoch is written the loop is under way.
   for (int i = 0; i < 1200 && !std::filesystem::exists(dir / "run/metrics.jsonl"); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(100));
   }
-  ::kill(pid, SIGTERM);
-  int status = 0;
-  REQUIRE(::waitpid(pid, &status, 0) == pid);
-  REQUIRE(WIFEXITED(status));
-  CHECK(WEXITSTATUS(status) == 130);
+  CHECK(stop(pid) == 130);
   CHECK(contains(read_file(dir / "err.txt"), "stopped"));
   CHECK(Predictor(dir / "run/model.fastcpp").classes() == std::vector<std::string>{"blue", "red"});
 }
+
+#ifdef FASTCPP_SERVE
+TEST_CASE("a model is served until the program is told to stop") {
+  const TempDir dir;
+  draw(dir);
+  REQUIRE(run(dir, std::string("train pictures --epochs 0 --quiet --out run") + kQuick).status ==
+          0);
+  write_file(dir / "key", "s3cret\n");
+  const auto pid = start(dir, "serve run/model.fastcpp --port 0 --key-file key");
+  std::string said;
+  for (int i = 0; i < 600 && !contains(said, "/predict"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(100));
+    said = read_file(dir / "out.txt");
+  }
+  // The line that it prints is one to copy.
+  const auto at = said.find("curl ");
+  REQUIRE(at != std::string::npos);
+  auto line = said.substr(at, said.find('\n', at) - at);
+  line.replace(line.find("picture.jpg"), 11, "picture.png");
+  std::filesystem::copy_file(dir / "pictures/red/1.png", dir / "picture.png");
+  const auto command = "cd '" + dir.path().string() + "' && " + line + " -s >answer.json";
+  if (std::system("curl --version >/dev/null 2>&1") == 0) {
+    REQUIRE(std::system(command.c_str()) == 0);
+    const auto answer = from_json(read_file(dir / "answer.json"));
+    CHECK(answer.at("predictions").items()[0].at("top").size() == 2);
+  }
+  CHECK(stop(pid) == 0);
+  CHECK(contains(read_file(dir / "out.txt"), "Stopped"));
+}
+#endif

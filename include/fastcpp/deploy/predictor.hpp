@@ -61,6 +61,13 @@ struct ClassProbability {
   double probability = 0;
 };
 
+/// Where a network looked, and at what.
+struct HeatMap {
+  torch::Tensor
+      map;  ///< h x w, 0 to 1: how much each place speaks for the class; all 0 where none does
+  cv::Mat picture;  ///< what the network saw, 8-bit RGB, H x W; the map lies over all of it
+};
+
 /// Predicts with a network of its own: batch norms folded into the convolutions, weights and inputs with their channels
 /// together, no graph. Made of a file, or of a learner, whose network it copies; owns what it uses, classes, transforms and
 /// statistics too: nothing that happens to the learner, its data or the file later changes it.
@@ -115,6 +122,29 @@ class FASTCPP_API Predictor {
   /// \throws TrainError `train.failed` when it does not fit the network
   torch::Tensor forward(const torch::Tensor& x) const;
 
+  // The steps of `predict`, for who computes the items of several callers together, such as a server.
+
+  /// An item as the network takes it: one picture is 1 x 3 x H x W, normalised, on the predictor's device.
+  /// \throws as `predict`
+  template <typename Item>
+  torch::Tensor prepare(const Item& item) const {
+    return prepare_any(detail::item_of(item));
+  }
+  /// The content of a picture file as the network takes it. \throws as `predict_bytes`
+  torch::Tensor prepare_bytes(std::string_view bytes, const std::string& name = "<memory>") const;
+  /// Activated outputs of items, n x c, on the CPU. Those of one shape are computed at once; one thread calls LibTorch.
+  /// \param prepared what `prepare` gave, at least one
+  /// \throws ValueError `value.predictor` without items; TrainError `train.failed` when they do not fit the network
+  torch::Tensor compute(const std::vector<torch::Tensor>& prepared) const;
+  /// The outputs of one item, c, in the words of the labels.
+  Prediction decode(const torch::Tensor& outputs, const PredictOptions& options = {}) const;
+  /// How much each place of a picture speaks for a class (see grad_cam.hpp).
+  /// \param prepared a picture as `prepare` gives it
+  /// \param cls      class whose raw output is traced back, 0 .. c - 1
+  /// \throws TrainError `train.no_body` when the network is not body and head; ValueError `value.class_index`,
+  /// `value.predictor` when the item is no picture of three channels
+  HeatMap heat_map(const torch::Tensor& prepared, std::int64_t cls) const;
+
   /// Class names in the order of the outputs. The reference lives as long as any copy of the predictor.
   const std::vector<std::string>& classes() const;
   /// What outputs mean; without items. Lives as long.
@@ -125,6 +155,7 @@ class FASTCPP_API Predictor {
   struct Impl;
   explicit Predictor(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   Prediction predict_any(const std::any& item, const PredictOptions& options) const;
+  torch::Tensor prepare_any(const std::any& item) const;
   std::shared_ptr<const Impl> impl_;
 };
 

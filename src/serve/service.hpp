@@ -1,0 +1,66 @@
+// What a server answers.
+#pragma once
+
+#include <semaphore>
+#include <string>
+#include <vector>
+
+#include "fastcpp/serve/serve.hpp"
+#include "serve/batcher.hpp"
+#include "serve/http_server.hpp"
+#include "serve/metrics.hpp"
+
+namespace fastcpp::serve_detail {
+
+// Why a request, or one of its pictures, is not answered as asked.
+struct Refusal {
+  int status = 500;
+  std::string code, message;
+};
+
+// The answers of one server; called from several threads, and outlives the server's listening.
+class Service {
+ public:
+  // Adds its answers to the server, which must outlive it.
+  Service(const Predictor& predictor, const ServeOptions& options, HttpServer& server);
+  void abandon() { batcher_.abandon(); }
+
+ private:
+  struct Picture {
+    std::string name, bytes;
+  };
+  // What the address of a request asks for.
+  struct Wish {
+    int top_k = 5;
+    std::optional<double> thresh;
+    enum class Heat { kNone, kBest, kOf } heat = Heat::kNone;
+    std::int64_t heat_of = 0;
+  };
+  struct Prepared {
+    torch::Tensor sample;
+    double seconds = 0;
+  };
+
+  httplib::Server::HandlerResponse before(const httplib::Request& request,
+                                          httplib::Response& response);
+  void predict(const httplib::Request& request, httplib::Response& response,
+               const httplib::ContentReader& content);
+  Wish wish_of(const httplib::Request& request) const;
+  std::vector<Picture> receive(const httplib::Request& request,
+                               const httplib::ContentReader& content) const;
+  void check_key(const httplib::Request& request) const;
+  Prepared prepare(const Picture& picture);
+  Value answer_of(const torch::Tensor& sample, const Computed& computed, const Wish& wish) const;
+  Value heat_map(const torch::Tensor& sample, std::int64_t cls) const;
+  void refuse(httplib::Response& response, const Refusal& refusal);
+
+  const Predictor predictor_;
+  const ServeOptions options_;
+  HttpServer& server_;
+  const std::string page_;
+  Metrics metrics_;
+  std::counting_semaphore<> decoding_;  // more at once than processors would only take memory
+  Batcher batcher_;
+};
+
+}  // namespace fastcpp::serve_detail
