@@ -140,7 +140,10 @@ OnnxContent onnx_content(const Path& file) {
     if (model.tag() == 14) {
       auto entry = model.get_message();
       std::string key, value;
-      while (entry.next()) (entry.tag() == 1 ? key : value) = entry.get_string();
+      while (entry.next()) {
+        auto& part = entry.tag() == 1 ? key : value;
+        part = entry.get_string();
+      }
       content.metadata[key] = value;
     } else if (model.tag() == 7) {
       auto graph = model.get_message();
