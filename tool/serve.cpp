@@ -61,7 +61,7 @@ int serve_model(const ServeArgs& args, const Common& common) {
                           address.c_str());
                       std::fflush(stdout);
                     }});
-  if (!common.quiet) std::printf("Stopped; every request that was accepted has been answered.\n");
+  if (!common.quiet) std::printf("Stopped.\n");
   return kDone;
 }
 

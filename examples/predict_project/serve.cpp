@@ -22,10 +22,13 @@ int main(int argc, char** argv) {
   sigaddset(&signals, SIGTERM);
   pthread_sigmask(SIG_BLOCK, &signals, nullptr);
   std::stop_source stop;
-  std::thread([&stop, signals] {
+  std::thread([stop, signals]() mutable {
     int signal = 0;
     sigwait(&signals, &signal);
     stop.request_stop();
+    // A second one ends the program at once.
+    sigwait(&signals, &signal);
+    std::_Exit(130);
   }).detach();
   try {
     fastcpp::serve(fastcpp::Predictor(argv[1]), {.port = argc > 2 ? std::atoi(argv[2]) : 8080,

@@ -5,6 +5,7 @@
 
 #include <csignal>
 #include <functional>
+#include <mutex>
 #include <string>
 #include <utility>
 
@@ -13,13 +14,22 @@ namespace fastcpp::compat {
 // What TaskQueue::enqueue returns: nothing, later whether there was room.
 using Enqueued = decltype(std::declval<httplib::TaskQueue&>().enqueue(nullptr));
 
-// httplib's server ignores SIGPIPE for the whole process, which is not a library's to decide; ours sends without it.
+// httplib's server ignores SIGPIPE for the whole process, which is not a library's to decide; ours sends without it. One
+// server at a time is made, else a second one would restore what the first has just set.
 class KeepSigpipe {
  public:
-  KeepSigpipe() { ::sigaction(SIGPIPE, nullptr, &before_); }
-  void restore() { ::sigaction(SIGPIPE, &before_, nullptr); }
+  KeepSigpipe() : lock_(mutex()) { ::sigaction(SIGPIPE, nullptr, &before_); }
+  void restore() {
+    ::sigaction(SIGPIPE, &before_, nullptr);
+    lock_.unlock();
+  }
 
  private:
+  static std::mutex& mutex() {
+    static std::mutex one;
+    return one;
+  }
+  std::unique_lock<std::mutex> lock_;
   struct sigaction before_ {};
 };
 

@@ -27,6 +27,15 @@ constexpr const char* kSlowHeader =
 constexpr const char* kLongHeader =
     R"({"error":{"code":"serve.too_large","message":"the header of the request is too long"}})";
 
+// Whether both sides agree where the body ends; else what follows might be taken for a request that nobody sent.
+bool has_clear_length(const httplib::Request& request) {
+  if (request.has_header("Transfer-Encoding")) return false;
+  const auto count = request.get_header_value_count("Content-Length");
+  const auto length = request.get_header_value("Content-Length");
+  return count == 0 || (count == 1 && !length.empty() && length.size() < 19 &&
+                        length.find_first_not_of("0123456789") == std::string::npos);
+}
+
 thread_local Connection* t_current = nullptr;
 
 int milliseconds_until(Clock::time_point until) {
@@ -221,7 +230,8 @@ class Answering {
   std::atomic<int>& active_;
 };
 
-Pool::Pool(int threads, std::atomic<int>& waiting) : waiting_(waiting) {
+Pool::Pool(int threads, std::atomic<int>& waiting, std::atomic<bool>& stopping)
+    : most_(static_cast<std::size_t>(threads)), waiting_(waiting), stopping_(stopping) {
   try {
     for (int i = 0; i < threads; ++i) threads_.emplace_back([this] { work(); });
   } catch (...) {
@@ -232,7 +242,8 @@ Pool::Pool(int threads, std::atomic<int>& waiting) : waiting_(waiting) {
 
 compat::Enqueued Pool::enqueue(std::function<void()> task) {
   {
-    const std::lock_guard lock(mutex_);
+    std::unique_lock lock(mutex_);
+    room_.wait(lock, [&] { return tasks_.size() < most_; });
     tasks_.push_back(std::move(task));
     ++waiting_;
   }
@@ -241,6 +252,7 @@ compat::Enqueued Pool::enqueue(std::function<void()> task) {
 }
 
 void Pool::shutdown() {
+  stopping_ = true;
   {
     const std::lock_guard lock(mutex_);
     over_ = true;
@@ -257,12 +269,13 @@ void Pool::work() {
     const auto task = std::move(tasks_.front());
     tasks_.pop_front();
     lock.unlock();
+    room_.notify_one();
     task();
   }
 }
 
 HttpServer::HttpServer(const Limits& limits) : limits_(limits) {
-  new_task_queue = [this] { return new Pool(limits_.connections, waiting_); };
+  new_task_queue = [this] { return new Pool(limits_.connections, waiting_, stopping_); };
   // Not httplib's default, which lets two programs share one port.
   set_socket_options([](socket_t socket) {
     const int yes = 1;
@@ -284,6 +297,21 @@ int HttpServer::bind(const std::string& host, int port) {
   return port;
 }
 
+bool HttpServer::busy() const {
+  if (waiting_ > 0 || active_ > 0) return true;
+  pollfd one{svr_sock_, POLLIN, 0};
+  return ::poll(&one, 1, 0) > 0;
+}
+
+void HttpServer::end_listening() {
+  if (svr_sock_ != INVALID_SOCKET) stop();
+}
+
+void HttpServer::close_port() {
+  const auto socket = svr_sock_.exchange(INVALID_SOCKET);
+  if (socket != INVALID_SOCKET) ::close(socket);
+}
+
 bool HttpServer::process_and_close_socket(socket_t socket) {
   --waiting_;
   // What goes wrong here concerns this connection alone.
@@ -296,7 +324,8 @@ bool HttpServer::process_and_close_socket(socket_t socket) {
       const bool useful = answer(connection, closed, [&](httplib::Request& request) {
         connection.header_is_there(request);
         prepare(request);
-        if (stopping_) connection.close_afterwards();
+        // The answer says that the connection ends, where it would not be waited for.
+        if (hurry() || !has_clear_length(request)) connection.close_afterwards();
       });
       if (!connection.answered()) refuse_header(connection);
       if (!useful || closed || connection.must_close()) break;

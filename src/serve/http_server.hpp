@@ -54,6 +54,7 @@ class Connection final : public httplib::Stream {
   Trouble trouble() const { return trouble_; }
   bool must_close() const { return must_close_; }
   bool answered() const { return answered_; }
+  bool has_header() const { return request_ != nullptr; }
 
   bool is_readable() const;
   bool wait_readable() const { return is_readable(); }
@@ -86,10 +87,11 @@ class Connection final : public httplib::Stream {
   bool answered_ = false;
 };
 
-// Threads that each answer one connection at a time.
+// Threads that each answer one connection at a time. As many may wait for their turn, further ones in the system's queue.
 class Pool final : public httplib::TaskQueue {
  public:
-  Pool(int threads, std::atomic<int>& waiting);
+  // `stopping` becomes true when the listening ends, for whatever reason.
+  Pool(int threads, std::atomic<int>& waiting, std::atomic<bool>& stopping);
   ~Pool() override { shutdown(); }
   compat::Enqueued enqueue(std::function<void()> task) override;
   // After all that was enqueued is done.
@@ -97,9 +99,11 @@ class Pool final : public httplib::TaskQueue {
 
  private:
   void work();
+  const std::size_t most_;
   std::atomic<int>& waiting_;
+  std::atomic<bool>& stopping_;
   std::mutex mutex_;
-  std::condition_variable changed_;
+  std::condition_variable changed_, room_;
   std::deque<std::function<void()>> tasks_;
   bool over_ = false;
   std::vector<std::jthread> threads_;
@@ -114,8 +118,12 @@ class HttpServer final : public compat::Server {
   // Connections end with the request under way. What comes in meanwhile is still read, to be refused in words.
   void begin_stop() { stopping_ = true; }
   bool stopping() const { return stopping_; }
-  // Whether a connection waits for its turn or is in the middle of a request.
-  bool busy() const { return waiting_ > 0 || active_ > 0; }
+  // Whether a connection waits for its turn, also at the system, or is in the middle of a request.
+  bool busy() const;
+  // Does nothing while it does not listen yet, or no more.
+  void end_listening();
+  // For a listening that failed before it began.
+  void close_port();
   // Nothing is read or written any more.
   void abandon() { abandoned_ = true; }
   int active() const { return active_; }

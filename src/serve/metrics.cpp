@@ -65,7 +65,8 @@ void Metrics::batch(std::size_t pictures) {
 
 std::string Metrics::text(std::size_t waiting, int connections) const {
   const std::lock_guard lock(mutex_);
-  auto text = head("fastcpp_requests_total", "Requests by the status of their answers.", "counter");
+  auto text = head("fastcpp_requests_total",
+                   "Requests for predictions by the status of their answers.", "counter");
   for (const auto& [status, n] : requests_) {
     text += fmt::format("fastcpp_requests_total{{status=\"{}\"}} {}\n", status, n);
   }
@@ -77,12 +78,13 @@ std::string Metrics::text(std::size_t waiting, int connections) const {
   text += request_.text("fastcpp_request_seconds", "From the header of a request to its answer.");
   text += decode_.text("fastcpp_decode_seconds",
                        "Of a picture: from its bytes to what the network takes.");
-  text += queue_.text("fastcpp_queue_seconds", "Of a picture: until its batch was computed.");
+  text +=
+      queue_.text("fastcpp_queue_seconds", "Of a picture: until its batch began to be computed.");
   text += compute_.text("fastcpp_compute_seconds", "Of a picture: its batch in the network.");
   text += batch_.text("fastcpp_batch_size", "Pictures computed at once.");
   text += head("fastcpp_queue_length", "Pictures that wait for the network.", "gauge") +
           fmt::format("fastcpp_queue_length {}\n", waiting);
-  text += head("fastcpp_requests_active", "Requests under way.", "gauge") +
+  text += head("fastcpp_requests_active", "Requests under way, this one too.", "gauge") +
           fmt::format("fastcpp_requests_active {}\n", connections);
   return text;
 }

@@ -21,6 +21,7 @@ using serve_detail::Clock;
 
 // After which a server that is being stopped and has nothing under way ends.
 constexpr auto kQuiet = 100ms;
+constexpr auto kTell = 1s;
 
 void check(const ServeOptions& options) {
   const auto within = [](const char* name, std::int64_t value, std::int64_t low,
@@ -44,6 +45,17 @@ void check(const ServeOptions& options) {
   within("request_time", options.request_time.count(), 1, 86'400'000);
   within("idle_time", options.idle_time.count(), 1, 86'400'000);
   within("grace", options.grace.count(), 0, 86'400'000);
+  if (options.thresh && !(*options.thresh >= 0 && *options.thresh <= 1)) {
+    throw ValueError("value.serve",
+                     fmt::format("thresh must be between 0 and 1, found {}", *options.thresh));
+  }
+  if (options.host.empty()) {
+    throw ValueError("value.serve", "host is empty: say 127.0.0.1, or 0.0.0.0 for all addresses");
+  }
+  // httplib decodes such signs in headers.
+  if (options.api_key.find('%') != std::string::npos) {
+    throw ValueError("value.serve", "api_key holds a '%': take another one");
+  }
 }
 
 // Finds out now whether pictures can be predicted at all; the first one takes longer than the others.
@@ -51,6 +63,8 @@ void warm_up(const Predictor& predictor) {
   try {
     const cv::Mat grey(256, 256, CV_8UC3, cv::Scalar(128, 128, 128));
     predictor.compute({predictor.prepare(Image::from_rgb(grey))});
+  } catch (const MemoryError&) {
+    throw;
   } catch (const Error& e) {
     throw ValueError("value.serve",
                      fmt::format("the predictor does not predict from pictures: {}", e.what()));
@@ -66,6 +80,7 @@ class Listening {
         server_.listen_after_bind();
       } catch (...) {
         failure_ = std::current_exception();
+        server_.close_port();
       }
       const std::lock_guard lock(mutex_);
       over_ = true;
@@ -73,6 +88,8 @@ class Listening {
     });
   }
   ~Listening() { end(); }
+  Listening(const Listening&) = delete;
+  Listening& operator=(const Listening&) = delete;
 
   // True: a stop is requested. False: the listening ended by itself.
   bool wait(std::stop_token stop) {
@@ -80,11 +97,12 @@ class Listening {
     changed_.wait(lock, std::move(stop), [&] { return over_; });
     return !over_;
   }
-  // Returns once every connection is closed.
-  void end() {
+  // Returns once every connection is closed; what takes longer than this is cut off.
+  void end(Clock::time_point until = {}) {
+    server_.begin_stop();
     while (!is_over()) {
-      // Until the system listens there is nothing to stop.
-      server_.stop();
+      server_.end_listening();
+      if (Clock::now() >= until) server_.abandon();
       std::unique_lock lock(mutex_);
       changed_.wait_for(lock, 10ms, [&] { return over_; });
     }
@@ -107,19 +125,21 @@ class Listening {
   std::jthread thread_;
 };
 
-// Lets what was accepted be answered.
+// Lets what was accepted be answered, until the time is over.
 void finish(serve_detail::HttpServer& server, serve_detail::Service& service,
-            std::chrono::milliseconds grace) {
+            Clock::time_point until) {
   server.begin_stop();
-  const auto until = Clock::now() + grace;
+  while (service.under_way() > 0 && Clock::now() < until) std::this_thread::sleep_for(5ms);
+  if (service.under_way() > 0) {
+    service.abandon();
+    return;
+  }
+  // Who comes now is told that it is over, instead of meeting a closed port in the middle of a request; not for ever.
+  const auto tell_until = std::min(until, Clock::now() + kTell);
   auto quiet_since = Clock::now();
-  while (Clock::now() < until && Clock::now() - quiet_since < kQuiet) {
+  while (Clock::now() < tell_until && Clock::now() - quiet_since < kQuiet) {
     std::this_thread::sleep_for(5ms);
     if (server.busy()) quiet_since = Clock::now();
-  }
-  if (server.busy()) {
-    service.abandon();
-    server.abandon();
   }
 }
 
@@ -149,8 +169,9 @@ void serve(const Predictor& predictor, const ServeOptions& options) {
     Listening listening(server);
     if (options.on_ready) options.on_ready(address(options.host, port));
     const bool asked = listening.wait(options.stop);
-    if (asked) finish(server, service, options.grace);
-    listening.end();
+    const auto until = Clock::now() + options.grace;
+    if (asked) finish(server, service, until);
+    listening.end(until);
     listening.rethrow();
     if (!asked) throw Error("serve.failed", "the system no longer lets the server listen");
   });

@@ -1,6 +1,7 @@
 #include "serve/service.hpp"
 
 #include <fmt/format.h>
+#include <strings.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -58,6 +59,32 @@ Refusal refusal_of_current() {
     return {later ? 503 : e.code() == "train.no_body" ? 422 : 500, e.code(), e.what()};
   }
 }
+
+// One of the processors, for a while.
+class Turn {
+ public:
+  explicit Turn(std::counting_semaphore<>& processors) : processors_(processors) {
+    processors_.acquire();
+  }
+  ~Turn() { processors_.release(); }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
+
+ private:
+  std::counting_semaphore<>& processors_;
+};
+
+// Counts while it lives.
+class Counted {
+ public:
+  explicit Counted(std::atomic<int>& count) : count_(count) { ++count_; }
+  ~Counted() { --count_; }
+  Counted(const Counted&) = delete;
+  Counted& operator=(const Counted&) = delete;
+
+ private:
+  std::atomic<int>& count_;
+};
 
 std::size_t length_of(const Request& request) {
   const auto text = request.get_header_value("Content-Length");
@@ -118,7 +145,7 @@ Service::Service(const Predictor& predictor, const ServeOptions& options, HttpSe
       options_(options),
       server_(server),
       page_(page(options.title)),
-      decoding_(available_cpus()),
+      processors_(available_cpus()),
       batcher_(predictor, batcher_options(options), metrics_) {
   server.set_pre_routing_handler(
       [this](const Request& request, Response& response) { return before(request, response); });
@@ -126,13 +153,30 @@ Service::Service(const Predictor& predictor, const ServeOptions& options, HttpSe
                                  const httplib::ContentReader& content) {
     predict(request, response, content);
   });
+  // A client that asks before it sends a long body is told before it does.
+  server.set_expect_100_continue_handler([this](const Request& request, Response& response) {
+    try {
+      if (request.path == "/predict") check_key(request);
+      check_length(request);
+      return 100;
+    } catch (const Refusal& refusal) {
+      Connection::current()->close_afterwards();
+      refuse(response, refusal);
+      return refusal.status;
+    }
+  });
   // What httplib itself refuses: a header that is none.
   server.set_error_handler([this](const Request&, Response& response) {
     if (!response.body.empty()) return;
-    auto* connection = Connection::current();
-    if (connection) connection->close_afterwards();
-    if (connection && connection->trouble() == Connection::Trouble::kSlow) {
+    auto& connection = *Connection::current();
+    const auto trouble = connection.trouble();
+    // Without a header there is no request that could say so.
+    if (!connection.has_header()) response.set_header("Connection", "close");
+    connection.close_afterwards();
+    if (trouble == Connection::Trouble::kSlow) {
       refuse(response, {408, "serve.too_slow", "the request did not arrive in time"});
+    } else if (trouble == Connection::Trouble::kLong) {
+      refuse(response, {431, "serve.too_large", "the header of the request is too long"});
     } else {
       refuse(response, {response.status, "serve.bad_request", "this is no request of HTTP"});
     }
@@ -158,7 +202,10 @@ void Service::check_key(const Request& request) const {
   if (options_.api_key.empty()) return;
   auto key = request.get_header_value("X-API-Key");
   const auto bearer = request.get_header_value("Authorization");
-  if (bearer.starts_with("Bearer ")) key = bearer.substr(7);
+  constexpr std::size_t kScheme = 7;
+  if (bearer.size() > kScheme && ::strncasecmp(bearer.c_str(), "Bearer ", kScheme) == 0) {
+    key = bearer.substr(kScheme);
+  }
   if (!same(key, options_.api_key)) {
     throw Refusal{401, "serve.api_key", "the key is missing or another one"};
   }
@@ -214,21 +261,28 @@ Service::Wish Service::wish_of(const Request& request) const {
   return wish;
 }
 
+Refusal Service::too_large() const {
+  return {413, "serve.too_large", fmt::format("a request may have {} bytes", options_.max_body)};
+}
+
+// Nobody waits for what is refused anyway.
+void Service::check_length(const Request& request) const {
+  if (length_of(request) > options_.max_body) throw too_large();
+}
+
 std::vector<Service::Picture> Service::receive(const Request& request,
                                                const httplib::ContentReader& content) const {
-  auto& connection = *Connection::current();
-  const auto too_large = [&] {
-    return Refusal{413, "serve.too_large",
-                   fmt::format("a request may have {} bytes", options_.max_body)};
+  const auto nothing = [] {
+    return Refusal{400, "serve.no_picture",
+                   "the body is empty: send the content of a picture file, or a form with some"};
   };
-  // Nobody waits for what is refused anyway.
-  if (length_of(request) > options_.max_body) {
-    connection.close_afterwards();
-    throw too_large();
+  check_length(request);
+  // httplib would read until the client closes.
+  if (!request.has_header("Content-Length") && !request.has_header("Transfer-Encoding")) {
+    throw nothing();
   }
   // httplib unpacks a form before it looks for its parts, and keeps what is none without a limit.
   if (request.is_multipart_form_data() && request.has_header("Content-Encoding")) {
-    connection.close_afterwards();
     throw Refusal{415, "serve.bad_request", "a form must not be packed"};
   }
   std::vector<Picture> pictures;
@@ -257,30 +311,25 @@ std::vector<Service::Picture> Service::receive(const Request& request,
     whole = content(append);
   }
   if (!whole) {
-    connection.close_afterwards();
+    const auto trouble = Connection::current()->trouble();
     if (too_many) {
       throw Refusal{413, "serve.too_many",
                     fmt::format("a request may hold {} pictures", options_.max_pictures)};
     }
-    if (too_long || connection.trouble() == Connection::Trouble::kLong) throw too_large();
-    if (connection.trouble() == Connection::Trouble::kSlow) {
+    if (too_long || trouble == Connection::Trouble::kLong) throw too_large();
+    if (trouble == Connection::Trouble::kSlow) {
       throw Refusal{408, "serve.too_slow", "the request did not arrive in time"};
     }
     throw Refusal{400, "serve.bad_request", "the body ends early, or is not what its header says"};
   }
   if (pictures.empty() || (pictures.size() == 1 && pictures[0].bytes.empty())) {
-    throw Refusal{400, "serve.no_picture",
-                  "the body is empty: send the content of a picture file, or a form with some"};
+    throw nothing();
   }
   return pictures;
 }
 
 Service::Prepared Service::prepare(const Picture& picture) {
-  decoding_.acquire();
-  struct Release {
-    std::counting_semaphore<>& semaphore;
-    ~Release() { semaphore.release(); }
-  } const release{decoding_};
+  const Turn turn(processors_);
   const auto start = Clock::now();
   const auto info = image_file_info(picture.bytes);
   if (info.rows > 0 && info.cols > options_.max_pixels / info.rows) {
@@ -292,7 +341,8 @@ Service::Prepared Service::prepare(const Picture& picture) {
   return {std::move(sample), seconds_since(start)};
 }
 
-Value Service::heat_map(const torch::Tensor& sample, std::int64_t cls) const {
+Value Service::heat_map(const torch::Tensor& sample, std::int64_t cls) {
+  const Turn turn(processors_);
   const auto found = predictor_.heat_map(sample, cls);
   auto values = Value::list();
   const auto flat = found.map.to(torch::kFloat64).reshape(-1).contiguous();
@@ -307,8 +357,7 @@ Value Service::heat_map(const torch::Tensor& sample, std::int64_t cls) const {
                       {"picture", data_uri(found.picture)}});
 }
 
-Value Service::answer_of(const torch::Tensor& sample, const Computed& computed,
-                         const Wish& wish) const {
+Value Service::answer_of(const torch::Tensor& sample, const Computed& computed, const Wish& wish) {
   const auto prediction = predictor_.decode(computed.outputs, {.thresh = wish.thresh});
   auto value = prediction_value(predictor_, prediction, wish.top_k);
   if (wish.heat != Wish::Heat::kNone) {
@@ -323,17 +372,19 @@ Value Service::answer_of(const torch::Tensor& sample, const Computed& computed,
 void Service::predict(const Request& request, Response& response,
                       const httplib::ContentReader& content) {
   const auto start = Clock::now();
+  // Counted before it looks whether the server is being stopped.
+  const Counted counted(under_way_);
   try {
-    auto& connection = *Connection::current();
-    // Before its body is read: who is refused need not send it.
+    std::vector<Picture> pictures;
     try {
       check_key(request);
       if (server_.stopping()) throw Refusal{503, "serve.stopping", "the server is being stopped"};
+      pictures = receive(request, content);
     } catch (...) {
-      connection.close_afterwards();
+      // The body, or what is left of it, would be taken for the next request.
+      Connection::current()->close_afterwards();
       throw;
     }
-    auto pictures = receive(request, content);
     const auto wish = wish_of(request);
 
     struct Under {

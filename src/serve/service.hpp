@@ -1,6 +1,7 @@
 // What a server answers.
 #pragma once
 
+#include <atomic>
 #include <semaphore>
 #include <string>
 #include <vector>
@@ -24,6 +25,8 @@ class Service {
   // Adds its answers to the server, which must outlive it.
   Service(const Predictor& predictor, const ServeOptions& options, HttpServer& server);
   void abandon() { batcher_.abandon(); }
+  // Predictions that were accepted and have no answer yet; none is accepted once the server is stopping.
+  int under_way() const { return under_way_; }
 
  private:
   struct Picture {
@@ -49,9 +52,11 @@ class Service {
   std::vector<Picture> receive(const httplib::Request& request,
                                const httplib::ContentReader& content) const;
   void check_key(const httplib::Request& request) const;
+  void check_length(const httplib::Request& request) const;
+  Refusal too_large() const;
   Prepared prepare(const Picture& picture);
-  Value answer_of(const torch::Tensor& sample, const Computed& computed, const Wish& wish) const;
-  Value heat_map(const torch::Tensor& sample, std::int64_t cls) const;
+  Value answer_of(const torch::Tensor& sample, const Computed& computed, const Wish& wish);
+  Value heat_map(const torch::Tensor& sample, std::int64_t cls);
   void refuse(httplib::Response& response, const Refusal& refusal);
 
   const Predictor predictor_;
@@ -59,7 +64,8 @@ class Service {
   HttpServer& server_;
   const std::string page_;
   Metrics metrics_;
-  std::counting_semaphore<> decoding_;  // more at once than processors would only take memory
+  std::atomic<int> under_way_{0};
+  std::counting_semaphore<> processors_;  // decoding more pictures at once would only take memory
   Batcher batcher_;
 };
 

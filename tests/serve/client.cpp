@@ -100,7 +100,7 @@ std::string header(const std::string& head, const std::string& name) {
 
 }  // namespace
 
-Answer Client::read(std::chrono::milliseconds patience) {
+Answer Client::read(std::chrono::milliseconds patience, bool with_body) {
   const auto until = std::chrono::steady_clock::now() + patience;
   std::size_t end;
   while ((end = rest_.find("\r\n\r\n")) == std::string::npos) {
@@ -112,6 +112,7 @@ Answer Client::read(std::chrono::milliseconds patience) {
   answer.status = std::atoi(answer.head.substr(9, 3).c_str());
   const auto size =
       static_cast<std::size_t>(std::atol(header(answer.head, "Content-Length").c_str()));
+  if (!with_body) return answer;
   while (rest_.size() < size) {
     if (!receive(socket_, rest_, until)) return {};
   }

@@ -52,7 +52,7 @@ class Client {
   bool send(std::string_view bytes);
   void end_sending();
   // Of the next answer; waits at most this long.
-  Answer read(std::chrono::milliseconds patience = std::chrono::seconds(60));
+  Answer read(std::chrono::milliseconds patience = std::chrono::seconds(60), bool with_body = true);
   // Whether the other side closed the connection, within some time.
   bool is_closed(std::chrono::milliseconds patience = std::chrono::seconds(10));
 

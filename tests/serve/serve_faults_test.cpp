@@ -92,10 +92,8 @@ TEST_CASE("every refusal is JSON with a code, and concerns nobody else") {
     DYNAMIC_SECTION(one.name) {
       const auto answer = ask(server.port(), one.request);
       CAPTURE(answer.head, answer.body);
-      // Where the header itself is at fault, httplib may tell before we do.
-      CHECK((answer.status == one.status || (one.status == 431 && answer.status == 400)));
-      CHECK((answer.code() == one.code ||
-             (one.status == 431 && answer.code() == "serve.bad_request")));
+      CHECK(answer.status == one.status);
+      CHECK(answer.code() == one.code);
       CHECK(!answer.json().at("error").at("message").as_string().empty());
       CHECK(post(server.port(), picture).status == 200);
     }
@@ -119,9 +117,7 @@ TEST_CASE("a body that is too long is refused, however it is sent") {
     client.send(
         "POST /predict HTTP/1.1\r\nHost: test\r\nExpect: 100-continue\r\nContent-Length: "
         "104857600\r\n\r\n");
-    auto answer = client.read();
-    if (answer.status == 100) answer = client.read();
-    CHECK(answer.status == 413);
+    CHECK(client.read().status == 413);
   }
   SECTION("in chunks") {
     Client client(server.port());
@@ -140,6 +136,13 @@ TEST_CASE("a body that is too long is refused, however it is sent") {
     const auto answer = post(server.port(), body, "/predict", "Content-Encoding: gzip\r\n");
     CHECK(answer.status == 413);
     CHECK(answer.code() == "serve.too_large");
+    // So does what stands outside the parts of a form, which therefore must not be packed.
+    const auto hidden = gzip("--b\r\nContent-Disposition: form-data; name=\"a\"\r\n\r\nX\r\n--bZ" +
+                             std::string(64 * kMega, '\0'));
+    const auto form =
+        post(server.port(), hidden, "/predict",
+             "Content-Type: multipart/form-data; boundary=b\r\nContent-Encoding: gzip\r\n");
+    CHECK(form.status == 415);
     CHECK(post(server.port(), gzip(picture), "/predict", "Content-Encoding: gzip\r\n").status ==
           200);
   }
@@ -205,9 +208,34 @@ TEST_CASE("a body that nobody reads is not taken for a request") {
   CHECK(client.is_closed());
 }
 
+TEST_CASE("a body whose end is not clear ends its connection") {
+  RunningServer server(small_predictor());
+  const auto picture = png(70, 80);
+  const auto size = std::to_string(picture.size());
+  for (const auto& headers :
+       {std::string("Content-Length: ") + size + "x\r\n",
+        std::string("Content-Length: 0\r\nContent-Length: ") + size + "\r\n",
+        "Transfer-Encoding: gzip, chunked\r\nContent-Length: " + size + "\r\n",
+        std::string("Content-Length: 99999999999999999999999\r\n")}) {
+    for (const auto* path : {"/healthz", "/predict"}) {
+      CAPTURE(headers, path);
+      Client client(server.port());
+      client.send("POST " + std::string(path) + " HTTP/1.1\r\nHost: test\r\n" + headers + "\r\n" +
+                  get_text("/metrics"));
+      client.end_sending();
+      CHECK(client.read().status != 0);
+      CHECK(client.is_closed());
+    }
+  }
+  // No length and no chunks: no body.
+  const auto answer = ask(server.port(), "POST /predict HTTP/1.1\r\nHost: test\r\n\r\n");
+  CHECK(answer.status == 400);
+  CHECK(answer.code() == "serve.no_picture");
+}
+
 TEST_CASE("more pictures than may wait are refused until there is room") {
   // Nothing is computed before the wait is over.
-  RunningServer server(small_predictor(), {.max_batch = 64, .max_wait = 1500ms, .max_queue = 2});
+  RunningServer server(small_predictor(), {.max_batch = 64, .max_wait = 4000ms, .max_queue = 2});
   const auto request = post_text("/predict", png(70, 80));
   Client a(server.port()), b(server.port());
   a.send(request);
@@ -236,6 +264,7 @@ TEST_CASE("a key opens predictions and metrics") {
   CHECK(with("X-API-Key: \r\n").status == 401);
   CHECK(with("Authorization: Bearer s3cret2\r\n").status == 401);
   CHECK(with("Authorization: Bearer s3cret\r\n").status == 200);
+  CHECK(with("authorization: bearer s3cret\r\n").status == 200);
   CHECK(with("X-API-Key: s3cret\r\n").status == 200);
   CHECK(ask(server.port(), get_text("/metrics")).status == 401);
   CHECK(ask(server.port(), get_text("/healthz")).status == 200);
@@ -247,6 +276,9 @@ TEST_CASE("what cannot be served is said before it listens") {
   CHECK(caught([&] { serve(predictor, {.port = 70000}); }).code == "value.serve");
   CHECK(caught([&] { serve(predictor, {.max_batch = 0}); }).code == "value.serve");
   CHECK(caught([&] { serve(predictor, {.request_time = 0ms}); }).code == "value.serve");
+  CHECK(caught([&] { serve(predictor, {.host = ""}); }).code == "value.serve");
+  CHECK(caught([&] { serve(predictor, {.thresh = 7}); }).code == "value.serve");
+  CHECK(caught([&] { serve(predictor, {.api_key = "a%41"}); }).code == "value.serve");
   CHECK(caught([&] { serve(predictor, {.host = "203.0.113.7"}); }).code == "serve.cannot_listen");
   RunningServer first(predictor);
   const auto taken = caught([&] { serve(predictor, {.port = first.port()}); });

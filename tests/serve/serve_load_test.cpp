@@ -147,3 +147,38 @@ TEST_CASE("a stop does not wait for who is idle, and no longer than it may for w
   CHECK(idle.is_closed());
   CHECK(slow.is_closed());
 }
+
+TEST_CASE("a stop under traffic that does not end takes no longer than telling it so") {
+  RunningServer server(small_predictor(), {.grace = 60s});
+  std::atomic<bool> over{false};
+  std::jthread traffic([&] {
+    while (!over) ask(server.port(), get_text("/healthz"));
+  });
+  std::this_thread::sleep_for(100ms);
+  const auto start = std::chrono::steady_clock::now();
+  server.stop();
+  CHECK(std::chrono::steady_clock::now() - start < 20s);
+  over = true;
+}
+
+TEST_CASE("who begins to send during a stop cannot stretch it") {
+  RunningServer server(small_predictor(), {.grace = 1s});
+  Client client(server.port());
+  std::this_thread::sleep_for(100ms);
+  server.request_stop();
+  std::this_thread::sleep_for(200ms);
+  client.send("POST /predict HTTP/1.1\r\nHo");
+  const auto start = std::chrono::steady_clock::now();
+  server.stop();
+  CHECK(std::chrono::steady_clock::now() - start < 10s);
+}
+
+TEST_CASE("an exception of on_ready arrives, whoever is connected") {
+  const auto predictor = small_predictor();
+  const auto found = caught([&] {
+    serve(predictor, {.port = 0, .on_ready = [](const std::string&) {
+                        throw ValueError("value.mine", "no");
+                      }});
+  });
+  CHECK(found.code == "value.mine");
+}

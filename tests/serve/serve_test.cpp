@@ -112,7 +112,11 @@ TEST_CASE("the page, health and metrics") {
   CHECK(contains(page.body, "<title>&lt;Cats&gt; &amp; dogs</title>"));
   // An answer to HEAD has no body.
   Client head(server.port());
-  head.send("HEAD /healthz HTTP/1.1\r\nHost: test\r\n\r\n" + get_text("/healthz"));
+  head.send("HEAD /healthz HTTP/1.1\r\nHost: test\r\n\r\n");
+  head.end_sending();
+  const auto only_head = head.read(std::chrono::seconds(5), false);
+  CHECK(only_head.status == 200);
+  CHECK(head.is_closed());
   CHECK(contains(ask(server.port(), get_text("/healthz")).body, "\"ok\""));
 
   post(server.port(), png(70, 80));

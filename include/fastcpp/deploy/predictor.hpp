@@ -132,7 +132,7 @@ class FASTCPP_API Predictor {
   }
   /// The content of a picture file as the network takes it. \throws as `predict_bytes`
   torch::Tensor prepare_bytes(std::string_view bytes, const std::string& name = "<memory>") const;
-  /// Activated outputs of items, n x c, on the CPU. Those of one shape are computed at once; one thread calls LibTorch.
+  /// Activated outputs of items, n x c, on the CPU. At once where their shapes agree, else one by one.
   /// \param prepared what `prepare` gave, at least one
   /// \throws ValueError `value.predictor` without items; TrainError `train.failed` when they do not fit the network
   torch::Tensor compute(const std::vector<torch::Tensor>& prepared) const;
