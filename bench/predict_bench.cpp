@@ -2,6 +2,7 @@
 #include <torch/torch.h>
 
 #include "fastcpp/vision.hpp"
+#include "learner.hpp"
 #include "pictures.hpp"
 #include "ratio.hpp"
 
@@ -9,23 +10,9 @@ using namespace fastcpp;
 
 namespace {
 
-Learner learner() {
-  LabelLists lists;
-  const auto files = bench::pictures(64);
-  lists.train = {files, std::vector<std::int64_t>(files.size(), 0), {"a", "b"}};
-  lists.valid = lists.train;
-  const auto data =
-      ImageDataBunch::create_from_ll(
-          lists, "/tmp", {.ds_tfms = get_transforms(), .size = 224, .device = torch::kCPU})
-          .normalize(imagenet_stats);
-  auto learn = cnn_learner(data, models::resnet34, {.pretrained = false, .silent = true});
-  learn.model()->eval();
-  return learn;
-}
-
 void one_picture(benchmark::State& state, const PredictorOptions& options) {
   const torch::NoGradGuard no_grad;
-  const auto learn = learner();
+  const auto learn = bench::learner();
   const Predictor predictor(learn, options);
   const auto x = torch::randn({1, 3, 224, 224});
   constexpr int kTimes = 10;
@@ -61,7 +48,7 @@ void predictor_bf16_over_plain_forward(benchmark::State& state) {
 FASTCPP_ROW(predictor_bf16_over_plain_forward);
 
 void predict_batch_over_one_by_one(benchmark::State& state) {
-  const Predictor predictor(learner());
+  const Predictor predictor(bench::learner());
   const auto files = bench::pictures(64);
   bench::ratio(
       state, [&] { return bench::seconds([&] { predictor.predict_batch(files); }); },
@@ -75,7 +62,7 @@ FASTCPP_ROW(predict_batch_over_one_by_one);
 
 // Losses, predictions and targets of the validation set beside its forward passes.
 void interpretation_over_forward_passes(benchmark::State& state) {
-  auto learn = learner();
+  auto learn = bench::learner();
   bench::ratio(
       state,
       [&] { return bench::seconds([&] { ClassificationInterpretation::from_learner(learn); }); },

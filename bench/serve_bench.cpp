@@ -10,24 +10,13 @@
 
 #include "fastcpp/serve/serve.hpp"
 #include "fastcpp/vision.hpp"
+#include "learner.hpp"
 #include "pictures.hpp"
 #include "ratio.hpp"
 
 using namespace fastcpp;
 
 namespace {
-
-Predictor predictor() {
-  LabelLists lists;
-  const auto files = bench::pictures(64);
-  lists.train = {files, std::vector<std::int64_t>(files.size(), 0), {"a", "b"}};
-  lists.valid = lists.train;
-  const auto data =
-      ImageDataBunch::create_from_ll(
-          lists, "/tmp", {.ds_tfms = get_transforms(), .size = 224, .device = torch::kCPU})
-          .normalize(imagenet_stats);
-  return Predictor(cnn_learner(data, models::resnet34, {.pretrained = false, .silent = true}));
-}
 
 // 16 clients, each with a connection of its own, one request at a time.
 void ask_all(int port, const std::vector<std::string>& bodies) {
@@ -51,7 +40,7 @@ void ask_all(int port, const std::vector<std::string>& bodies) {
 }
 
 void serve_over_predict_batch(benchmark::State& state) {
-  const auto ask = predictor();
+  const Predictor ask(bench::learner());
   const auto files = bench::pictures(128);
   std::vector<std::string> bodies;
   for (const auto& file : files) bodies.push_back(read_file(file));
