@@ -130,7 +130,8 @@ class FASTCPP_API Predictor {
   torch::Tensor prepare(const Item& item) const {
     return prepare_any(detail::item_of(item));
   }
-  /// The content of a picture file as the network takes it. \throws as `predict_bytes`
+  /// The content of a picture file as the network takes it.
+  /// \throws as `predict_bytes`
   torch::Tensor prepare_bytes(std::string_view bytes, const std::string& name = "<memory>") const;
   /// Activated outputs of items, n x c, on the CPU. At once where their shapes agree, else one by one.
   /// \param prepared what `prepare` gave, at least one
