@@ -230,7 +230,7 @@ void ZipReader::read(const ZipEntry& entry, void* to) const {
 }
 
 void ZipReader::check(const ZipEntry& entry) const {
-  std::string piece(kPiece, '\0');
+  std::string piece(static_cast<std::size_t>(std::min<std::uint64_t>(kPiece, entry.size)), '\0');
   read_stored(entry, data_offset(entry), [&](std::uint64_t) { return piece.data(); });
 }
 
