@@ -10,6 +10,10 @@ target_compile_options(fastcpp_flags INTERFACE -fPIC -fvisibility=hidden -Wall -
   $<$<BOOL:${FASTCPP_WERROR}>:-Werror>
   # GCC 12 takes the joining of two strings for an overlapping or endless copy (GCC bug 105651).
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict;-Wno-error=stringop-overflow;-Wno-error=array-bounds>)
+# In a file made of several, GCC takes what each keeps to itself for parts of a header.
+if(CMAKE_UNITY_BUILD)
+  target_compile_options(fastcpp_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
+endif()
 # The thread sanitizer does not see how OpenMP's threads wait for each other; there, loops run in one thread.
 if(NOT FASTCPP_SANITIZE STREQUAL "thread")
   target_link_libraries(fastcpp_flags INTERFACE OpenMP::OpenMP_CXX)

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <numbers>
 #include <opencv2/imgproc.hpp>
 
 namespace demo {
@@ -9,7 +10,6 @@ namespace {
 
 using fastcpp::Rng;
 
-constexpr double kPi = 3.14159265358979323846;
 // Sixteenths of a pixel, so that small shapes keep their form.
 constexpr int kShift = 4;
 
@@ -45,7 +45,8 @@ Points ellipse(cv::Point2d centre, double rx, double ry, double tilt) {
   constexpr int kCorners = 40;
   Points result;
   for (int i = 0; i < kCorners; ++i) {
-    const double a = 2 * kPi * i / kCorners, x = rx * std::cos(a), y = ry * std::sin(a);
+    const double a = 2 * std::numbers::pi * i / kCorners, x = rx * std::cos(a),
+                 y = ry * std::sin(a);
     result.push_back(centre + cv::Point2d(x * std::cos(tilt) - y * std::sin(tilt),
                                           x * std::sin(tilt) + y * std::cos(tilt)));
   }
@@ -129,7 +130,7 @@ void Canvas::scatter_things(int count, double low, double high) {
     const double w = picture_.cols, h = picture_.rows;
     pose_ = {{rng_.uniform(0, w), rng_.uniform(low, high) * h},
              rng_.uniform(0.05, 0.2) * std::min(w, h),
-             rng_.uniform(0, 2 * kPi),
+             rng_.uniform(0, 2 * std::numbers::pi),
              1};
     const auto colour = surface_colour(rng_);
     switch (rng_.integer(0, 3)) {
@@ -236,7 +237,7 @@ void Canvas::fur(const Points& outline, double brightness) {
 cv::Mat3b Canvas::develop() {
   const double w = picture_.cols, h = picture_.rows;
   // A lamp from one side, exposure, contrast and a cast.
-  const double side = rng_.uniform(0, 2 * kPi), fall = rng_.uniform(0, 0.35);
+  const double side = rng_.uniform(0, 2 * std::numbers::pi), fall = rng_.uniform(0, 0.35);
   const double gain = rng_.log_uniform(0.7, 1.3), contrast = rng_.uniform(0.8, 1.2);
   const Colour cast = jitter({128, 128, 128}, 14, rng_) / 128;
   const double grain = rng_.uniform(2, 9);

@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <array>
 #include <cmath>
+#include <numbers>
 #include <opencv2/core.hpp>
 #include <opencv2/imgcodecs.hpp>
 #include <string_view>
@@ -17,8 +18,6 @@ namespace {
 
 using fastcpp::Path;
 using fastcpp::Rng;
-
-constexpr double kPi = 3.14159265358979323846;
 
 enum class Ears { kPointed, kFolded, kHanging };
 enum class Pattern { kStripes, kSpots, kPatches, kPoints };
@@ -172,7 +171,7 @@ void Animal::paint_spots() {
   };
   // On a ring of the face, where neither eyes nor muzzle cover them, and all over the body.
   for (int i = 0; i < 16; ++i) {
-    const double a = kPi * (0.85 + 1.3 * (i + rng_.uniform(-0.4, 0.4)) / 15);
+    const double a = std::numbers::pi * (0.85 + 1.3 * (i + rng_.uniform(-0.4, 0.4)) / 15);
     const double r = i % 2 == 0 ? rng_.uniform(0.8, 0.92) : rng_.uniform(0.5, 0.68);
     spot(r * std::cos(a) + turn_ * 0.5, r * std::sin(a), 0.07, 0.15);
   }
@@ -196,7 +195,7 @@ void Animal::paint_patches() {
   canvas_.mark_coat(ellipse(on_face(0, 0.55), 0.55, 0.45), field, share, 0.08);
   for (int i = 0; i < 3; ++i) {
     canvas_.mark_coat(ellipse({rng_.uniform(-1, 1), rng_.uniform(1.4, 2.8)}, rng_.uniform(0.3, 0.6),
-                              rng_.uniform(0.25, 0.5), rng_.uniform(0, kPi)),
+                              rng_.uniform(0.25, 0.5), rng_.uniform(0, std::numbers::pi)),
                       field, share, 0.08);
   }
 }
@@ -225,7 +224,8 @@ void Animal::draw_tail() {
   Points left, right;
   for (std::size_t i = 0; i < line.size(); ++i) {
     const double t = static_cast<double>(i) / static_cast<double>(line.size() - 1);
-    const double half = bushy ? 0.16 + 0.22 * std::sin(kPi * std::min(1.0, 0.2 + 0.8 * t)) : 0.11;
+    const double half =
+        bushy ? 0.16 + 0.22 * std::sin(std::numbers::pi * std::min(1.0, 0.2 + 0.8 * t)) : 0.11;
     const auto d = line[std::min(i + 1, line.size() - 1)] - line[i > 0 ? i - 1 : 0];
     const auto n = cv::Point2d(-d.y, d.x) * (half / std::max(1e-9, std::hypot(d.x, d.y)));
     left.push_back(line[i] + n);

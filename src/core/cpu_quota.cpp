@@ -22,7 +22,7 @@ std::pair<long long, long long> two_numbers(std::string_view text) {
   return {first, number()};
 }
 
-std::string first_line(const Path& file) {
+std::string first_line_of(const Path& file) {
   std::string line;
   std::ifstream in(file);
   std::getline(in, line);
@@ -36,12 +36,12 @@ std::optional<int> processors(long long quota, long long period) {
 
 // Of one group's folder, whichever version.
 std::optional<int> quota_of(const Path& folder) {
-  if (const auto line = first_line(folder / "cpu.max"); !line.empty()) {
+  if (const auto line = first_line_of(folder / "cpu.max"); !line.empty()) {
     const auto [quota, period] = two_numbers(line);
     return processors(quota, period);
   }
-  return processors(two_numbers(first_line(folder / "cpu.cfs_quota_us")).first,
-                    two_numbers(first_line(folder / "cpu.cfs_period_us")).first);
+  return processors(two_numbers(first_line_of(folder / "cpu.cfs_quota_us")).first,
+                    two_numbers(first_line_of(folder / "cpu.cfs_period_us")).first);
 }
 
 }  // namespace

@@ -35,15 +35,15 @@ struct Sink {
   }
 };
 
-struct State {
+struct LogState {
   std::mutex mutex;
   std::shared_ptr<Sink> sink = std::make_shared<Sink>(Sink{console_sink});
   SinkQueue queue;
 };
 
-State& state() {
+LogState& log_state() {
   // Lives as long as anything that may log; a program's own sink goes when the program ends.
-  static State& instance = *new State;
+  static LogState& instance = *new LogState;
   static const struct AtExit {
     ~AtExit() {
       auto none = std::make_shared<Sink>();
@@ -55,7 +55,7 @@ State& state() {
 }
 
 void log(LogLevel level, std::string_view message) {
-  auto& log = state();
+  auto& log = log_state();
   std::shared_ptr<Sink> sink;
   {
     const std::scoped_lock lock(log.mutex);
@@ -71,7 +71,7 @@ void log(LogLevel level, std::string_view message) {
 }  // namespace
 
 LogSink set_log_sink(LogSink sink) {
-  auto& log = state();
+  auto& log = log_state();
   auto changed = std::make_shared<Sink>(Sink{std::move(sink)});
   {
     const std::scoped_lock lock(log.mutex);

@@ -80,14 +80,14 @@ class ConsoleProgress : public ProgressSink {
   std::size_t width_ = 0;
 };
 
-struct State {
+struct ProgressState {
   std::mutex mutex;
   std::shared_ptr<ProgressSink> sink = std::make_shared<ConsoleProgress>();
 };
 
-State& state() {
+ProgressState& progress_state() {
   // Lives as long as anything that may show progress; a program's own sink goes when the program ends.
-  static State& instance = *new State;
+  static ProgressState& instance = *new ProgressState;
   static const struct AtExit {
     ~AtExit() { set_progress_sink(nullptr); }
   } at_exit;
@@ -133,13 +133,13 @@ std::shared_ptr<ProgressSink> console_progress() {
 
 std::shared_ptr<ProgressSink> set_progress_sink(std::shared_ptr<ProgressSink> sink) {
   if (!sink) sink = std::make_shared<ProgressSink>();
-  std::scoped_lock lock(state().mutex);
-  return std::exchange(state().sink, std::move(sink));
+  std::scoped_lock lock(progress_state().mutex);
+  return std::exchange(progress_state().sink, std::move(sink));
 }
 
 std::shared_ptr<ProgressSink> progress_sink() {
-  std::scoped_lock lock(state().mutex);
-  return state().sink;
+  std::scoped_lock lock(progress_state().mutex);
+  return progress_state().sink;
 }
 
 ProgressBar::ProgressBar(std::shared_ptr<ProgressSink> sink, const ProgressTask& task) {

@@ -5,16 +5,12 @@
 #include <cmath>
 #include <limits>
 
+#include "class_map.hpp"
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
 namespace fastcpp {
 namespace {
-
-bool is_missing(const Cell& cell) {
-  const auto* number = std::get_if<double>(&cell);
-  return std::holds_alternative<std::monostate>(cell) || (number && std::isnan(*number));
-}
 
 // The kind that holds all cells; `data` has their texts.
 ColumnKind kind_of(const std::vector<Cell>& cells, const Column::Data& data) {

@@ -12,7 +12,7 @@
 namespace fastcpp::table {
 namespace {
 
-constexpr std::size_t kMostColumns = 262144;
+constexpr std::size_t kMaxColumns = 262144;
 // A table this small may hold any share of absent cells; a larger one at most so many for each that is there.
 constexpr std::size_t kFreeAbsent = 10'000'000, kAbsentPerCell = 16;
 
@@ -283,15 +283,15 @@ class Parser {
                                  skipped, i));
       }
     }
-    if (!reader.next(kMostColumns)) {
+    if (!reader.next(kMaxColumns)) {
       empty(name_, "no line has anything in it; a table begins with the names of its columns");
     }
-    if (reader.count() > kMostColumns) {
+    if (reader.count() > kMaxColumns) {
       throw FormatError(
           "table.too_wide",
           fmt::format("{}, line {}: {} cells, but a table has {} columns at most; is "
                       "this a table, and does '{}' stand between its cells?",
-                      name_, reader.line(), reader.count(), kMostColumns, options_.delimiter));
+                      name_, reader.line(), reader.count(), kMaxColumns, options_.delimiter));
     }
     texts_.resize(reader.count());
     if (options_.header) {

@@ -12,7 +12,7 @@
 namespace fastcpp {
 namespace {
 
-constexpr std::size_t kMostColumns = 10;
+constexpr std::size_t kShownColumns = 10;
 
 std::size_t letters(std::string_view text) {
   return static_cast<std::size_t>(
@@ -28,13 +28,13 @@ std::string Table::head(std::int64_t n) const {
     // Column by column: the row numbers, then the cells.
     std::vector<std::vector<std::string>> columns(1, {""});
     for (std::int64_t row = 0; row < count; ++row) columns[0].push_back(fmt::format("{}", row));
-    for (std::size_t i = 0; i < std::min(columns_.size(), kMostColumns); ++i) {
+    for (std::size_t i = 0; i < std::min(columns_.size(), kShownColumns); ++i) {
       auto& texts = columns.emplace_back(1, table::shown(columns_[i].name()));
       for (std::int64_t row = 0; row < count; ++row) {
         texts.push_back(columns_[i].missing(row) ? "NaN" : table::shown(columns_[i].text(row)));
       }
     }
-    if (columns_.size() > kMostColumns) {
+    if (columns_.size() > kShownColumns) {
       columns.emplace_back(static_cast<std::size_t>(count) + 1, "...");
     }
     std::vector<std::size_t> widths;

@@ -13,7 +13,7 @@
 namespace fastcpp::report_detail {
 namespace {
 
-constexpr std::int64_t kMostClasses = 60;    // that a matrix is readable with
+constexpr std::int64_t kMostInMatrix = 60;   // that a matrix is readable with
 constexpr std::size_t kMostPairs = 500;      // whose items are named
 constexpr std::int64_t kMostPictures = 400;  // of all pairs, so that the page stays small
 constexpr std::int64_t kRightPictures = 3;   // of a cell of the diagonal
@@ -44,7 +44,7 @@ Counts counts_of(const ClassificationInterpretation& interp) {
 std::vector<std::int64_t> shown_classes(const Counts& counts) {
   std::vector<std::int64_t> classes(static_cast<std::size_t>(counts.c));
   std::iota(classes.begin(), classes.end(), 0);
-  if (counts.c <= kMostClasses) return classes;
+  if (counts.c <= kMostInMatrix) return classes;
   std::vector<std::int64_t> errors(classes.size());
   for (std::int64_t i = 0; i < counts.c; ++i) {
     for (std::int64_t j = 0; j < counts.c; ++j) {
@@ -56,7 +56,7 @@ std::vector<std::int64_t> shown_classes(const Counts& counts) {
   std::stable_sort(classes.begin(), classes.end(), [&](auto a, auto b) {
     return errors[static_cast<std::size_t>(a)] > errors[static_cast<std::size_t>(b)];
   });
-  classes.resize(static_cast<std::size_t>(kMostClasses));
+  classes.resize(static_cast<std::size_t>(kMostInMatrix));
   std::sort(classes.begin(), classes.end());
   return classes;
 }
@@ -224,9 +224,9 @@ std::string confusion_html(const Context& report) {
   }
 
   std::string html;
-  if (counts.c > kMostClasses) {
+  if (counts.c > kMostInMatrix) {
     html += paragraph(fmt::format("The {} of {} classes that take part in the most confusions.",
-                                  kMostClasses, whole(counts.c)));
+                                  kMostInMatrix, whole(counts.c)));
   }
   html +=
       "<p>Rows are the actual classes, columns the predicted ones: what is right is blue, what is "

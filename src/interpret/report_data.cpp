@@ -13,7 +13,7 @@
 namespace fastcpp::report_detail {
 namespace {
 
-constexpr std::size_t kMostClasses = 500;
+constexpr std::size_t kMostRows = 500;
 
 // A name for people.
 struct Set {
@@ -61,7 +61,7 @@ std::string balance_html(const Context& report) {
   };
   const auto c = std::max(train.size(), valid.size());
   std::vector<std::vector<std::string>> rows;
-  for (std::size_t i = 0; i < std::min(c, kMostClasses); ++i) {
+  for (std::size_t i = 0; i < std::min(c, kMostRows); ++i) {
     std::vector<std::string> row{html_text(report.class_name(static_cast<std::int64_t>(i)))};
     if (!train.empty()) row.push_back(bar(i < train.size() ? train[i] : 0, largest(train)));
     if (!valid.empty()) row.push_back(bar(i < valid.size() ? valid[i] : 0, largest(valid)));
@@ -81,9 +81,9 @@ std::string balance_html(const Context& report) {
                                  static_cast<double>(largest(train)) / static_cast<double>(least)));
   }
   html += table_html("Items of each class", columns, rows);
-  if (c > kMostClasses) {
+  if (c > kMostRows) {
     html += paragraph(
-        fmt::format("and {} classes more", whole(static_cast<std::int64_t>(c - kMostClasses))));
+        fmt::format("and {} classes more", whole(static_cast<std::int64_t>(c - kMostRows))));
   }
   return html;
 }

@@ -18,7 +18,7 @@
 namespace fastcpp::report_detail {
 namespace {
 
-constexpr const char* kNone = "\u2013";
+constexpr const char* kNoNumber = "\u2013";
 
 // Shares the memory of the picture.
 cv::Mat mat_of(const Picture& picture) {
@@ -28,11 +28,11 @@ cv::Mat mat_of(const Picture& picture) {
 }  // namespace
 
 std::string number(double value, int decimals) {
-  return std::isfinite(value) ? fmt::format("{:.{}f}", value, decimals) : kNone;
+  return std::isfinite(value) ? fmt::format("{:.{}f}", value, decimals) : kNoNumber;
 }
 
 std::string percent(double share) {
-  return std::isfinite(share) ? fmt::format("{:.1f}\u00a0%", 100 * share) : kNone;
+  return std::isfinite(share) ? fmt::format("{:.1f}\u00a0%", 100 * share) : kNoNumber;
 }
 
 std::string whole(std::int64_t value) {
@@ -45,7 +45,7 @@ std::string whole(std::int64_t value) {
 }
 
 std::string duration(double seconds) {
-  if (!std::isfinite(seconds)) return kNone;
+  if (!std::isfinite(seconds)) return kNoNumber;
   if (seconds < 60) return fmt::format("{:.1f} s", seconds);
   const auto all = static_cast<std::int64_t>(std::llround(seconds));
   if (all < 3600) return fmt::format("{}:{:02} min", all / 60, all % 60);

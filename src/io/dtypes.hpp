@@ -10,6 +10,9 @@
 
 namespace fastcpp::io {
 
+// Dimensions of a tensor in a file, as many as PyTorch takes.
+inline constexpr std::size_t kMaxRank = 64;
+
 struct DtypeNames {
   torch::ScalarType type;
   const char* name;         // as Python prints it

@@ -13,7 +13,7 @@
 namespace fastcpp {
 namespace {
 
-using Json = nlohmann::ordered_json;
+using OrderedJson = nlohmann::ordered_json;
 
 [[noreturn]] void refuse(const std::string& place, const std::string& what) {
   throw ValueError("value.json", fmt::format("JSON cannot hold {}, which stands at '{}'", what,
@@ -31,14 +31,15 @@ std::uint64_t unsigned_of(const std::string& digits, const std::string& place) {
 // JSON's own check comes too late to tell where a text stands.
 void check_utf8(const std::string& text, const std::string& place) {
   try {
-    Json(text).dump();
-  } catch (const Json::type_error&) {
+    OrderedJson(text).dump();
+  } catch (const OrderedJson::type_error&) {
     refuse(place, fmt::format("a text that is not UTF-8 ({})",
-                              Json(text).dump(-1, ' ', true, Json::error_handler_t::replace)));
+                              OrderedJson(text).dump(-1, ' ', true,
+                                                     OrderedJson::error_handler_t::replace)));
   }
 }
 
-Json json_of(const Value& value, const std::string& place) {
+OrderedJson json_of(const Value& value, const std::string& place) {
   switch (value.kind()) {
     case Value::Kind::kNone:
       return nullptr;
@@ -57,14 +58,14 @@ Json json_of(const Value& value, const std::string& place) {
       return value.as_string();
     case Value::Kind::kList:
     case Value::Kind::kTuple: {
-      Json list = Json::array();
+      OrderedJson list = OrderedJson::array();
       for (std::size_t i = 0; i < value.size(); ++i) {
         list.push_back(json_of(value.items()[i], fmt::format("{}[{}]", place, i)));
       }
       return list;
     }
     case Value::Kind::kDict: {
-      Json object = Json::object();
+      OrderedJson object = OrderedJson::object();
       for (const auto& [key, item] : value.entries()) {
         if (!key.is_string()) refuse(place, "a key that is no text");
         check_utf8(key.as_string(), place);
@@ -79,9 +80,9 @@ Json json_of(const Value& value, const std::string& place) {
 }
 
 // Builds the value while the text is read, so that depth and numbers are checked before memory is taken for more.
-class Reader : public nlohmann::json_sax<Json> {
+class JsonReader : public nlohmann::json_sax<OrderedJson> {
  public:
-  explicit Reader(std::size_t max_values) : max_values_(max_values) {}
+  explicit JsonReader(std::size_t max_values) : max_values_(max_values) {}
 
   bool null() override { return add({}); }
   bool boolean(bool value) override { return add(value); }
@@ -170,8 +171,9 @@ std::string to_json(const Value& value, const ToJsonOptions& options) {
 
 Value from_json(std::string_view text, const FromJsonOptions& options) {
   return boundary([&] {
-    Reader reader(options.max_values);
-    if (!Json::sax_parse(text, &reader)) throw FormatError("json.bad", "the text is no JSON");
+    JsonReader reader(options.max_values);
+    if (!OrderedJson::sax_parse(text, &reader))
+      throw FormatError("json.bad", "the text is no JSON");
     return reader.result;
   });
 }

@@ -24,7 +24,6 @@ using Json = nlohmann::json;
 
 constexpr const char* kMetadata = "__metadata__";
 constexpr std::uint64_t kMaxHeader = 100u << 20;
-constexpr std::size_t kMaxRank = 64;
 
 struct TensorInfo {
   std::string name;
@@ -57,7 +56,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
       tensors.back().offsets.push_back(number);
       return true;
     }
-    if (field_ != "shape" || number > INT64_MAX || tensors.back().shape.size() >= kMaxRank)
+    if (field_ != "shape" || number > INT64_MAX || tensors.back().shape.size() >= io::kMaxRank)
       return stop("a number");
     tensors.back().shape.push_back(static_cast<std::int64_t>(number));
     return true;

@@ -34,7 +34,6 @@ constexpr KnownName kKnown[] = {
 
 // Tensors beyond this many elements only arise from expanding one element by stride 0.
 constexpr std::int64_t kMaxElements = std::int64_t{1} << 40;
-constexpr std::size_t kMaxRank = 64;
 
 // What to tell somebody whose file asks for a name that is not known.
 const char* advice(std::string_view module, std::string_view name) {
@@ -225,9 +224,9 @@ std::vector<std::int64_t> Unpickler::dimensions(Ref ref, const char* what) {
   if (ref.kind != RefKind::kTuple && ref.kind != RefKind::kList) {
     fail("pickle.bad_tensor", fmt::format("a tensor whose {} is no tuple", what));
   }
-  if (graph_.items(ref).size() > kMaxRank) {
-    fail("pickle.bad_tensor",
-         fmt::format("a tensor of {} dimensions, at most {}", graph_.items(ref).size(), kMaxRank));
+  if (graph_.items(ref).size() > io::kMaxRank) {
+    fail("pickle.bad_tensor", fmt::format("a tensor of {} dimensions, at most {}",
+                                          graph_.items(ref).size(), io::kMaxRank));
   }
   std::vector<std::int64_t> values;
   for (const Ref& item : graph_.items(ref)) {

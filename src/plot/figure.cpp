@@ -43,7 +43,7 @@ struct Closer {
   void operator()(cairo_surface_t* surface) const { cairo_surface_destroy(surface); }
   void operator()(cairo_t* cr) const { cairo_destroy(cr); }
 };
-using Surface = std::unique_ptr<cairo_surface_t, Closer>;
+using FileSurface = std::unique_ptr<cairo_surface_t, Closer>;
 using Context = std::unique_ptr<cairo_t, Closer>;
 
 // Called from C, which an exception must not pass.
@@ -220,7 +220,7 @@ void Figure::save(const Path& path) const {
 std::string Figure::svg() const {
   return boundary([&] {
     std::string text;
-    const Surface surface(cairo_svg_surface_create_for_stream(
+    const FileSurface surface(cairo_svg_surface_create_for_stream(
         append, &text, model_->options.width * 72, model_->options.height * 72));
     paint(*model_, surface.get(), true, 1);
     cairo_surface_finish(surface.get());
@@ -231,7 +231,7 @@ std::string Figure::svg() const {
 
 std::string Figure::png() const {
   return boundary([&] {
-    const Surface surface(
+    const FileSurface surface(
         cairo_image_surface_create(CAIRO_FORMAT_RGB24, pixel_width(), pixel_height()));
     paint(*model_, surface.get(), false, model_->options.dpi / 72);
     std::string bytes;

@@ -7,7 +7,7 @@
 namespace fastcpp::plot_detail {
 namespace {
 
-constexpr double kHandleWidth = 20, kHandleGap = 8, kPad = 4, kCornerGap = 5, kRowGap = 4;
+constexpr double kHandleWidth = 20, kHandleGap = 8, kPad = 4, kCornerGap = 5, kEntryGap = 4;
 
 const std::string& label_of(const Item& item) {
   static const std::string none;
@@ -101,12 +101,12 @@ void place_legend(const Style& style, AxesLayout& axes, FigureLayout& figure,
   const double count = static_cast<double>(items.size());
   const double full_width = 2 * kPad + kHandleWidth + kHandleGap + widest + 2 * kCornerGap;
   const double full_height =
-      2 * kPad + count * measurer.line_height(10) + (count - 1) * kRowGap + 2 * kCornerGap;
+      2 * kPad + count * measurer.line_height(10) + (count - 1) * kEntryGap + 2 * kCornerGap;
   // It is never larger than the axes.
   const double scale =
       std::min({style.scale, axes.box.width / full_width, axes.box.height / full_height});
   if (scale < 0.2) return;
-  const double size = 10 * scale, row = measurer.line_height(size) + kRowGap * scale;
+  const double size = 10 * scale, row = measurer.line_height(size) + kEntryGap * scale;
   const double width = (full_width - 2 * kCornerGap) * scale;
   const double height = (full_height - 2 * kCornerGap) * scale;
   PlacedLegend legend;

@@ -7,7 +7,7 @@
 namespace fastcpp {
 namespace {
 
-detail::Registry<Model>& registry() {
+detail::Registry<Model>& model_registry() {
   static detail::Registry<Model> all("model", "register_model");
   return all;
 }
@@ -18,13 +18,13 @@ void register_model(std::string name, ModelMaker make) {
   boundary([&] {
     // What cnn_learner makes; the rooms above know how.
     if (name == "cnn") detail::throw_bad_entry("model", name, true);
-    registry().add(std::move(name), std::move(make));
+    model_registry().add(std::move(name), std::move(make));
   });
 }
 
 Model make_model(const Recipe& recipe) {
   return boundary([&] {
-    auto model = registry().make(recipe);
+    auto model = model_registry().make(recipe);
     if (!model) detail::throw_no_module();
     return model.set_recipe(recipe);
   });

@@ -11,6 +11,7 @@
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
+#include "io/net/parts.hpp"
 
 namespace fastcpp {
 namespace {
@@ -37,13 +38,6 @@ Keys defaults() {
           {"model_path", (home / "models").string()}};
 }
 
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const auto first = text.find_first_not_of(kBlank);
-  if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
-}
-
 std::string unquote(std::string_view value) {
   if (value.size() >= 2 && (value[0] == '"' || value[0] == '\'')) {
     const auto end = value.find(value[0], 1);
@@ -52,7 +46,7 @@ std::string unquote(std::string_view value) {
   if (value.starts_with('#')) return {};
   if (const auto comment = value.find(" #"); comment != value.npos)
     value = value.substr(0, comment);
-  return std::string(trim(value));
+  return std::string(io::trim(value));
 }
 
 Keys parse(const Path& file, std::string_view text) {
@@ -61,7 +55,7 @@ Keys parse(const Path& file, std::string_view text) {
     const auto end = text.find('\n');
     const std::string_view raw = text.substr(0, end);
     text.remove_prefix(end == text.npos ? text.size() : end + 1);
-    const std::string_view content = trim(raw);
+    const std::string_view content = io::trim(raw);
     const bool nested = raw.starts_with(' ') || raw.starts_with('\t') || raw.starts_with('-');
     if (content.empty() || content[0] == '#' || nested || content == "...") continue;
     const auto colon = content.find(':');
@@ -72,7 +66,8 @@ Keys parse(const Path& file, std::string_view text) {
                                     "and it is made anew with the defaults",
                                     file.string(), line, content));
     }
-    keys[unquote(trim(content.substr(0, colon)))] = unquote(trim(content.substr(colon + 1)));
+    keys[unquote(io::trim(content.substr(0, colon)))] =
+        unquote(io::trim(content.substr(colon + 1)));
   }
   return keys;
 }
@@ -87,7 +82,7 @@ void check_ending(const Path& file) {
 
 // As YAML needs it, and `unquote` undoes it.
 std::string quoted(const std::string& value) {
-  const bool plain = value.find('#') == std::string::npos && trim(value) == value &&
+  const bool plain = value.find('#') == std::string::npos && io::trim(value) == value &&
                      !value.starts_with('"') && !value.starts_with('\'');
   if (plain) return value;
   const char mark = value.find('"') == std::string::npos ? '"' : '\'';

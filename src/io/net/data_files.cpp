@@ -11,16 +11,12 @@
 #include "fastcpp/io/untar.hpp"
 #include "fastcpp/io/urls.hpp"
 #include "io/file_access.hpp"
+#include "io/net/parts.hpp"
 #include "io/net/url_parts.hpp"
 
 namespace fastcpp {
 namespace {
 namespace fs = std::filesystem;
-
-bool is_there(const Path& path) {
-  std::error_code ec;
-  return fs::exists(path, ec);
-}
 
 Path local_folder(bool data) {
   return urls::local_path() / (data ? "data" : "models");
@@ -29,13 +25,13 @@ Path local_folder(bool data) {
 Path archive_path(const ArchiveUrl& url, bool data) {
   const std::string name = url.name + url.ext;
   const Path local = local_folder(data) / name;
-  if (is_there(local)) return local;
+  if (io::is_there(local)) return local;
   return (data ? Config::data_archive_path() : Config::model_path()) / name;
 }
 
 Path folder_path(const ArchiveUrl& url, bool data) {
   const Path local = local_folder(data) / url.name;
-  if (is_there(local) || is_there(local_folder(data) / (url.name + url.ext))) return local;
+  if (io::is_there(local) || io::is_there(local_folder(data) / (url.name + url.ext))) return local;
   return (data ? Config::data_path() : Config::model_path()) / url.name;
 }
 
@@ -57,7 +53,7 @@ void remove_old(const Path& path) {
 }
 
 void load_archive(const ArchiveUrl& parts, const Path& archive, const DownloadUrlOptions& options) {
-  if (!options.overwrite && is_there(archive)) return;
+  if (!options.overwrite && io::is_there(archive)) return;
   if (!parts.local) log_info(fmt::format("Downloading {}", shown_url(parts.address)));
   // Without fname a local archive is its own place, so that only a missing one comes here.
   download_url(parts.address, archive, options);
@@ -86,7 +82,7 @@ Path untar(const std::string& url, const UntarDataOptions& options) {
 
   // A file:// archive used where it lies belongs to the user: it is never removed.
   const bool ours = !parts.local || options.fname;
-  const bool outdated = ours && check && is_there(archive) && file_check(archive) != *check;
+  const bool outdated = ours && check && io::is_there(archive) && file_check(archive) != *check;
   const bool there = io::has_folder(dest);
   const bool renew = options.force_download || outdated;
   if (renew) {

@@ -22,17 +22,13 @@
 #include "io/net/digest.hpp"
 #include "io/net/http_transfer.hpp"
 #include "io/net/part_lock.hpp"
+#include "io/net/parts.hpp"
 #include "io/net/url_parts.hpp"
 
 namespace fastcpp {
 namespace {
 namespace fs = std::filesystem;
 using std::chrono::milliseconds;
-
-bool is_there(const Path& path) {
-  std::error_code ec;
-  return fs::exists(path, ec);
-}
 
 void forget(const Path& path) {
   std::error_code ec;
@@ -56,7 +52,7 @@ class Download {
       place();
     } catch (...) {
       // Without a note of what it is a part of, no later call could use it.
-      if (!is_there(info_) || lock_.unshared()) discard();
+      if (!io::is_there(info_) || lock_.unshared()) discard();
       throw;
     }
   }
@@ -93,7 +89,7 @@ class Download {
   // What an earlier call left behind is of use only if we know what it is a part of.
   void recall() {
     struct stat found {};
-    if (::fstat(lock_.fd(), &found) != 0 || found.st_size == 0 || !is_there(info_))
+    if (::fstat(lock_.fd(), &found) != 0 || found.st_size == 0 || !io::is_there(info_))
       return restart();
     std::string text;
     try {
@@ -177,7 +173,7 @@ class Download {
     const bool unusable =
         failure.code == "download.too_large" || failure.code == "download.checksum";
     if (unusable) discard();
-    const bool kept = !unusable && size_ > 0 && is_there(info_) && !lock_.unshared();
+    const bool kept = !unusable && size_ > 0 && io::is_there(info_) && !lock_.unshared();
     throw DownloadError(
         failure.code,
         fmt::format(
@@ -307,7 +303,7 @@ Path place_for(const Path& dest) {
 void download_url(const std::string& url, const Path& dest, const DownloadUrlOptions& options) {
   boundary([&] {
     check(options);
-    if (!options.overwrite && is_there(dest)) return refuse_other_than_file(dest);
+    if (!options.overwrite && io::is_there(dest)) return refuse_other_than_file(dest);
     const auto source = local_file(url);
     if (!source && !url.starts_with("http://") && !url.starts_with("https://")) {
       throw ValueError("value.url",
@@ -324,7 +320,7 @@ void download_url(const std::string& url, const Path& dest, const DownloadUrlOpt
     }
     const Path target = place_for(dest);
     PartLock lock(part_of(target), PartLock::Kind::kFile, options.stop);
-    if (!options.overwrite && is_there(target)) return forget(lock.path());
+    if (!options.overwrite && io::is_there(target)) return forget(lock.path());
     Download download(url, target, options, lock);
     source ? download.copy(*source) : download.run();
   });

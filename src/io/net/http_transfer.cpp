@@ -16,6 +16,7 @@
 #include "fastcpp/core/error.hpp"
 #include "io/file_access.hpp"
 #include "io/net/curl_support.hpp"
+#include "io/net/parts.hpp"
 #include "io/net/url_parts.hpp"
 
 namespace fastcpp {
@@ -27,13 +28,6 @@ using std::chrono::milliseconds;
 struct FreeList {
   void operator()(curl_slist* list) const { curl_slist_free_all(list); }
 };
-
-std::string_view trim(std::string_view text) {
-  constexpr std::string_view kBlank = " \t\r\n";
-  const auto first = text.find_first_not_of(kBlank);
-  if (first == text.npos) return {};
-  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
-}
 
 std::string lower(std::string_view text) {
   std::string out(text);
@@ -191,8 +185,8 @@ class Attempt {
     }
     const auto colon = line.find(':');
     if (colon == line.npos) return;
-    const std::string name = lower(trim(line.substr(0, colon)));
-    const std::string_view value = trim(line.substr(colon + 1));
+    const std::string name = lower(io::trim(line.substr(0, colon)));
+    const std::string_view value = io::trim(line.substr(colon + 1));
     if (name == "etag") etag_ = value;
     if (name == "last-modified") modified_ = value;
     if (name == "content-range") range_ = value;

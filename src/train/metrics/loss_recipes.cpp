@@ -17,7 +17,7 @@ torch::Tensor weights_of(const Value& value) {
   return torch::tensor(numbers, torch::kFloat32);
 }
 
-detail::Registry<Loss>& registry() {
+detail::Registry<Loss>& loss_registry() {
   static detail::Registry<Loss> all(
       "loss", "register_loss",
       {{"cross_entropy",
@@ -49,12 +49,12 @@ Value losses::value_of(const torch::Tensor& weights) {
 }
 
 void register_loss(std::string name, LossMaker make) {
-  boundary([&] { registry().add(std::move(name), std::move(make)); });
+  boundary([&] { loss_registry().add(std::move(name), std::move(make)); });
 }
 
 Loss make_loss(const Recipe& recipe) {
   return boundary([&] {
-    auto loss = registry().make(recipe);
+    auto loss = loss_registry().make(recipe);
     if (!loss) throw ValueError("value.loss", "the maker of a loss gave an empty one");
     return loss.set_recipe(recipe);
   });

@@ -15,9 +15,9 @@ struct Damage {
   std::string what;
 };
 
-class Reader {
+class GifReader {
  public:
-  explicit Reader(std::string_view bytes) : bytes_(bytes) {}
+  explicit GifReader(std::string_view bytes) : bytes_(bytes) {}
   std::uint32_t u8() {
     if (at_ >= bytes_.size()) throw Damage{"it is cut off"};
     return static_cast<unsigned char>(bytes_[at_++]);
@@ -42,7 +42,7 @@ class Reader {
 
 using Palette = std::array<std::array<std::uint8_t, 3>, 256>;
 
-Palette read_palette(Reader& in, std::uint32_t flags) {
+Palette read_palette(GifReader& in, std::uint32_t flags) {
   Palette palette;
   for (std::size_t i = 0; i < 256; ++i) palette[i].fill(static_cast<std::uint8_t>(i));
   if (flags & 0x80) {
@@ -57,7 +57,7 @@ Palette read_palette(Reader& in, std::uint32_t flags) {
 // Codes of variable width, low bits first, across the runs.
 class Codes {
  public:
-  explicit Codes(Reader& in) : in_(in) {}
+  explicit Codes(GifReader& in) : in_(in) {}
   std::uint32_t next(int width) {
     while (count_ < width) {
       if (left_ == 0) left_ = in_.u8();
@@ -73,13 +73,13 @@ class Codes {
   }
 
  private:
-  Reader& in_;
+  GifReader& in_;
   std::uint32_t bits_ = 0, left_ = 0;
   int count_ = 0;
 };
 
 // LZW: every table entry is an earlier entry and one more index. Fills exactly `count` indices.
-std::vector<std::uint8_t> read_indices(Reader& in, std::size_t count) {
+std::vector<std::uint8_t> read_indices(GifReader& in, std::size_t count) {
   const auto least = static_cast<int>(in.u8());
   if (least < 1 || least > 8) throw Damage{"its code width is impossible"};
   constexpr std::uint32_t kNone = 4096;
@@ -141,7 +141,7 @@ std::vector<int> line_order(int rows, bool interlaced) {
 }
 
 GifResult decode(std::string_view bytes, std::int64_t max_pixels) {
-  Reader in(bytes);
+  GifReader in(bytes);
   in.skip(6);
   auto cols = static_cast<int>(in.u16()), rows = static_cast<int>(in.u16());
   const auto flags = in.u8();

@@ -44,17 +44,19 @@ void give_back(png_structp, png_voidp memory) {
 }
 
 // libpng jumps out of a function when something is wrong: no function below that sets the mark owns anything.
-class Reader {
+class PngReader {
  public:
-  explicit Reader(std::string_view bytes) : state_{bytes} {
+  explicit PngReader(std::string_view bytes) : state_{bytes} {
     png_ = png_create_read_struct_2(PNG_LIBPNG_VER_STRING, nullptr, fail, ignore, &state_, take,
                                     give_back);
     info_ = png_ ? png_create_info_struct(png_) : nullptr;
     if (!info_) state_.no_memory = true;
   }
-  ~Reader() { png_destroy_read_struct(png_ ? &png_ : nullptr, info_ ? &info_ : nullptr, nullptr); }
-  Reader(const Reader&) = delete;
-  Reader& operator=(const Reader&) = delete;
+  ~PngReader() {
+    png_destroy_read_struct(png_ ? &png_ : nullptr, info_ ? &info_ : nullptr, nullptr);
+  }
+  PngReader(const PngReader&) = delete;
+  PngReader& operator=(const PngReader&) = delete;
 
   const State& state() const { return state_; }
   int rows() const { return static_cast<int>(png_get_image_height(png_, info_)); }
@@ -95,7 +97,7 @@ class Reader {
 }  // namespace
 
 PngResult decode_png(std::string_view bytes) {
-  Reader reader(bytes);
+  PngReader reader(bytes);
   PngResult result;
   bool done = reader.read_header();
   if (done) {

@@ -1,0 +1,25 @@
+// Small things that several files of this room need.
+#pragma once
+
+#include <filesystem>
+#include <string_view>
+
+#include "fastcpp/core/path.hpp"
+
+namespace fastcpp::io {
+
+// Whether a file or folder has this name; what cannot be looked up is not there.
+inline bool is_there(const Path& path) {
+  std::error_code ec;
+  return std::filesystem::exists(path, ec);
+}
+
+// Without blanks at both ends.
+inline std::string_view trim(std::string_view text) {
+  constexpr std::string_view kBlank = " \t\r\n";
+  const auto first = text.find_first_not_of(kBlank);
+  if (first == text.npos) return {};
+  return text.substr(first, text.find_last_not_of(kBlank) - first + 1);
+}
+
+}  // namespace fastcpp::io
