@@ -46,7 +46,7 @@ torch::Tensor run_in_opencv(const OnnxCase&) {
 
 namespace {
 
-constexpr const char* kScript = R"js(
+constexpr const char* kJavaScript = R"js(
 const ort = require('onnxruntime-node'), fs = require('fs');
 (async () => {
   for (const c of JSON.parse(fs.readFileSync('cases.json'))) {
@@ -95,7 +95,7 @@ std::vector<torch::Tensor> run_in_onnx_runtime(const TempDir& dir,
   }
   const auto json = fmt::format("[{}]", fmt::join(descriptions, ",\n"));
   write_bytes(dir / "cases.json", json.data(), json.size());
-  write_bytes(dir / "run.js", kScript, std::string(kScript).size());
+  write_bytes(dir / "run.js", kJavaScript, std::string(kJavaScript).size());
   const int status = std::system(
       fmt::format("cd '{}' && {} run.js > log.txt 2>&1", dir.path().string(), node()).c_str());
   std::ifstream log(dir / "log.txt");

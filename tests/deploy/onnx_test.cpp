@@ -45,7 +45,7 @@ double gap(const torch::Tensor& a, const torch::Tensor& b) {
 }
 
 constexpr double kProbability = 1e-4;  // what the issue allows
-constexpr double kScript = 1e-5;
+constexpr double kOfScript = 1e-5;
 constexpr int kOpencvOpset = 10;  // OpenCV 4.6 knows no later Clip, which is ReLU6
 
 // A convolution, and then anything.
@@ -328,7 +328,7 @@ TEST_CASE("LibTorch loads the TorchScript file, also for pictures of another siz
     CHECK(contains(extra["fastcpp.json"], R"("classes": ["even","odd"])"));
     const torch::NoGradGuard no_grad;
     for (const auto& x : {pixels(1), pixels(4, 96, 80)}) {
-      CHECK(gap(module.forward({x}).toTensor(), wanted(learn, x)) < kScript);
+      CHECK(gap(module.forward({x}).toTensor(), wanted(learn, x)) < kOfScript);
     }
     std::vector<std::string> names, want;
     for (const auto& one : module.named_parameters()) names.push_back(one.name);
@@ -349,11 +349,11 @@ TEST_CASE(
   const torch::NoGradGuard no_grad;
   export_torchscript(Predictor(learn), dir / "predictor.pt");
   auto module = torch::jit::load((dir / "predictor.pt").string());
-  CHECK(gap(module.forward({x}).toTensor(), wanted(learn, x)) < kScript);
+  CHECK(gap(module.forward({x}).toTensor(), wanted(learn, x)) < kOfScript);
   export_torchscript(learn, dir / "raw.pt", {.softmax = false, .preprocessing = false});
   module = torch::jit::load((dir / "raw.pt").string());
   const auto raw = module.forward({normalized(learn, x)}).toTensor();
-  CHECK(gap(raw.softmax(-1), wanted(learn, x)) < kScript);
+  CHECK(gap(raw.softmax(-1), wanted(learn, x)) < kOfScript);
   const auto fixed = then(data, [](const torch::Tensor& y) {
     return y.mean({2, 3}) + torch::arange(y.size(0), torch::kFloat32).unsqueeze(1);
   });

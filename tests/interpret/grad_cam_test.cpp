@@ -22,7 +22,7 @@ namespace nn = torch::nn;
 
 namespace {
 
-torch::Tensor matrix(const Json& rows) {
+torch::Tensor doubles(const Json& rows) {
   std::vector<double> all;
   for (const auto& row : rows) {
     for (double value : numbers(row)) all.push_back(value);
@@ -55,7 +55,7 @@ void check(const Json& want, torch::ScalarType type, double relative, Deviation&
   close(weights.sum().item<double>(), want.at("weights_sum"), size(weights));
   close(weights.square().sum().item<double>(), want.at("weights_sumsq"),
         2 * number(want.at("weights_sumsq")));
-  const auto expected = matrix(want.at("map"));
+  const auto expected = doubles(want.at("map"));
   REQUIRE(map.sizes() == expected.sizes());
   const auto gap = (map - expected).abs().max().item<double>() / expected.max().item<double>();
   CHECK(deviation.add(gap, static_cast<std::size_t>(map.numel())) <= relative);

@@ -7,7 +7,7 @@
 #include "fastcpp/interpret/classification.hpp"
 #include "fastcpp/interpret/dataset_formatter.hpp"
 #include "fastcpp/vision/image_list.hpp"
-#include "plot/layout.hpp"
+#include "interpret/titles.hpp"
 #include "support/catch.hpp"
 #include "support/golden.hpp"
 #include "support/support.hpp"
@@ -16,12 +16,6 @@ using namespace fastcpp;
 using namespace fastcpp::test;
 
 namespace {
-
-std::vector<std::string> titles(const Figure& figure) {
-  std::vector<std::string> texts;
-  for (const auto& box : plot_detail::layout_of(figure).texts) texts.push_back(box.text);
-  return texts;
-}
 
 // Without the white space that NumPy puts between the numbers of a vector, and the form of their exponents.
 std::string digits(std::string text) {
@@ -41,7 +35,7 @@ std::vector<std::string> lines_of(const Json& titles) {
   return lines;
 }
 
-void check_titles(const Figure& figure, const Json& want) {
+void check_figure_titles(const Figure& figure, const Json& want) {
   auto got = titles(figure);
   for (const auto& line : lines_of(want)) {
     const auto text = digits(line);
@@ -95,17 +89,18 @@ TEST_CASE("titles of batches and results") {
   for (const auto& item : file["cases"]) {
     INFO(item["name"].get<std::string>());
     const auto data = bunch(file, item, dir.path());
-    check_titles(data.show_batch({.rows = rows, .ds_type = DatasetType::Valid}),
-                 item["show_batch"]);
-    check_titles(data.show_batch({.rows = rows, .ds_type = DatasetType::Valid, .reverse = true}),
-                 item["show_batch_reverse"]);
+    check_figure_titles(data.show_batch({.rows = rows, .ds_type = DatasetType::Valid}),
+                        item["show_batch"]);
+    check_figure_titles(
+        data.show_batch({.rows = rows, .ds_type = DatasetType::Valid, .reverse = true}),
+        item["show_batch_reverse"]);
     auto learn = answering(data, outputs_of(item["outputs"]));
     const auto results = learn.show_results(DatasetType::Valid, {.rows = rows});
-    check_titles(results, item["show_results"]);
-    check_titles(results, Json::array({item["figure_title"]}));
+    check_figure_titles(results, item["show_results"]);
+    check_figure_titles(results, Json::array({item["figure_title"]}));
     if (item.contains("show_results_thresh_0.3")) {
-      check_titles(learn.show_results(DatasetType::Valid, {.rows = rows, .thresh = 0.3}),
-                   item["show_results_thresh_0.3"]);
+      check_figure_titles(learn.show_results(DatasetType::Valid, {.rows = rows, .thresh = 0.3}),
+                          item["show_results_thresh_0.3"]);
     }
     // Fewer items than the grid has cells: those that there are.
     CHECK_NOTHROW(learn.show_results(DatasetType::Valid, {.rows = 3}));
@@ -183,8 +178,8 @@ TEST_CASE("items of several classes whose likeliest class is none of theirs") {
   CHECK(found.str() == "2 misclassified samples over 4 samples in the validation set.");
   REQUIRE(found.figures.size() == 1);
   // -log(1 - sigmoid(3)) and sigmoid(3).
-  check_titles(found.figures[0], Json::array({"Predicted: primary\nActual: clear;haze\n"
-                                              "Loss: 3.049, probability: 0.953"}));
+  check_figure_titles(found.figures[0], Json::array({"Predicted: primary\nActual: clear;haze\n"
+                                                     "Loss: 3.049, probability: 0.953"}));
   CHECK(caught([&] { interp.plot_multi_top_losses(21); }).code == "value.samples");
   const auto numbers = bunch(file, file["cases"][1], dir.path());
   auto other = answering(numbers, torch::zeros({4, 1}));

@@ -5,7 +5,7 @@
 
 #include "fastcpp/interpret/classification.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
-#include "plot/layout.hpp"
+#include "interpret/titles.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
 
@@ -16,7 +16,7 @@ namespace nn = torch::nn;
 namespace {
 
 // A learner over pictures whose labels are of any kind.
-Learner pictured(const Path& folder, std::size_t n, LabelKind kind) {
+Learner pictured_learner(const Path& folder, std::size_t n, LabelKind kind) {
   const std::vector<std::string> classes{"cat", "dog", "pug"};
   std::vector<Path> files;
   std::vector<std::int64_t> y;
@@ -31,12 +31,6 @@ Learner pictured(const Path& folder, std::size_t n, LabelKind kind) {
       {set, set, nullptr, nullptr}, folder,
       {.num_workers = 0, .device = torch::kCPU, .kind = kind, .classes = classes});
   return Learner(data, Model(nn::Sequential(nn::Identity())), {.silent = true});
-}
-
-std::vector<std::string> titles(const Figure& figure) {
-  std::vector<std::string> texts;
-  for (const auto& box : plot_detail::layout_of(figure).texts) texts.push_back(box.text);
-  return texts;
 }
 
 bool has(const std::vector<std::string>& texts, const std::string& text) {
@@ -60,7 +54,7 @@ void check_no_classes(const ClassificationInterpretation& interp) {
 
 TEST_CASE("numbers have top losses, but no confusion") {
   TempDir dir;
-  const ClassificationInterpretation interp(pictured(dir.path(), 2, LabelKind::kFloat),
+  const ClassificationInterpretation interp(pictured_learner(dir.path(), 2, LabelKind::kFloat),
                                             torch::tensor({1.5f, 2.f}), torch::tensor({1.f, 4.f}),
                                             torch::tensor({0.25f, 4.f}));
   check_no_classes(interp);
@@ -72,10 +66,11 @@ TEST_CASE("numbers have top losses, but no confusion") {
 
 TEST_CASE("several labels an item have top losses, but no confusion") {
   TempDir dir;
-  const ClassificationInterpretation interp(pictured(dir.path(), 2, LabelKind::kMultiCategory),
-                                            torch::tensor({{.9f, .1f, .8f}, {.1f, .2f, .3f}}),
-                                            torch::tensor({{1.f, 0.f, 1.f}, {0.f, 1.f, 0.f}}),
-                                            torch::tensor({{.25f, .25f, .25f}, {1.f, 2.f, 3.f}}));
+  const ClassificationInterpretation interp(
+      pictured_learner(dir.path(), 2, LabelKind::kMultiCategory),
+      torch::tensor({{.9f, .1f, .8f}, {.1f, .2f, .3f}}),
+      torch::tensor({{1.f, 0.f, 1.f}, {0.f, 1.f, 0.f}}),
+      torch::tensor({{.25f, .25f, .25f}, {1.f, 2.f, 3.f}}));
   check_no_classes(interp);
   CHECK(has(titles(interp.plot_top_losses(2)), "cat;pug/cat;pug / 0.25"));
   CHECK(has(titles(interp.plot_top_losses(2)), "/dog / 2.00"));
@@ -83,7 +78,7 @@ TEST_CASE("several labels an item have top losses, but no confusion") {
 
 TEST_CASE("top losses name their files on request") {
   TempDir dir;
-  const ClassificationInterpretation interp(pictured(dir.path(), 2, LabelKind::kCategory),
+  const ClassificationInterpretation interp(pictured_learner(dir.path(), 2, LabelKind::kCategory),
                                             torch::eye(3).slice(0, 0, 2), torch::tensor({0, 1}),
                                             torch::tensor({0.5f, 1.f}));
   CHECK_FALSE(has(titles(interp.plot_top_losses(2)), "picture_1.png"));
@@ -97,7 +92,7 @@ TEST_CASE("top losses name their files on request") {
 
 TEST_CASE("what does not fit together is refused, and what is empty says so") {
   TempDir dir;
-  const auto learn = pictured(dir.path(), 3, LabelKind::kCategory);
+  const auto learn = pictured_learner(dir.path(), 3, LabelKind::kCategory);
   const auto make = [&](torch::Tensor preds, torch::Tensor y, torch::Tensor losses) {
     return ClassificationInterpretation(learn, preds, y, losses);
   };

@@ -14,7 +14,7 @@ using namespace fastcpp::test;
 
 namespace {
 
-std::string code_of(std::string_view text) {
+std::string json_code(std::string_view text) {
   return caught([&] { from_json(text); }).code;
 }
 
@@ -49,16 +49,16 @@ TEST_CASE("text that is no JSON, or too much of it, is refused") {
   for (const char* text :
        {"", "{", "[1,]", "{\"a\" 1}", "nul", "[1] 2", "'a'", "\xff", "[\"\xc3\"]"}) {
     INFO(text);
-    CHECK(code_of(text) == "json.bad");
+    CHECK(json_code(text) == "json.bad");
   }
-  CHECK(code_of("18446744073709551616") == "json.number");
-  CHECK(code_of("-9223372036854775809") == "json.number");
-  CHECK(code_of("1e999") == "json.number");
+  CHECK(json_code("18446744073709551616") == "json.number");
+  CHECK(json_code("-9223372036854775809") == "json.number");
+  CHECK(json_code("1e999") == "json.number");
   CHECK(caught([] { from_json("[0,0,0]", {.max_values = 3}); }).code == "json.too_many");
   CHECK(from_json("[0,0,0]", {.max_values = 4}).size() == 3);
-  CHECK(code_of(R"({"a": 1, "b": {"a": 2}, "a": 3})") == "json.repeated_key");
-  CHECK(code_of(std::string(150, '[') + std::string(150, ']')).empty());
-  CHECK(code_of(std::string(100000, '[')) == "json.too_deep");
+  CHECK(json_code(R"({"a": 1, "b": {"a": 2}, "a": 3})") == "json.repeated_key");
+  CHECK(json_code(std::string(150, '[') + std::string(150, ']')).empty());
+  CHECK(json_code(std::string(100000, '[')) == "json.too_deep");
 }
 
 TEST_CASE("values that JSON cannot hold are refused with their place") {

@@ -20,12 +20,6 @@ using namespace fastcpp;
 
 namespace {
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-
 StateDict some_weights() {
   StateDict weights;
   weights.insert("flag", torch::tensor({true, false, true}));
@@ -93,7 +87,7 @@ TEST_CASE("what safetensors cannot hold is refused") {
 }
 
 TEST_CASE("a healthy file larger than the memory is not called damaged") {
-  if (kSanitized) return;  // they have limits of their own
+  if (fastcpp::test::kSanitized) return;  // they have limits of their own
   test::TempDir dir;
   // Eight GiB that take no room on the disk.
   const std::string header =

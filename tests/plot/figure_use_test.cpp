@@ -20,16 +20,6 @@ using namespace fastcpp;
 using namespace fastcpp::test;
 using plot_detail::layout_of;
 
-namespace {
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kSanitized = true;
-#else
-constexpr bool kSanitized = false;
-#endif
-
-}  // namespace
-
 TEST_CASE("a handle outlives its figure, and survives being moved from") {
   std::optional<Axes> axes;
   {

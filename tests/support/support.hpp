@@ -12,6 +12,13 @@
 
 namespace fastcpp::test {
 
+// Whether a sanitizer watches memory or threads, which changes what both cost.
+#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
+inline constexpr bool kSanitized = true;
+#else
+inline constexpr bool kSanitized = false;
+#endif
+
 // A folder that exists for the life of the object.
 class TempDir {
  public:

@@ -34,7 +34,7 @@ struct BodyImpl : nn::Cloneable<BodyImpl> {
 };
 TORCH_MODULE(Body);
 
-DataBunch plane(const Path& path, const std::function<void(torch::Tensor&)>& spoil = {}) {
+DataBunch spoiled_plane(const Path& path, const std::function<void(torch::Tensor&)>& spoil = {}) {
   torch::manual_seed(1);
   auto x = torch::randn({64, 2}, torch::kFloat32);
   const auto y = x.select(1, 0).gt(0).to(torch::kLong);
@@ -46,12 +46,12 @@ DataBunch plane(const Path& path, const std::function<void(torch::Tensor&)>& spo
 }
 
 // A body and a head, as precompute wants them. One layer of the body is in another mode than the rest.
-struct Setup {
+struct Interrupted {
   TempDir dir;
   Body body;
   nn::Sequential net{body, nn::Linear(4, 2)};
-  Learner learn{plane(dir.path()), Model(net), {.silent = true}};
-  Setup() {
+  Learner learn{spoiled_plane(dir.path()), Model(net), {.silent = true}};
+  Interrupted() {
     learn.split({net->ptr(1)});
     learn.freeze();
     net->train();
@@ -69,7 +69,7 @@ struct Setup {
 }  // namespace
 
 TEST_CASE("a stop token ends precompute between two batches, and nothing is precomputed") {
-  Setup s;
+  Interrupted s;
   std::stop_source stop;
   int batches = 0;
   s.body->before = [&] {
@@ -86,7 +86,7 @@ TEST_CASE("a stop token ends precompute between two batches, and nothing is prec
 }
 
 TEST_CASE("a model that throws leaves every layer in its mode") {
-  Setup s;
+  Interrupted s;
   s.body->before = [] { throw std::runtime_error("an impossible view"); };
   const std::vector<std::pair<const char*, std::function<void()>>> calls{
       {"summary", [&] { static_cast<void>(s.learn.summary()); }},
@@ -126,7 +126,7 @@ TEST_CASE("what a data set throws leaves a summary as an error of ours") {
 }
 
 TEST_CASE("after the LR finder a tracked training has all its epochs") {
-  Setup s;
+  Interrupted s;
   s.learn.unfreeze();
   s.learn.callbacks().push_back(std::make_shared<TrackEpochCallback>());
   s.learn.callbacks().push_back(
@@ -146,7 +146,7 @@ TEST_CASE("after the LR finder a tracked training has all its epochs") {
 
 TEST_CASE("an input that is no number makes the loss none, is told once, and ends what shall end") {
   TempDir dir;
-  const auto data = plane(
+  const auto data = spoiled_plane(
       dir.path(), [](torch::Tensor& x) { x[5][1] = std::numeric_limits<float>::quiet_NaN(); });
   const auto learner = [&] {
     return Learner(data, Model(nn::Sequential(nn::Linear(2, 2))), {.silent = true});
@@ -184,7 +184,7 @@ TEST_CASE("a training does not depend on the default element type") {
       caffe2::TypeMeta former;
     };
     const Default set(type);
-    Learner learn(plane(dir.path()), Model(net), {.metrics = {accuracy}, .silent = true});
+    Learner learn(spoiled_plane(dir.path()), Model(net), {.metrics = {accuracy}, .silent = true});
     learn.split({net->ptr(3)});
     learn.lr_find({.num_it = 4, .stop_div = false});
     auto numbers = learn.recorder().losses;

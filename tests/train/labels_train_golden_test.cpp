@@ -186,7 +186,7 @@ torch::Tensor pictures(const Json& item, const std::vector<std::int64_t>& rows) 
 }
 
 // Losses of one fit.
-class Trace : public Callback {
+class LabelTrace : public Callback {
  public:
   int order() const override { return 100; }
   void on_train_begin(TrainState&) override {
@@ -232,7 +232,7 @@ void check_training(const Json& item, const Json& want, bool twice, Deviation& d
   Json model{{"layers", item["layers"]}, {"weights_key", item["weights_key"]}, {"bn_gain", 1.0}};
   model["layers"][5] = "Linear(12, " + std::to_string(item["c"].get<int>()) + ")";
   auto network = golden_network(model, /*conv_bias=*/false, dtype);
-  auto trace = std::make_shared<Trace>();
+  auto trace = std::make_shared<LabelTrace>();
   Learner learn(data, Model(network),
                 {.metrics = metrics(item["metrics"]), .callbacks = {trace}, .silent = true});
   for (std::size_t i = 0; i < item["ops"].size(); ++i) {

@@ -18,14 +18,14 @@ namespace nn = torch::nn;
 
 namespace {
 
-DataBunch plane(const Path& path, std::int64_t bs = 16) {
+DataBunch small_plane(const Path& path, std::int64_t bs = 16) {
   return bunch_of_points(path, {.n_train = 64, .n_valid = 32, .bs = bs});
 }
 
 struct Setup {
   TempDir dir;
   nn::Sequential net = make();
-  Learner learn{plane(dir.path()), Model(net), {.metrics = {accuracy}, .silent = true}};
+  Learner learn{small_plane(dir.path()), Model(net), {.metrics = {accuracy}, .silent = true}};
   Setup() { learn.split({net->ptr(3)}); }
   static nn::Sequential make() {
     torch::manual_seed(3);
@@ -82,7 +82,7 @@ TEST_CASE("callbacks may change layers, data and loss in every event") {
             if (what == 0) learn.unfreeze();
             if (what == 1) learn.freeze();
             if (what == 2) learn.split({s.net->ptr(1), s.net->ptr(3)});
-            if (what == 3) learn.set_data(plane(s.dir.path(), 8));
+            if (what == 3) learn.set_data(small_plane(s.dir.path(), 8));
             if (what == 4) learn.set_loss_func(label_smoothing_cross_entropy());
           },
           event);
@@ -280,19 +280,20 @@ TEST_CASE("arguments out of range are refused by name") {
   CHECK(code([&] { s.learn.fit_one_cycle(-1); }) == "value.epochs");
   for (const double wd : {-1.0, std::nan(""), HUGE_VAL}) {
     CHECK(code([&] { s.learn.fit(1, 1e-3, {.wd = wd}); }) == "value.wd");
-    CHECK(code([&] { Learner(plane(s.dir.path()), Model(s.net), {.wd = wd}); }) == "value.wd");
+    CHECK(code([&] { Learner(small_plane(s.dir.path()), Model(s.net), {.wd = wd}); }) ==
+          "value.wd");
   }
   CHECK(code([&] { s.learn.fit_one_cycle(2, {.start_epoch = 2}); }) == "value.start_epoch");
   CHECK(code([&] { s.learn.fit(1, 1e-3, {.callbacks = {std::shared_ptr<Callback>()}}); }) ==
         "value.callback");
-  CHECK(code([&] { Learner(plane(s.dir.path()), Model(s.net), {.callbacks = {nullptr}}); }) ==
+  CHECK(code([&] { Learner(small_plane(s.dir.path()), Model(s.net), {.callbacks = {nullptr}}); }) ==
         "value.callback");
   CHECK(code([&] {
-          Learner(plane(s.dir.path()), Model(s.net), {.callback_fns = {CallbackFn()}});
+          Learner(small_plane(s.dir.path()), Model(s.net), {.callback_fns = {CallbackFn()}});
         }) == "value.callback");
-  CHECK(code([&] { Learner(plane(s.dir.path()), Model(s.net), {.opt_func = OptFunc()}); }) ==
+  CHECK(code([&] { Learner(small_plane(s.dir.path()), Model(s.net), {.opt_func = OptFunc()}); }) ==
         "value.opt_func");
-  CHECK(code([&] { Learner(plane(s.dir.path()), Model()); }) == "value.model");
+  CHECK(code([&] { Learner(small_plane(s.dir.path()), Model()); }) == "value.model");
   CHECK(code([&] { s.learn.set_loss_func(Loss()); }) == "value.loss_func");
   CHECK(code([&] { s.learn.split({nullptr}); }) == "value.split");
   CHECK(code([&] { s.learn.get_preds(DatasetType::Valid, {.n_batch = 0}); }) == "value.n_batch");
@@ -330,7 +331,7 @@ TEST_CASE("parameters beside children are trained, frozen and cleared") {
   TempDir dir;
   Scaled scaled;
   nn::Sequential net(scaled, nn::Linear(2, 2));
-  Learner learn(plane(dir.path()), Model(net), {.silent = true});
+  Learner learn(small_plane(dir.path()), Model(net), {.silent = true});
   learn.split({net->ptr(1)});
   learn.fit(1, 1e-2);
   CHECK_FALSE(torch::equal(scaled->scale, torch::ones({2}, torch::kFloat32)));
@@ -339,7 +340,7 @@ TEST_CASE("parameters beside children are trained, frozen and cleared") {
   CHECK_FALSE(scaled->scale.requires_grad());
   const auto groups = std::vector<LayerGroup>{{net->ptr(1)}};
   const auto error =
-      caught([&] { Learner(plane(dir.path()), Model(net), {.layer_groups = groups}); });
+      caught([&] { Learner(small_plane(dir.path()), Model(net), {.layer_groups = groups}); });
   CHECK(error.code == "value.layer_groups");
   CHECK(error.message.find("'0.") != std::string::npos);
 }
@@ -347,7 +348,7 @@ TEST_CASE("parameters beside children are trained, frozen and cleared") {
 TEST_CASE("a model that throws leaves as an error of ours") {
   TempDir dir;
   Throws net;
-  Learner learn(plane(dir.path()), Model(net), {.silent = true});
+  Learner learn(small_plane(dir.path()), Model(net), {.silent = true});
   for (const auto& run : std::vector<std::function<void()>>{
            [&] { learn.fit(1); }, [&] { learn.lr_find(); }, [&] { learn.validate(); },
            [&] { learn.get_preds(); }, [&] { learn.pred_batch(); },
@@ -393,7 +394,7 @@ TEST_CASE("what does not fit a model is told when weights are loaded") {
 TEST_CASE("features of another body are dropped") {
   Setup s;
   nn::Sequential both(nn::Linear(2, 4), nn::Linear(4, 2));
-  Learner learn(plane(s.dir.path()), Model(both), {.silent = true});
+  Learner learn(small_plane(s.dir.path()), Model(both), {.silent = true});
   learn.split({both->ptr(1)});
   learn.freeze();
   learn.save("old", {.with_opt = false});
@@ -439,14 +440,14 @@ TEST_CASE("callbacks may drop precomputed features in every event") {
       TempDir dir;
       CapturedLog log;
       nn::Sequential both(nn::Linear(2, 4), nn::Linear(4, 2));
-      Learner learn(plane(dir.path()), Model(both), {.silent = true});
+      Learner learn(small_plane(dir.path()), Model(both), {.silent = true});
       learn.split({both->ptr(1)});
       learn.freeze();
       learn.precompute();
       const auto drop = once(
           [&](Learner& l, TrainState&) {
             if (other_data) {
-              l.set_data(plane(dir.path(), 8));
+              l.set_data(small_plane(dir.path(), 8));
             } else {
               l.precompute({.on = false});
             }
@@ -476,7 +477,7 @@ class Watch : public ProgressSink {
 TEST_CASE("a learner's sink is told phases, epochs and numbers, and every bar ends") {
   TempDir dir;
   const auto watch = std::make_shared<Watch>();
-  Learner learn(plane(dir.path()), Model(Setup::make()),
+  Learner learn(small_plane(dir.path()), Model(Setup::make()),
                 {.metrics = {accuracy}, .progress = watch});
   learn.fit(2);
   REQUIRE(watch->begun.size() == 4);

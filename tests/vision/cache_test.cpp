@@ -13,7 +13,7 @@ using namespace fastcpp::test;
 
 namespace {
 
-void draw(const Path& folder, int count) {
+void draw_noise(const Path& folder, int count) {
   torch::manual_seed(1);
   for (int i = 0; i < count; ++i) {
     const auto pixels = torch::rand({3, 1, 1}) * torch::linspace(0, 1, 30 * 40).view({1, 30, 40});
@@ -47,7 +47,7 @@ constexpr std::size_t kPicture = 30 * 40 * 3;
 
 TEST_CASE("a cache changes no batch, and later epochs need no file") {
   TempDir dir;
-  draw(dir.path(), 40);
+  draw_noise(dir.path(), 40);
   const auto plain = epochs(bunch(dir, 0), 3);
   const auto data = bunch(dir, 100 * kPicture);
   auto cached = epochs(data, 1);
@@ -64,7 +64,7 @@ TEST_CASE("a cache changes no batch, and later epochs need no file") {
 
 TEST_CASE("a cache keeps to its budget and is one for all sets") {
   TempDir dir;
-  draw(dir.path(), 40);
+  draw_noise(dir.path(), 40);
   const auto data = bunch(dir, 10 * kPicture + 1);
   const auto plain = epochs(bunch(dir, 0), 2);
   const auto cached = epochs(data, 2);
@@ -118,7 +118,7 @@ TEST_CASE("one cache serves sets of several sizes") {
 
 TEST_CASE("a transform of one's own that fails names the picture") {
   TempDir dir;
-  draw(dir.path(), 2);
+  draw_noise(dir.path(), 2);
   register_transform(
       {.name = "cache_test_fails", .apply = [](const Image&, const auto&, Rng&) -> Image {
          throw std::runtime_error("no luck");

@@ -1,6 +1,8 @@
 // Picture files of every kind, for tests.
 #pragma once
 
+#include <c10/util/Logging.h>  // has a CHECK of its own, which the one of Catch2 must follow
+
 #include <map>
 #include <opencv2/core/mat.hpp>
 #include <string>

@@ -11,7 +11,7 @@ using namespace fastcpp::test;
 
 namespace {
 
-ImageDataBunch colours(const TempDir& dir) {
+ImageDataBunch few_colours(const TempDir& dir) {
   torch::manual_seed(1);
   for (int i = 0; i < 20; ++i) {
     for (int c : {0, 2}) {
@@ -48,12 +48,12 @@ Learner frozen(const ImageDataBunch& data, const std::vector<CallbackFn>& more =
 
 TEST_CASE("a head trains on precomputed features as it does on pictures") {
   TempDir dir;
-  const auto data = colours(dir);
+  const auto data = few_colours(dir);
   // The same fixed function: body frozen, its batch norms standing still.
   auto slow = frozen(data, {[](Learner&) { return std::make_shared<BnFreeze>(); }});
   slow.fit(3, 1e-3);
 
-  auto fast = frozen(colours(dir));
+  auto fast = frozen(few_colours(dir));
   const auto body = fast.model()->children()[0];
   std::vector<torch::Tensor> before;
   for (const auto& buffer : body->buffers()) before.push_back(buffer.clone());
@@ -80,7 +80,7 @@ TEST_CASE("a head trains on precomputed features as it does on pictures") {
 
 TEST_CASE("precomputed features need a frozen body and a head") {
   TempDir dir;
-  auto learn = frozen(colours(dir));
+  auto learn = frozen(few_colours(dir));
   learn.precompute();
   learn.fit(1, 1e-3);
   learn.unfreeze();
@@ -91,6 +91,6 @@ TEST_CASE("precomputed features need a frozen body and a head") {
   learn.fit(1, 1e-3);
 
   torch::nn::Sequential flat{torch::nn::Flatten()};
-  Learner other(colours(dir), Model(flat), {.silent = true});
+  Learner other(few_colours(dir), Model(flat), {.silent = true});
   CHECK(caught([&] { other.precompute(); }).code == "value.precompute");
 }

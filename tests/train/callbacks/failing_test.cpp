@@ -28,7 +28,7 @@ namespace {
 
 const auto kNan = std::numeric_limits<double>::quiet_NaN();
 
-Learner small_learner(const Path& dir, const std::vector<CallbackFn>& fns = {}) {
+Learner plain_learner(const Path& dir, const std::vector<CallbackFn>& fns = {}) {
   auto set = std::make_shared<TensorDataset>(
       torch::arange(64).reshape({16, 4}).to(torch::kFloat) / 64, torch::arange(16).remainder(3));
   auto data = DataBunch::create({set, set, nullptr, nullptr}, dir,
@@ -82,9 +82,9 @@ TEST_CASE("a model of another training is never loaded at the end") {
     INFO(monitor);
     TempDir dir;
     CapturedLog log;
-    auto old = small_learner(dir.path());
+    auto old = plain_learner(dir.path());
     old.save("bestmodel");
-    auto learner = small_learner(dir.path());
+    auto learner = plain_learner(dir.path());
     {
       torch::NoGradGuard no_grad;
       // No epoch has a loss that could be better than any.
@@ -107,7 +107,7 @@ TEST_CASE("a model of another training is never loaded at the end") {
 TEST_CASE("a training killed at any moment finds the model of the epoch that is written down") {
   TempDir dir;
   CapturedLog log;
-  auto learner = small_learner(dir.path());
+  auto learner = plain_learner(dir.path());
   const auto models = learner.model_dir();
   // What a training that starts at this moment would find.
   struct Watch : Callback {
@@ -137,10 +137,10 @@ TEST_CASE("a training killed at any moment finds the model of the epoch that is 
   auto fail = std::make_shared<AtEpochEnd>(4, [] { throw IoError("io.test", "no space"); });
   CHECK(caught([&] { learner.fit(6, 1e-2, {.callbacks = {fail}}); }).code == "io.test");
   CHECK(read_file(models / "epoch") == "3");
-  auto saved = small_learner(dir.path());
+  auto saved = plain_learner(dir.path());
   saved.load("bestmodel_3");
 
-  auto again = small_learner(dir.path(), fns);
+  auto again = plain_learner(dir.path(), fns);
   struct First : Callback {
     void on_epoch_begin(TrainState& state) override {
       if (epoch < 0) {
@@ -172,7 +172,7 @@ TEST_CASE("a training killed at any moment finds the model of the epoch that is 
 TEST_CASE("the file of the finished epoch") {
   TempDir dir;
   CapturedLog log;
-  auto learner = small_learner(dir.path());
+  auto learner = plain_learner(dir.path());
   auto track = std::make_shared<TrackEpochCallback>(TrackEpochOptions{.name = "done"});
   CHECK(caught([&] { track->restart(); }).code == "train.no_learner");
   // An epoch that was cut short is not finished.
@@ -195,7 +195,7 @@ TEST_CASE("the file of the finished epoch") {
 TEST_CASE("a full disk leaves whole rows and whole models") {
   TempDir dir;
   CapturedLog log;
-  auto learner = small_learner(dir.path());
+  auto learner = plain_learner(dir.path());
   std::optional<FileSizeLimit> full;
   {
     auto fill = std::make_shared<AtEpochEnd>(
@@ -243,7 +243,7 @@ TEST_CASE("files do not depend on the locale") {
     INFO(name);
     TempDir dir;
     CapturedLog log;
-    auto learner = small_learner(dir.path());
+    auto learner = plain_learner(dir.path());
     const Locales guard;
     std::setlocale(LC_ALL, name);  // where it is not installed the C++ locale alone is another
     auto track = std::make_shared<TrackEpochCallback>(TrackEpochOptions{.epoch_offset = 1233});
@@ -306,7 +306,7 @@ TEST_CASE("mix-up knows mixed labels whatever their shape") {
 
 TEST_CASE("mix-up beside a weighted loss leaves validation alone") {
   TempDir dir;
-  auto learner = small_learner(dir.path());
+  auto learner = plain_learner(dir.path());
   learner.set_loss_func(cross_entropy({.weight = torch::tensor({1.f, 5.f, 0.5f})}));
   learner.mixup().fit(1, 1e-3);
   CHECK(learner.recorder().val_losses.back() == Approx(learner.validate().front()).epsilon(1e-5));
@@ -314,7 +314,7 @@ TEST_CASE("mix-up beside a weighted loss leaves validation alone") {
 
 TEST_CASE("what mix-up cannot mix is refused, and the loss always comes back") {
   TempDir dir;
-  auto learner = small_learner(dir.path());
+  auto learner = plain_learner(dir.path());
   const auto loss = learner.loss_func().name();
   const auto fails_with = [&](const std::vector<CallbackArg>& callbacks) {
     const auto error = caught([&] { learner.fit(1, 1e-3, {.callbacks = callbacks}); });
@@ -351,7 +351,7 @@ TEST_CASE("callbacks made for every fit") {
   CapturedLog log;
   const GeneralSchedulerOptions schedule{
       .phases = {TrainingPhase(4).schedule_hp(Hyper::kLr, 1e-2, 1e-3, annealing_cos)}};
-  auto learner = small_learner(
+  auto learner = plain_learner(
       dir.path(),
       {save_model({.monitor = "accuracy", .name = "best"}), early_stopping({.patience = 3}),
        reduce_lr_on_plateau({.factor = 0.5}), terminate_on_nan(), track_epoch({.epoch_offset = 0}),
@@ -419,7 +419,7 @@ TEST_CASE("arguments of callbacks out of range are refused when the callback is 
   CHECK(code([] { TrainingPhase(1).schedule_hp(Hyper::kLr, 1, 0, nullptr); }) == "value.phase");
   CHECK(code([] { general_scheduler({.start_epoch = -1}); }) == "value.start_epoch");
   TempDir dir;
-  auto learner = small_learner(dir.path());
+  auto learner = plain_learner(dir.path());
   CHECK(code([&] { learner.fit_one_cycle(2, {.start_epoch = 2}); }) == "value.start_epoch");
   const auto phase = TrainingPhase(2).schedule_hp(Hyper::kBeta, 1.0);
   CHECK(code([&] {

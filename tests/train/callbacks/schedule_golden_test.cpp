@@ -47,10 +47,10 @@ class Rates : public Callback {
 };
 
 // Replaces the batch losses by scripted ones.
-class Script : public Callback {
+class Losses : public Callback {
  public:
   bool in_lr_find() const override { return true; }
-  explicit Script(std::vector<double> losses) : losses_(std::move(losses)) {}
+  explicit Losses(std::vector<double> losses) : losses_(std::move(losses)) {}
   void on_loss_begin(TrainState& state) override {
     if (state.train) state.last_output = state.last_output * 0 + losses_.at(next_++);
   }
@@ -205,7 +205,7 @@ TEST_CASE("where the LR finder stops, and what it suggests") {
     Setup setup;
     CapturedLog log;
     auto learner = setup.learner(item.at("batches").get<std::int64_t>(), 1, adam(), scripted);
-    auto script = std::make_shared<Script>(numbers(item.at("losses")));
+    auto script = std::make_shared<Losses>(numbers(item.at("losses")));
     LrFindOptions options{.num_it = item.at("num_it").get<int>(),
                           .stop_div = item.at("stop_div").get<bool>()};
     const auto epochs =

@@ -18,9 +18,9 @@ using namespace fastcpp::test;
 namespace {
 
 // Writes one scripted figure per epoch into the record, between the recorder and the trackers.
-class Script : public Callback {
+class Values : public Callback {
  public:
-  Script(std::string column, std::vector<double> values)
+  Values(std::string column, std::vector<double> values)
       : column_(std::move(column)), values_(std::move(values)) {}
   int order() const override { return -5; }
   void on_batch_begin(TrainState& state) override {
@@ -79,8 +79,8 @@ std::shared_ptr<Callback> tracker(const Json& item) {
                                .min_lr = item.value("min_lr", 0.001)});
 }
 
-Learner small_learner(const Path& dir, int groups, const std::string& column,
-                      const std::shared_ptr<Callback>& script) {
+Learner scripted_learner(const Path& dir, int groups, const std::string& column,
+                         const std::shared_ptr<Callback>& script) {
   auto set = std::make_shared<TensorDataset>(torch::ones({2, 2}), torch::zeros({2}, torch::kLong));
   auto data = DataBunch::create({set, set, nullptr, nullptr}, dir,
                                 {.bs = 1, .num_workers = 0, .device = torch::kCPU});
@@ -106,8 +106,8 @@ TEST_CASE("trackers epoch by epoch") {
     const auto column = item.at("monitor").get<std::string>();
     TempDir dir;
     CapturedLog log;
-    auto script = std::make_shared<Script>(column, numbers(item.at("values")));
-    auto learner = small_learner(dir.path(), item.value("groups", 1), column, script);
+    auto script = std::make_shared<Values>(column, numbers(item.at("values")));
+    auto learner = scripted_learner(dir.path(), item.value("groups", 1), column, script);
     learner.fit(item.at("epochs").get<int>(), learning_rate(item.at("lr")),
                 {.callbacks = {tracker(item)}});
 
@@ -134,8 +134,8 @@ TEST_CASE("trackers epoch by epoch") {
 TEST_CASE("a tracker of a column that does not exist warns and does nothing") {
   TempDir dir;
   CapturedLog log;
-  auto script = std::make_shared<Script>("accuracy", std::vector<double>{1, 1});
-  auto learner = small_learner(dir.path(), 1, "accuracy", script);
+  auto script = std::make_shared<Values>("accuracy", std::vector<double>{1, 1});
+  auto learner = scripted_learner(dir.path(), 1, "accuracy", script);
   const EarlyStoppingOptions options{.monitor = "dice"};
   learner.fit(2, 1e-3, {.callbacks = {std::make_shared<EarlyStoppingCallback>(options)}});
   CHECK(learner.recorder().history.size() == 2);
@@ -147,8 +147,8 @@ TEST_CASE("a tracker of a column that does not exist warns and does nothing") {
 TEST_CASE("the best weights are there after the training") {
   TempDir dir;
   CapturedLog log;
-  auto script = std::make_shared<Script>("valid_loss", std::vector<double>{3, 1, 2});
-  auto learner = small_learner(dir.path(), 1, "figure", script);
+  auto script = std::make_shared<Values>("valid_loss", std::vector<double>{3, 1, 2});
+  auto learner = scripted_learner(dir.path(), 1, "figure", script);
   struct Keep : Callback {
     std::vector<torch::Tensor> weights;
     void on_epoch_end(TrainState&) override {
@@ -165,8 +165,8 @@ TEST_CASE("the best weights are there after the training") {
 
 TEST_CASE("a training goes on after the epoch written down") {
   TempDir dir;
-  auto script = std::make_shared<Script>("train_loss", std::vector<double>(6, 1.0));
-  auto learner = small_learner(dir.path(), 1, "figure", script);
+  auto script = std::make_shared<Values>("train_loss", std::vector<double>(6, 1.0));
+  auto learner = scripted_learner(dir.path(), 1, "figure", script);
   auto track = std::make_shared<TrackEpochCallback>();
   auto stop = std::make_shared<EarlyStoppingCallback>(
       EarlyStoppingOptions{.monitor = "train_loss", .patience = 1});
@@ -182,8 +182,8 @@ TEST_CASE("a training goes on after the epoch written down") {
 TEST_CASE("a loss that is no number ends the training") {
   TempDir dir;
   CapturedLog log;
-  auto script = std::make_shared<Script>("train_loss", std::vector<double>(3, 1.0));
-  auto learner = small_learner(dir.path(), 1, "figure", script);
+  auto script = std::make_shared<Values>("train_loss", std::vector<double>(3, 1.0));
+  auto learner = scripted_learner(dir.path(), 1, "figure", script);
   torch::NoGradGuard no_grad;
   learner.model()->parameters().front().fill_(std::nan(""));
   torch::AutoGradMode grad(true);

@@ -153,11 +153,7 @@ test::Caught with_little_memory(std::size_t more, const std::function<void()>& f
   return {text.substr(0, line), line == std::string::npos ? "" : text.substr(line + 1)};
 }
 
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-constexpr bool kMemoryCanBeLimited = false;  // their own tables need it
-#else
-constexpr bool kMemoryCanBeLimited = true;
-#endif
+constexpr bool kMemoryCanBeLimited = !kSanitized;  // a sanitizer needs memory for its own tables
 
 }  // namespace
 

@@ -127,7 +127,7 @@ Column without_gaps(const Column& values) {
 }
 
 // Every item has a generator of its own, as in the loaders.
-detail::Plan plan_of(const TfmList& tfms, int item) {
+detail::Plan plan_of_item(const TfmList& tfms, int item) {
   Rng rng{7, 0, static_cast<std::uint64_t>(item)};
   return detail::draw_plan(tfms, {}, rng);
 }
@@ -143,7 +143,7 @@ std::vector<Column> draw_columns(const TfmList& tfms, Kind kind,
                                  const std::vector<Argument>& arguments) {
   std::vector<Column> columns(arguments.size() + 1);
   for (int i = 0; i < kDraws; ++i) {
-    const auto plan = plan_of(tfms, i);
+    const auto plan = plan_of_item(tfms, i);
     const auto* step = find(plan, kind);
     columns[0].push_back(step ? 1 : 0);
     for (std::size_t k = 0; k < arguments.size(); ++k) {
@@ -255,7 +255,7 @@ std::vector<Row> rows() {
 // A picture of the given planes through one transform; the draws of item i.
 detail::Planes run(const Transform& tfm, int item, Resolution size,
                    const std::vector<float>& planes) {
-  const auto plan = plan_of({tfm}, item);
+  const auto plan = plan_of_item({tfm}, item);
   const auto channels = static_cast<int>(planes.size()) / (size.rows * size.cols);
   return detail::execute_slow(plan, {nullptr, planes.data(), channels, size});
 }
@@ -280,7 +280,7 @@ TEST_CASE("draws: candidates of zoom_squish", "[draws]") {
   constexpr std::size_t kCandidates = 8;
   std::vector<Column> columns(3 * kCandidates);
   for (int i = 0; i < kDraws; ++i) {
-    const auto plan = plan_of(tfms, i);
+    const auto plan = plan_of_item(tfms, i);
     const auto& list = plan.steps.front().list;
     REQUIRE(list.size() == columns.size());
     for (std::size_t k = 0; k < list.size(); ++k) columns[k].push_back(list[k]);
@@ -295,7 +295,7 @@ TEST_CASE("draws: candidates of zoom_squish", "[draws]") {
   // `invert` is the probability of a swap.
   std::size_t swaps = 0;
   for (int i = 0; i < kDraws; ++i) {
-    const auto plan = plan_of({zoom_squish({.scale = 2, .invert = 0.2, .candidates = 1})}, i);
+    const auto plan = plan_of_item({zoom_squish({.scale = 2, .invert = 0.2, .candidates = 1})}, i);
     swaps += plan.steps.front().list[2] == 1;
   }
   check_share(swaps, kDraws, 0.2);

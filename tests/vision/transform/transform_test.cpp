@@ -54,7 +54,7 @@ void check_pixels(const torch::Tensor& got, const std::vector<double>& want,
   }
 }
 
-torch::Tensor apply(const Image& img, const TfmList& tfms, const ApplyTfmsOptions& options = {}) {
+torch::Tensor applied(const Image& img, const TfmList& tfms, const ApplyTfmsOptions& options = {}) {
   Rng rng(5);
   return img.apply_tfms(tfms, options, rng).tensor();
 }
@@ -101,32 +101,32 @@ TEST_CASE("transforms: lists of a set with other arguments", "[transforms]") {
 
 TEST_CASE("transforms: small pictures by hand", "[transforms]") {
   const auto a = ramp(3, 4);
-  check_pixels(apply(a, {rotate(30)}),
+  check_pixels(applied(a, {rotate(30)}),
                {0.241186, 0.165206, 0.326692, 0.486752, 0.127858, 0.348175, 0.568492, 0.788809,
                 0.429914, 0.589975, 0.751460, 0.675481});
-  check_pixels(apply(a, {rotate(30)}, {.padding_mode = PaddingMode::kZeros}),
+  check_pixels(applied(a, {rotate(30)}, {.padding_mode = PaddingMode::kZeros}),
                {0.029731, 0.123807, 0.326692, 0.330008, 0.127858, 0.348175, 0.568492, 0.788809,
                 0.255248, 0.589975, 0.711966, 0.398635});
-  check_pixels(apply(a, {rotate(30)}, {.padding_mode = PaddingMode::kBorder}),
+  check_pixels(applied(a, {rotate(30)}, {.padding_mode = PaddingMode::kBorder}),
                {0.063622, 0.135791, 0.326692, 0.516880, 0.127858, 0.348175, 0.568492, 0.788809,
                 0.399786, 0.589975, 0.780876, 0.853045});
-  check_pixels(apply(a, {}, {.size = {2, 3}}), {0, 0.125, 0.25, 0.666667, 0.791667, 0.916667});
-  check_pixels(apply(a, {}, {.size = 2}), {0.125, 0.25, 0.791667, 0.916667});
-  const auto zeros = apply(
+  check_pixels(applied(a, {}, {.size = {2, 3}}), {0, 0.125, 0.25, 0.666667, 0.791667, 0.916667});
+  check_pixels(applied(a, {}, {.size = 2}), {0.125, 0.25, 0.791667, 0.916667});
+  const auto zeros = applied(
       a, {}, {.size = 4, .resize_method = ResizeMethod::kPad, .padding_mode = PaddingMode::kZeros});
   CHECK(torch::equal(zeros.slice(1, 0, 3), a.tensor()));
   CHECK(zeros[0][3].abs().sum().item<float>() == 0.0f);
-  const auto mirrored = apply(a, {}, {.size = 4, .resize_method = ResizeMethod::kPad});
+  const auto mirrored = applied(a, {}, {.size = 4, .resize_method = ResizeMethod::kPad});
   CHECK(torch::equal(mirrored[0][3], a.tensor()[0][1]));
-  CHECK(torch::equal(apply(a, {}, {.size = 4, .resize_method = ResizeMethod::kNo}), a.tensor()));
+  CHECK(torch::equal(applied(a, {}, {.size = 4, .resize_method = ResizeMethod::kNo}), a.tensor()));
 }
 
 TEST_CASE("transforms: shrinking goes through area averages", "[transforms]") {
   const auto b = ramp(16, 24);
-  const auto small = apply(b, {}, {.size = 4});
+  const auto small = applied(b, {}, {.size = 4});
   check_pixels(small[0][0], {0.044010, 0.055469, 0.066927, 0.078385});
   check_pixels(small[0][3], {0.919010, 0.930469, 0.941927, 0.953385});
-  check_pixels(apply(b, {}, {.size = {4, 6}})[0][0],
+  check_pixels(applied(b, {}, {.size = {4, 6}})[0][0],
                {0.032552, 0.044010, 0.055469, 0.066927, 0.078385, 0.089844});
   // floor(100 * (1 / d)) in double: 27, not 28.
   CHECK(fastcpp::detail::shrink_size({100, 100}, {14, 14}, 2) == Resolution{27, 27});
@@ -135,21 +135,21 @@ TEST_CASE("transforms: shrinking goes through area averages", "[transforms]") {
 }
 
 TEST_CASE("transforms: the whole training chain", "[transforms]") {
-  check_pixels(apply(waves(), get_transforms().valid, {.size = 8})[0][0],
+  check_pixels(applied(waves(), get_transforms().valid, {.size = 8})[0][0],
                {0.82678, 0.66353, 0.33440, 0.17347, 0.16940, 0.32632, 0.65531, 0.82243});
-  const auto chain = apply(waves(), full_chain(), {.size = 8});
+  const auto chain = applied(waves(), full_chain(), {.size = 8});
   check_pixels(chain[0][0],
                {0.89289, 0.69697, 0.32884, 0.17793, 0.29462, 0.51013, 0.69903, 0.82035});
   check_pixels(chain[0][7],
                {0.19767, 0.15254, 0.35213, 0.59847, 0.81170, 0.89352, 0.80006, 0.44991});
-  const auto larger = apply(waves(), full_chain(), {.size = 16});
+  const auto larger = applied(waves(), full_chain(), {.size = 16});
   CHECK(larger.mean().item<double>() == Approx(0.52719).margin(kGolden));
   CHECK(larger.std().item<double>() == Approx(0.28539).margin(kGolden));
   check_pixels(larger[0][0].slice(0, 0, 4), {0.80973, 0.90922, 0.90864, 0.78487});
   check_pixels(larger[2][15].slice(0, 12, 16), {0.45722, 0.62528, 0.76889, 0.86918});
   const auto column = [](PaddingMode mode) {
-    return apply(waves(), get_transforms().valid,
-                 {.size = 8, .resize_method = ResizeMethod::kPad, .padding_mode = mode})
+    return applied(waves(), get_transforms().valid,
+                   {.size = 8, .resize_method = ResizeMethod::kPad, .padding_mode = mode})
         .select(0, 0)
         .select(1, 0);
   };
@@ -160,12 +160,12 @@ TEST_CASE("transforms: the whole training chain", "[transforms]") {
 
 TEST_CASE("transforms: lighting acts on logits", "[transforms]") {
   const auto img = Image::from_tensor(torch::tensor({0.2, 0.5, 0.9}).reshape({1, 1, 3}));
-  check_pixels(apply(img, {brightness(0.6)}), {0.2727273, 0.6, 0.9310344}, 1e-6);
-  check_pixels(apply(img, {brightness(0.4)}), {0.1428571, 0.4, 0.8571428}, 1e-6);
-  check_pixels(apply(img, {contrast(1.25)}), {0.1502211, 0.5, 0.9397171}, 1e-6);
-  check_pixels(apply(img, {contrast(0.8)}), {0.2480507, 0.5, 0.8529314}, 1e-6);
+  check_pixels(applied(img, {brightness(0.6)}), {0.2727273, 0.6, 0.9310344}, 1e-6);
+  check_pixels(applied(img, {brightness(0.4)}), {0.1428571, 0.4, 0.8571428}, 1e-6);
+  check_pixels(applied(img, {contrast(1.25)}), {0.1502211, 0.5, 0.9397171}, 1e-6);
+  check_pixels(applied(img, {contrast(0.8)}), {0.2480507, 0.5, 0.8529314}, 1e-6);
   const auto ends =
-      apply(Image::from_tensor(torch::tensor({0.0, 1.0}).reshape({1, 1, 2})), {contrast(1.1)});
+      applied(Image::from_tensor(torch::tensor({0.0, 1.0}).reshape({1, 1, 2})), {contrast(1.1)});
   CHECK(ends.min().item<float>() > 0);
   CHECK(ends.min().item<float>() < 1e-6f);
   CHECK(ends.max().item<float>() > 1 - 1e-6f);
@@ -174,7 +174,7 @@ TEST_CASE("transforms: lighting acts on logits", "[transforms]") {
 TEST_CASE("transforms: rotation by a right angle and homography", "[transforms]") {
   auto px = torch::zeros({1, 5, 5});
   px[0][3][3] = 1;
-  const auto turned = apply(Image::from_tensor(px), {rotate(90)});
+  const auto turned = applied(Image::from_tensor(px), {rotate(90)});
   CHECK(turned[0][1][3].item<float>() == Approx(1).margin(1e-5));
   fastcpp::detail::Step step{fastcpp::detail::Kind::kSymmetricWarp};
   step.v = {0.1, -0.05, 0.2, -0.15};
@@ -365,8 +365,8 @@ TEST_CASE("transforms: known sizes of results", "[transforms]") {
 
 TEST_CASE("transforms: p, is_random and copies", "[transforms]") {
   const auto a = ramp(4, 5);
-  CHECK(torch::equal(apply(a, {flip_lr({.p = 0})}), a.tensor()));
-  CHECK(torch::equal(apply(a, {flip_lr({.p = 0, .is_random = false})}), a.tensor().flip(2)));
+  CHECK(torch::equal(applied(a, {flip_lr({.p = 0})}), a.tensor()));
+  CHECK(torch::equal(applied(a, {flip_lr({.p = 0, .is_random = false})}), a.tensor().flip(2)));
   const auto turn = rotate({-5, 5}, {.p = 0.5});
   CHECK(turn == Transform("rotate", {{"degrees", ParamRange(-5, 5)}}, {.p = 0.5}));
   CHECK_FALSE(turn == turn.with_p(1));
@@ -433,17 +433,18 @@ TEST_CASE("transforms: impossible arguments", "[transforms]") {
         }) == argument);
 
   const auto a = ramp(6, 8);
-  CHECK(code([&] { apply(a, {}, {.size = 0}); }) == "value.size");
-  CHECK(code([&] { apply(a, {}, {.size = {5, -1}}); }) == "value.size");
-  CHECK(code([&] { apply(a, {}, {.size = 100000}); }) == "value.size");
-  CHECK(code([&] { apply(a, {}, {.size = 3, .mult = 32}); }) == "value.size");
-  CHECK(code([&] { apply(a, {}, {.size = 3, .mult = 0}); }) == "value.size");
-  CHECK(code([&] { apply(ramp(1, 60000), {}, {.size = 224}); }) == "image.too_large");
-  CHECK(code([&] { apply(a, {crop(7)}); }) == "value.crop_too_large");
-  CHECK(code([&] { apply(a, {pad(6)}); }) == "value.padding_too_large");
-  CHECK(code([&] { apply(ramp(2, 40), {}, {.size = 20, .resize_method = ResizeMethod::kPad}); }) ==
-        "value.padding_too_large");
-  CHECK(code([&] { apply(a, {symmetric_warp({.magnitude = -1})}); }) == argument);
-  CHECK(code([&] { apply(a, {rgb_randomize({.channel = 3})}); }) == argument);
-  CHECK(code([&] { apply(Image(), {flip_lr()}); }) == "value.image_empty");
+  CHECK(code([&] { applied(a, {}, {.size = 0}); }) == "value.size");
+  CHECK(code([&] { applied(a, {}, {.size = {5, -1}}); }) == "value.size");
+  CHECK(code([&] { applied(a, {}, {.size = 100000}); }) == "value.size");
+  CHECK(code([&] { applied(a, {}, {.size = 3, .mult = 32}); }) == "value.size");
+  CHECK(code([&] { applied(a, {}, {.size = 3, .mult = 0}); }) == "value.size");
+  CHECK(code([&] { applied(ramp(1, 60000), {}, {.size = 224}); }) == "image.too_large");
+  CHECK(code([&] { applied(a, {crop(7)}); }) == "value.crop_too_large");
+  CHECK(code([&] { applied(a, {pad(6)}); }) == "value.padding_too_large");
+  CHECK(code([&] {
+          applied(ramp(2, 40), {}, {.size = 20, .resize_method = ResizeMethod::kPad});
+        }) == "value.padding_too_large");
+  CHECK(code([&] { applied(a, {symmetric_warp({.magnitude = -1})}); }) == argument);
+  CHECK(code([&] { applied(a, {rgb_randomize({.channel = 3})}); }) == argument);
+  CHECK(code([&] { applied(Image(), {flip_lr()}); }) == "value.image_empty");
 }
