@@ -18,7 +18,7 @@ namespace nn = torch::nn;
 
 namespace {
 
-ImageDataBunch pictures(const TempDir& dir) {
+ImageDataBunch noise_pictures(const TempDir& dir) {
   torch::manual_seed(1);
   for (int i = 0; i < 8; ++i) {
     const auto name = (i % 2 ? "odd_" : "even_") + std::to_string(i) + ".png";
@@ -29,7 +29,7 @@ ImageDataBunch pictures(const TempDir& dir) {
       {.size = 32, .bs = 4, .num_workers = 0, .device = torch::kCPU, .seed = 1});
 }
 
-Learner learner(const DataBunch& data) {
+Learner resnet_learner(const DataBunch& data) {
   return cnn_learner(data, models::resnet18, {.pretrained = false, .silent = true});
 }
 
@@ -51,8 +51,8 @@ struct Throwing : nn::Cloneable<Throwing> {
 
 TEST_CASE("later normalisation and item readers do not reach a predictor") {
   TempDir dir;
-  auto data = pictures(dir);
-  auto learn = learner(data);
+  auto data = noise_pictures(dir);
+  auto learn = resnet_learner(data);
   const Predictor predictor(learn);
   const auto file = get_image_files(dir.path())[0];
   const auto before = predictor.predict(file).probabilities;
@@ -65,8 +65,8 @@ TEST_CASE("later normalisation and item readers do not reach a predictor") {
 
 TEST_CASE("data may be normalised while a predictor works") {
   TempDir dir;
-  auto data = pictures(dir);
-  const Predictor predictor(learner(data));
+  auto data = noise_pictures(dir);
+  const Predictor predictor(resnet_learner(data));
   const auto files = get_image_files(dir.path());
   const auto want = predictor.predict_batch(files);
   torch::Tensor got;
@@ -78,11 +78,11 @@ TEST_CASE("data may be normalised while a predictor works") {
 
 TEST_CASE("modules that cannot be copied are refused in words") {
   TempDir dir;
-  Learner learn(pictures(dir), Model(std::make_shared<Net>()), {.silent = true});
+  Learner learn(noise_pictures(dir), Model(std::make_shared<Net>()), {.silent = true});
   const auto error = caught([&] { Predictor{learn}; });
   CHECK(error.code == "value.predictor");
   CHECK(error.message.find("Net") != std::string::npos);
-  Learner own(pictures(dir),
+  Learner own(noise_pictures(dir),
               Model(std::make_shared<Net>(),
                     [](const torch::Tensor& x) {
                       return x.mean({2, 3});
@@ -94,7 +94,7 @@ TEST_CASE("modules that cannot be copied are refused in words") {
 TEST_CASE("what a module throws leaves a predictor as ours") {
   TempDir dir;
   const Predictor predictor(
-      Learner(pictures(dir), Model(std::make_shared<Throwing>()), {.silent = true}));
+      Learner(noise_pictures(dir), Model(std::make_shared<Throwing>()), {.silent = true}));
   const auto files = get_image_files(dir.path());
   CHECK(caught([&] { predictor.predict(files[0]); }).code == "core.unexpected");
   CHECK(caught([&] { predictor.predict_batch(files); }).code == "core.unexpected");
@@ -105,7 +105,7 @@ TEST_CASE("what a module throws leaves a predictor as ours") {
 
 TEST_CASE("predicting many files can be stopped") {
   TempDir dir;
-  const Predictor predictor(learner(pictures(dir)), {.bs = 2});
+  const Predictor predictor(resnet_learner(noise_pictures(dir)), {.bs = 2});
   std::stop_source source;
   source.request_stop();
   const auto error = caught(
@@ -115,7 +115,7 @@ TEST_CASE("predicting many files can be stopped") {
 
 TEST_CASE("packing can be left out") {
   TempDir dir;
-  auto learn = learner(pictures(dir));
+  auto learn = resnet_learner(noise_pictures(dir));
   const auto x = torch::randn({2, 3, 32, 32});
   const torch::NoGradGuard no_grad;
   learn.model()->eval();
@@ -128,7 +128,7 @@ TEST_CASE("packing can be left out") {
 
 TEST_CASE("options that a user gives a network hold in a predictor") {
   TempDir dir;
-  auto learn = learner(pictures(dir));
+  auto learn = resnet_learner(noise_pictures(dir));
   for (const auto& module : learn.model()->modules()) {
     auto* conv = module->as<nn::Conv2dImpl>();
     if (!conv || conv->weight.size(2) != 3 || conv->options.stride()->at(0) != 1) continue;
