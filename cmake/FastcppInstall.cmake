@@ -22,6 +22,9 @@ set(FASTCPP_IS_STATIC ON)
 if(FASTCPP_BUILD_SHARED)
   set(FASTCPP_IS_STATIC OFF)
 endif()
+include(FastcppLibTorch)
+fastcpp_libtorch_version(FASTCPP_LIBTORCH_VERSION)
+fastcpp_libtorch_cxx11_abi(FASTCPP_LIBTORCH_CXX11_ABI)
 configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/fastcppConfig.cmake.in"
   "${PROJECT_BINARY_DIR}/fastcppConfig.cmake"
   INSTALL_DESTINATION "${_fastcpp_package_dir}"
@@ -29,6 +32,15 @@ configure_package_config_file("${PROJECT_SOURCE_DIR}/cmake/fastcppConfig.cmake.i
 # Until 1.0 a minor version may change the interface.
 write_basic_package_version_file("${PROJECT_BINARY_DIR}/fastcppConfigVersion.cmake"
   COMPATIBILITY SameMinorVersion)
+configure_file("${PROJECT_SOURCE_DIR}/cmake/FastcppLibTorch.cmake" "${PROJECT_BINARY_DIR}/FastcppLibTorch.cmake" COPYONLY)
 install(FILES
   "${PROJECT_BINARY_DIR}/fastcppConfig.cmake" "${PROJECT_BINARY_DIR}/fastcppConfigVersion.cmake"
+  "${PROJECT_BINARY_DIR}/FastcppLibTorch.cmake"
   DESTINATION "${_fastcpp_package_dir}")
+
+# The build folder serves find_package as well (-Dfastcpp_DIR=build/release). There fastcpp_flags is a part of it: a
+# sanitized build hands its sanitizers on.
+export(TARGETS fastcpp fastcpp_predict fastcpp_flags NAMESPACE fastcpp:: FILE "${PROJECT_BINARY_DIR}/fastcppTargets.cmake")
+if(TARGET fastcpp_serve)
+  export(TARGETS fastcpp_serve NAMESPACE fastcpp:: FILE "${PROJECT_BINARY_DIR}/fastcppServeTargets.cmake")
+endif()
