@@ -4,19 +4,28 @@ include(CMakePackageConfigHelpers)
 
 set(_fastcpp_package_dir "${CMAKE_INSTALL_LIBDIR}/cmake/fastcpp")
 
-install(TARGETS fastcpp fastcpp_predict EXPORT fastcppTargets
-  ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}"
-  LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}"
-  RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}")
+# The parts (components) are those of the packages that scripts/package makes: fastcpp and predict, the shared libraries
+# that programs need to run; development; tool.
+foreach(library fastcpp predict)
+  set(_target fastcpp)
+  if(library STREQUAL "predict")
+    set(_target fastcpp_predict)
+  endif()
+  install(TARGETS ${_target} EXPORT fastcppTargets
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT development
+    LIBRARY DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT ${library} NAMELINK_COMPONENT development
+    RUNTIME DESTINATION "${CMAKE_INSTALL_BINDIR}" COMPONENT ${library})
+endforeach()
 # A file of its own: only programs that ask for it need cpp-httplib.
 if(TARGET fastcpp_serve)
-  install(TARGETS fastcpp_serve EXPORT fastcppServeTargets ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}")
-  install(EXPORT fastcppServeTargets NAMESPACE fastcpp:: DESTINATION "${_fastcpp_package_dir}")
+  install(TARGETS fastcpp_serve EXPORT fastcppServeTargets
+    ARCHIVE DESTINATION "${CMAKE_INSTALL_LIBDIR}" COMPONENT development)
+  install(EXPORT fastcppServeTargets NAMESPACE fastcpp:: DESTINATION "${_fastcpp_package_dir}" COMPONENT development)
 endif()
-install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/fastcpp" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}"
+install(DIRECTORY "${PROJECT_SOURCE_DIR}/include/fastcpp" DESTINATION "${CMAKE_INSTALL_INCLUDEDIR}" COMPONENT development
   FILES_MATCHING PATTERN "*.hpp")
-install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}")
-install(EXPORT fastcppTargets NAMESPACE fastcpp:: DESTINATION "${_fastcpp_package_dir}")
+install(FILES "${PROJECT_SOURCE_DIR}/LICENSE" DESTINATION "${CMAKE_INSTALL_DOCDIR}" COMPONENT license)
+install(EXPORT fastcppTargets NAMESPACE fastcpp:: DESTINATION "${_fastcpp_package_dir}" COMPONENT development)
 
 set(FASTCPP_IS_STATIC ON)
 if(FASTCPP_BUILD_SHARED)
@@ -36,7 +45,8 @@ configure_file("${PROJECT_SOURCE_DIR}/cmake/FastcppLibTorch.cmake" "${PROJECT_BI
 install(FILES
   "${PROJECT_BINARY_DIR}/fastcppConfig.cmake" "${PROJECT_BINARY_DIR}/fastcppConfigVersion.cmake"
   "${PROJECT_BINARY_DIR}/FastcppLibTorch.cmake"
-  DESTINATION "${_fastcpp_package_dir}")
+  DESTINATION "${_fastcpp_package_dir}" COMPONENT development)
+include(FastcppPkgConfig)
 
 # The build folder serves find_package as well (-Dfastcpp_DIR=build/release). There fastcpp_flags is a part of it: a
 # sanitized build hands its sanitizers on.
