@@ -1,5 +1,5 @@
-# The .pc files below PREFIX, moved to FOLDER before: valid, and enough to compile, link and run with COMPILER. The program
-# takes in the whole library, so that whatever pkg-config forgets is missed by the linker.
+# The .pc files below PREFIX, moved to FOLDER before: valid, and enough to compile, link and run with COMPILER and FLAGS. The
+# program takes in the whole library, so that whatever pkg-config forgets is missed by the linker.
 cmake_minimum_required(VERSION 3.22)
 file(REMOVE_RECURSE "${FOLDER}")
 file(MAKE_DIRECTORY "${FOLDER}")
@@ -55,7 +55,7 @@ foreach(package fastcpp fastcpp-predict)
   if(package STREQUAL "fastcpp-predict" AND libs MATCHES "curl|archive|cairo|pcre2|crypto")
     message(SEND_ERROR "${package} links what only fastcpp needs: ${libs}")
   endif()
-  separate_arguments(cflags)
+  separate_arguments(cflags UNIX_COMMAND "${FLAGS} ${cflags}")
   separate_arguments(libs)
   execute_process(
     COMMAND "${COMPILER}" -std=c++20 "${FOLDER}/main.cpp" -o "${FOLDER}/${package}" ${cflags}
