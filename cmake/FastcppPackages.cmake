@@ -46,6 +46,7 @@ endif()
 foreach(part FASTCPP PREDICT TOOL)
   set(CPACK_DEBIAN_${part}_PACKAGE_SHLIBDEPS ON)
 endforeach()
+set(CPACK_PACKAGE_DESCRIPTION_SUMMARY "") # would stand before each
 # CPack takes the first line for the summary, and begins the others as Debian wants them.
 set(_about "Image classifiers in the manner of fastai v1, on LibTorch and OpenCV: data
 from folders, file names and tables, augmentation, transfer learning,
