@@ -9,7 +9,6 @@
 #include "fastcpp/fwd.hpp"
 #include "fastcpp/interpret.hpp"
 #include "fastcpp/io.hpp"
-#include "fastcpp/kernels.hpp"
 #include "fastcpp/plot.hpp"
 #include "fastcpp/train.hpp"
 #include "fastcpp/version.hpp"
