@@ -10,6 +10,14 @@ target_compile_options(fastcpp_flags INTERFACE -fPIC -fvisibility=hidden -Wall -
   $<$<BOOL:${FASTCPP_WERROR}>:-Werror>
   # GCC 12 takes the joining of two strings for an overlapping or endless copy (GCC bug 105651).
   $<$<AND:$<CXX_COMPILER_ID:GNU>,$<VERSION_LESS:$<CXX_COMPILER_VERSION>,13>>:-Wno-restrict;-Wno-error=stringop-overflow;-Wno-error=array-bounds>)
+# The same sources make the same bytes in any folder. A debugger needs the true names, so they leave debug information on
+# request only.
+set(_map macro)
+if(FASTCPP_REPRODUCIBLE)
+  set(_map file)
+endif()
+target_compile_options(fastcpp_flags INTERFACE
+  "-f${_map}-prefix-map=${PROJECT_SOURCE_DIR}/=" "-f${_map}-prefix-map=${PROJECT_BINARY_DIR}/=build/")
 # In a file made of several, GCC takes what each keeps to itself for parts of a header.
 if(CMAKE_UNITY_BUILD)
   target_compile_options(fastcpp_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)

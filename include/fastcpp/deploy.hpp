@@ -1,0 +1,9 @@
+/// \file
+/// All headers of the room `deploy`: m
+#pragma once
+
+#include "fastcpp/deploy/export_onnx.hpp"
+#include "fastcpp/deploy/export_torchscript.hpp"
+#include "fastcpp/deploy/load_learner.hpp"
+#include "fastcpp/deploy/prediction_value.hpp"
+#include "fastcpp/deploy/predictor.hpp"

@@ -1,0 +1,11 @@
+/// \file
+/// All headers of the room `interpret`: w
+#pragma once
+
+#include "fastcpp/interpret/calibration.hpp"
+#include "fastcpp/interpret/class_confusion.hpp"
+#include "fastcpp/interpret/classification.hpp"
+#include "fastcpp/interpret/dataset_formatter.hpp"
+#include "fastcpp/interpret/grad_cam.hpp"
+#include "fastcpp/interpret/image_cleaner.hpp"
+#include "fastcpp/interpret/report.hpp"

@@ -1,0 +1,7 @@
+/// \file
+/// All headers of the room `plot`: f
+#pragma once
+
+#include "fastcpp/plot/color.hpp"
+#include "fastcpp/plot/figure.hpp"
+#include "fastcpp/plot/picture.hpp"

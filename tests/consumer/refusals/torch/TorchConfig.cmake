@@ -1,0 +1,18 @@
+# In place of LibTorch: the version FAKE_VERSION, written where LibTorch has it, and the flags of the C++ ABI FAKE_ABI.
+if(NOT FAKE_HEADER)
+  set(FAKE_HEADER torch/version.h)
+endif()
+set(TORCH_INCLUDE_DIRS "${CMAKE_CURRENT_BINARY_DIR}/include_${FAKE_VERSION}")
+string(REPLACE "." ";" numbers "${FAKE_VERSION}")
+list(GET numbers 0 major)
+list(GET numbers 1 minor)
+list(GET numbers 2 patch)
+if(NOT FAKE_HEADER STREQUAL "torch/version.h")
+  file(WRITE "${TORCH_INCLUDE_DIRS}/torch/version.h" "#include <${FAKE_HEADER}>\n")
+endif()
+file(WRITE "${TORCH_INCLUDE_DIRS}/${FAKE_HEADER}"
+  "#define TORCH_VERSION_MAJOR ${major}\n#define TORCH_VERSION_MINOR ${minor}\n#define TORCH_VERSION_PATCH ${patch}\n")
+set(TORCH_CXX_FLAGS "")
+if(DEFINED FAKE_ABI)
+  set(TORCH_CXX_FLAGS "-D_GLIBCXX_USE_CXX11_ABI=${FAKE_ABI}")
+endif()
