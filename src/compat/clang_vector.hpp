@@ -14,8 +14,8 @@
 #undef __fill_a1
 #undef _GLIBCXX20_CONSTEXPR
 #define _GLIBCXX20_CONSTEXPR constexpr
-inline void fastcpp_fill_bits(std::_Bit_iterator first, std::_Bit_iterator last, const bool& x)
-    __asm__("_ZSt9__fill_a1St13_Bit_iteratorS_RKb");
+inline void fastcpp_fill_bits(std::_Bit_iterator first, std::_Bit_iterator last,
+                              const bool& x) __asm__("_ZSt9__fill_a1St13_Bit_iteratorS_RKb");
 __attribute__((used)) inline void fastcpp_fill_bits(std::_Bit_iterator first,
                                                     std::_Bit_iterator last, const bool& x) {
   std::__fill_bits(first, last, x);

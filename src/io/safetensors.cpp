@@ -340,9 +340,8 @@ torch::Tensor io::SafetensorsBytes::content(std::size_t i) const {
     throw;
   } catch (const TrainError& e) {
     std::throw_with_nested(ValueError(
-        "value.tensor",
-        fmt::format("the tensor '{}' has no content that can be read: {}", entries_[i].first,
-                    e.what())));
+        "value.tensor", fmt::format("the tensor '{}' has no content that can be read: {}",
+                                    entries_[i].first, e.what())));
   }
 }
 

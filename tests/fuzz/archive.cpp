@@ -15,7 +15,8 @@ FASTCPP_FUZZ_TARGET(archive)(std::string_view input) {
     extract_archive(file.path(), dest,
                     {.max_bytes = 1 << 20, .max_entries = 100, .show_progress = false});
   });
-  fuzz::require(fs::is_directory(dest) == good, "a folder of a refused archive, or none of a good one");
+  fuzz::require(fs::is_directory(dest) == good,
+                "a folder of a refused archive, or none of a good one");
   for (const auto& entry : fs::directory_iterator(folder.path())) {
     fuzz::require(entry.path().filename() == "in", "written outside: " + entry.path().string());
   }

@@ -17,18 +17,18 @@
 // FASTCPP_FUZZ_TARGET(zip)(std::string_view input) { ... } is the one function of a program of libFuzzer, or one of many
 // in test_fuzz_replay.
 #ifdef FASTCPP_FUZZ
-#define FASTCPP_FUZZ_TARGET(name)                                                       \
-  static void run_target(std::string_view input);                                       \
-  extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) {   \
-    run_target({reinterpret_cast<const char*>(data), size});                            \
-    return 0;                                                                           \
-  }                                                                                     \
+#define FASTCPP_FUZZ_TARGET(name)                                                     \
+  static void run_target(std::string_view input);                                     \
+  extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size) { \
+    run_target({reinterpret_cast<const char*>(data), size});                          \
+    return 0;                                                                         \
+  }                                                                                   \
   static void run_target
 #else
-#define FASTCPP_FUZZ_TARGET(name)                        \
-  namespace fastcpp::fuzz {                              \
-  void target_##name(std::string_view input);            \
-  }                                                      \
+#define FASTCPP_FUZZ_TARGET(name)             \
+  namespace fastcpp::fuzz {                   \
+  void target_##name(std::string_view input); \
+  }                                           \
   void fastcpp::fuzz::target_##name
 #endif
 
@@ -52,9 +52,9 @@ bool accepted(F&& read) {
     read();
     return true;
   } catch (const Error& e) {
-    for (const char* code : {"core.unexpected", "core.system", "train.failed", "image.failed",
-                             "io.json", "io.failed", "train.out_of_memory", "io.out_of_memory",
-                             "io.cannot_read"}) {
+    for (const char* code :
+         {"core.unexpected", "core.system", "train.failed", "image.failed", "io.json", "io.failed",
+          "train.out_of_memory", "io.out_of_memory", "io.cannot_read"}) {
       require(e.code() != code, "refused with " + e.code() + ": " + e.what());
     }
     return false;
@@ -84,9 +84,9 @@ class Folder {
   Folder() {
     std::error_code ec;
     const bool shm = std::filesystem::is_directory("/dev/shm", ec);
-    auto name = ((shm ? Path("/dev/shm") : std::filesystem::temp_directory_path()) /
-                 "fastcpp-fuzz-XXXXXX")
-                    .string();
+    auto name =
+        ((shm ? Path("/dev/shm") : std::filesystem::temp_directory_path()) / "fastcpp-fuzz-XXXXXX")
+            .string();
     require(::mkdtemp(name.data()) != nullptr, "no folder");
     path_ = name;
   }

@@ -1,6 +1,8 @@
 // What is found out about a picture file without decoding it.
 #include "vision/image/image_header.hpp"
 
+#include <vector>
+
 #include "fuzz.hpp"
 #include "vision/image/webp.hpp"
 
@@ -21,7 +23,8 @@ FASTCPP_FUZZ_TARGET(image_header)(std::string_view input) {
   });
   if (detail::is_animated_webp(bytes)) {
     const auto frame = detail::first_webp_frame(bytes);
-    fuzz::require(frame.still.empty() != frame.fault.empty(), "a frame with a fault, or none without");
+    fuzz::require(frame.still.empty() != frame.fault.empty(),
+                  "a frame with a fault, or none without");
     fuzz::require(frame.still.size() <= bytes.size() + 64, "a frame longer than its file");
   }
   if (header.cleaned.empty() || !header.fault.empty()) return;

@@ -1,6 +1,8 @@
 // The file that export_model writes, with right checksums: the description, one line end, the weights.
 #include "fastcpp/io/model_file.hpp"
 
+#include <algorithm>
+
 #include "fuzz.hpp"
 #include "io/zip_file.hpp"
 
@@ -10,7 +12,8 @@ FASTCPP_FUZZ_TARGET(model_file)(std::string_view input) {
   static const fuzz::Folder folder;
   const auto file = folder.path() / "export.fastcpp", again = folder.path() / "again.fastcpp";
   const auto line = std::min(input.find('\n'), input.size());
-  const auto description = input.substr(0, line), weights = input.substr(std::min(line + 1, input.size()));
+  const auto description = input.substr(0, line),
+             weights = input.substr(std::min(line + 1, input.size()));
   {
     io::AtomicWriter out(file);
     io::ZipWriter zip(out);

@@ -15,5 +15,6 @@ FASTCPP_FUZZ_TARGET(pickle)(std::string_view input) {
   static const fuzz::Folder folder;
   const auto again = folder.path() / "again.pth";
   if (!fuzz::accepted([&] { save_checkpoint(again, value); })) return;
-  fuzz::require(load_checkpoint(again).to_string() == text, "reads otherwise when written: " + text);
+  fuzz::require(load_checkpoint(again).to_string() == text,
+                "reads otherwise when written: " + text);
 }

@@ -1,6 +1,8 @@
 // Patterns of labels: the first line is the pattern, the rest the text.
 #include "data/regex.hpp"
 
+#include <algorithm>
+
 #include "fuzz.hpp"
 
 using namespace fastcpp;

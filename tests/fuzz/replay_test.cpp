@@ -7,9 +7,10 @@
 #include "support/catch.hpp"
 #include "support/support.hpp"
 
-#define FASTCPP_FUZZ_TARGETS(X)                                                              \
-  X(archive) X(checkpoint) X(csv) X(gif) X(http) X(image) X(image_header) X(json) X(model_file) \
-  X(pickle) X(regex) X(safetensors) X(zip)
+#define FASTCPP_FUZZ_TARGETS(X)                                                                \
+  X(archive)                                                                                   \
+  X(checkpoint) X(csv) X(gif) X(http) X(image) X(image_header) X(json) X(model_file) X(pickle) \
+      X(regex) X(safetensors) X(zip)
 
 namespace fastcpp::fuzz {
 #define DECLARE(name) void target_##name(std::string_view input);
@@ -93,7 +94,8 @@ void replay(Target target, const std::string& bytes, const std::string& name) {
 
 void replay_all(const char* name, Target target) {
   std::vector<Path> files;
-  for (const auto& entry : std::filesystem::directory_iterator(test::source_dir() / "tests/fuzz/corpus" / name)) {
+  for (const auto& entry :
+       std::filesystem::directory_iterator(test::source_dir() / "tests/fuzz/corpus" / name)) {
     files.push_back(entry.path());
   }
   std::sort(files.begin(), files.end());
@@ -112,6 +114,8 @@ void replay_all(const char* name, Target target) {
 
 }  // namespace
 
-#define REPLAY(name) \
-  TEST_CASE("seeds of the target " #name) { replay_all(#name, fuzz::target_##name); }
+#define REPLAY(name)                        \
+  TEST_CASE("seeds of the target " #name) { \
+    replay_all(#name, fuzz::target_##name); \
+  }
 FASTCPP_FUZZ_TARGETS(REPLAY)

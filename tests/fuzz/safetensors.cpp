@@ -20,7 +20,8 @@ FASTCPP_FUZZ_TARGET(safetensors)(std::string_view input) {
   static const fuzz::Folder folder;
   const auto again = folder.path() / "again.safetensors";
   save_safetensors(again, weights, metadata);
-  fuzz::require(safetensors_metadata(again) == metadata, "the metadata read otherwise when written");
+  fuzz::require(safetensors_metadata(again) == metadata,
+                "the metadata read otherwise when written");
   const auto read = load_safetensors(again);
   fuzz::require(read.size() == weights.size(), "another number of tensors when written");
   for (const auto& [name, tensor] : weights) {

@@ -23,7 +23,8 @@ std::map<std::string, std::string> read_by_libarchive(std::string_view input) {
   std::map<std::string, std::string> found;
   const std::unique_ptr<archive, FreeArchive> reader(archive_read_new());
   archive_read_support_format_zip_seekable(reader.get());
-  if (archive_read_open_memory(reader.get(), input.data(), input.size()) != ARCHIVE_OK) return found;
+  if (archive_read_open_memory(reader.get(), input.data(), input.size()) != ARCHIVE_OK)
+    return found;
   archive_entry* entry = nullptr;
   while (archive_read_next_header(reader.get(), &entry) == ARCHIVE_OK) {
     const char* name = archive_entry_pathname(entry);
