@@ -171,6 +171,8 @@ def main():
         ("ppm", picture("PPM")), ("pgm", picture("PPM", "L")),
     ):
         seed("image", name, data)
+    # Found: a frame of 225 channels.
+    seed("image", "found_channels", b"\xff\xd8\xff\xc0\0\x0b\x08\0\x09\0\x0d\xe1\0\0\0\xff\xd9")
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
     jpeg = picture("JPEG", quality=60)
     seed("image", "exif", jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:])
