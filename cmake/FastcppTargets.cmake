@@ -18,6 +18,9 @@ if(FASTCPP_REPRODUCIBLE)
 endif()
 target_compile_options(fastcpp_flags INTERFACE
   "-f${_map}-prefix-map=${PROJECT_SOURCE_DIR}/=" "-f${_map}-prefix-map=${PROJECT_BINARY_DIR}/=build/")
+if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND Torch_VERSION VERSION_LESS 2)
+  target_compile_options(fastcpp_flags INTERFACE "SHELL:-include ${PROJECT_SOURCE_DIR}/src/compat/clang_vector.hpp")
+endif()
 # In a file made of several, GCC takes what each keeps to itself for parts of a header.
 if(CMAKE_UNITY_BUILD)
   target_compile_options(fastcpp_flags INTERFACE $<$<CXX_COMPILER_ID:GNU>:-Wno-subobject-linkage>)
@@ -31,6 +34,15 @@ if(FASTCPP_SANITIZE)
   target_compile_options(fastcpp_flags INTERFACE -fsanitize=${FASTCPP_SANITIZE} -fno-omit-frame-pointer -g1
     $<$<CXX_COMPILER_ID:GNU>:-Wno-error=maybe-uninitialized>)
   target_link_options(fastcpp_flags INTERFACE -fsanitize=${FASTCPP_SANITIZE})
+endif()
+if(FASTCPP_FUZZ)
+  if(NOT CMAKE_CXX_COMPILER_ID STREQUAL "Clang")
+    message(FATAL_ERROR "fastcpp: FASTCPP_FUZZ needs clang, whose libFuzzer the programs are linked with: cmake --preset fuzz")
+  endif()
+  # vptr would want type information that LibTorch and OpenCV hide.
+  set(sanitizers -fsanitize=address,undefined -fno-sanitize=vptr -fno-sanitize-recover=undefined)
+  target_compile_options(fastcpp_flags INTERFACE ${sanitizers} -fsanitize=fuzzer-no-link -fno-omit-frame-pointer -g1)
+  target_link_options(fastcpp_flags INTERFACE ${sanitizers})
 endif()
 
 # The rooms that use tensors share one precompiled torch/torch.h.

@@ -83,11 +83,11 @@ std::string files_of(const std::filesystem::filesystem_error& e) {
 }
 
 // The cancellation of a thread carries no object; a reference to it is what the sanitizer of undefined behaviour minds.
+[[noreturn]]
 #if defined(__GNUC__)
 __attribute__((no_sanitize("null")))
 #endif
-[[noreturn]] void
-rethrow_translated() {
+void rethrow_translated() {
   try {
     throw;
   } catch (const Error&) {

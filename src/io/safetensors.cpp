@@ -333,15 +333,15 @@ io::SafetensorsBytes::SafetensorsBytes(const StateDict& weights,
 }
 
 torch::Tensor io::SafetensorsBytes::content(std::size_t i) const {
-  const auto& [name, tensor] = entries_[i];
+  const auto& tensor = entries_[i].second;
   try {
     return boundary([&] { return tensor.detach().resolve_neg().cpu().contiguous(); });
   } catch (const MemoryError&) {
     throw;
   } catch (const TrainError& e) {
     std::throw_with_nested(ValueError(
-        "value.tensor",
-        fmt::format("the tensor '{}' has no content that can be read: {}", name, e.what())));
+        "value.tensor", fmt::format("the tensor '{}' has no content that can be read: {}",
+                                    entries_[i].first, e.what())));
   }
 }
 

@@ -21,7 +21,9 @@ int jpeg_channels(const Bytes& in) {
     while (in.u8(at) == 0xFF) ++at;
     const auto marker = in.u8(at++);
     const bool tables = marker == 0xC4 || marker == 0xC8 || marker == 0xCC;
-    if (marker >= 0xC0 && marker <= 0xCF && !tables) return static_cast<int>(in.u8(at + 7));
+    if (marker >= 0xC0 && marker <= 0xCF && !tables) {
+      return static_cast<int>(std::clamp(in.u8(at + 7), 1u, 4u));
+    }
     const bool bare = marker == 0 || marker == 0x01 || (marker >= 0xD0 && marker <= 0xD9);
     if (!bare) at += std::max<std::size_t>(in.be16(at), 2);
   }
