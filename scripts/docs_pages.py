@@ -86,11 +86,11 @@ for page in ORDER:
     target.write_text(prepared(page))
     made.append(str(target))
     shutil.copy(page, OUT / "html" / page.name)
-    text = page.read_text()
-    title = re.search(r"^# (.*)", text, re.M)[1]
-    first_words = re.search(r"^(?![#<|`-])\S.*(?:\n\S.*)*", text, re.M)
-    sentence = re.split(r"(?<=[.:])\s", first_words[0].replace("\n", " "))[0] if first_words else title
-    listed.append(f"- [{title}]({page.name}): {sentence}")
+    title = re.search(r"^# (.*)", page.read_text(), re.M)[1]
+    # What the index says of it.
+    words = re.search(r"\]\([^)]*" + re.escape(page.name) + r"\)(?:: (.*?))?(?:, \[|$)", index, re.M)
+    about = words[1] if words and words[1] else "all pages in order of reading" if page.name == "README.md" else ""
+    listed.append(f"- [{title}]({page.name})" + (f": {about}" if about else ""))
 version = (ROOT / "README.md").read_text().split("\n")[2]
 (OUT / "html/llms.txt").write_text("# fastcpp\n\n> " + version + "\n\n## Pages\n\n" + "\n".join(listed) + "\n")
 print(" ".join(made))
