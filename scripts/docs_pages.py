@@ -1,5 +1,5 @@
 """What scripts/docs gives Doxygen: the pages of docs/ with an anchor at every heading, as code hosts make them, and with
-links that Doxygen follows. Beside the site it puts the pages as they are, and llms.txt, which lists them.
+links that Doxygen follows, and with the pictures that scripts/docs made: `<!-- picture: batch.png what it shows -->`. Beside the site it puts the pages as they are, and llms.txt, which lists them.
 
     docs_pages.py ROOT OUT       prints the prepared pages in order of reading
 """
@@ -51,6 +51,11 @@ def prepared(page):
         elif not fenced:
             if re.fullmatch(r"<!-- code: .* -->", line):
                 continue
+            picture = re.fullmatch(r"<!-- picture: (\S+) (.*) -->", line)
+            if picture:
+                if not (OUT / "html" / picture[1]).exists():
+                    continue
+                line = f'\n<img src="{picture[1]}" alt="{picture[2]}" style="max-width: 100%">\n'
             heading = re.match(r"(#+) +(.*)", line)
             if heading:
                 anchor = base = slug(heading[2])

@@ -19,7 +19,8 @@ int main() {
                         .apply = [](const Image& img, const std::vector<double>& args, Rng&) {
                           return Image::from_tensor(img.tensor() * (1 - args[0]) + args[0] * 0.8);
                         }});
-    const auto tfms = get_transforms({.max_rotate = 20, .xtra_tfms = {Transform("fog", {}, {.p = 0.7})}});
+    const auto tfms =
+        get_transforms({.max_rotate = 20, .xtra_tfms = {Transform("fog", {}, {.p = 0.7})}});
     for (const auto& tfm : tfms.train) std::cout << tfm << '\n';
 
     cv::Mat pixels(96, 96, CV_8UC3, cv::Scalar(40, 120, 60));

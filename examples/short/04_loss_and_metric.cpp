@@ -5,6 +5,7 @@
 // Trains on discs and a few squares, once with cross-entropy and once with the focal loss.
 #include <torch/nn/functional.h>
 
+#include <algorithm>
 #include <iostream>
 #include <opencv2/imgproc.hpp>
 
@@ -16,7 +17,8 @@ using namespace fastcpp;
 Loss focal(double gamma) {
   return {"focal",
           [gamma](const Tensors& outputs, const Tensors& targets) -> torch::Tensor {
-            const auto log_p = torch::log_softmax(outputs, 1).gather(1, targets.unsqueeze(1)).squeeze(1);
+            const auto log_p =
+                torch::log_softmax(outputs, 1).gather(1, targets.unsqueeze(1)).squeeze(1);
             return -(1 - log_p.exp()).pow(gamma) * log_p;
           },
           [](const torch::Tensor& outputs) { return torch::softmax(outputs, 1); }};
@@ -42,21 +44,27 @@ int main() {
     Rng rng(1);
     for (int i = 0; i < 240; ++i) {
       cv::Mat pixels(32, 32, CV_8UC3, cv::Scalar::all(rng.uniform(0, 90)));
-      const cv::Point middle(static_cast<int>(rng.integer(11, 20)), static_cast<int>(rng.integer(11, 20))), half(8, 8);
+      const cv::Point middle(static_cast<int>(rng.integer(11, 20)),
+                             static_cast<int>(rng.integer(11, 20))),
+          half(8, 8);
       const bool disc = i % 6 != 0;
       if (disc) {
         cv::circle(pixels, middle, 9, cv::Scalar::all(200), cv::FILLED, cv::LINE_AA);
       } else {
         cv::rectangle(pixels, middle - half, middle + half, cv::Scalar::all(200), cv::FILLED);
       }
-      Image::from_rgb(pixels).save(path / (disc ? "disc" : "square") / (std::to_string(i) + ".png"));
+      Image::from_rgb(pixels).save(path / (disc ? "disc" : "square") /
+                                   (std::to_string(i) + ".png"));
     }
-    const auto data = ImageDataBunch::from_folder(path, {.valid_pct = 0.3, .size = 32, .bs = 16, .seed = 1})
-                          .normalize(imagenet_stats);
+    const auto data =
+        ImageDataBunch::from_folder(path, {.valid_pct = 0.3, .size = 32, .bs = 16, .seed = 1})
+            .normalize(imagenet_stats);
     const Metric worst("worst_class", [] { return std::make_unique<WorstClass>(); });
     for (const auto& loss : {cross_entropy(), focal(2)}) {
       std::cout << loss.name() << '\n';
-      auto learn = cnn_learner(data, models::resnet18, {.pretrained = false, .loss_func = loss, .metrics = {accuracy, worst}});
+      auto learn =
+          cnn_learner(data, models::resnet18,
+                      {.pretrained = false, .loss_func = loss, .metrics = {accuracy, worst}});
       learn.fit_one_cycle(3, 3e-3);
     }
   } catch (const fastcpp::Error& e) {

@@ -16,10 +16,10 @@ class Diary : public Callback {
   explicit Diary(double enough) : enough_(enough) {}
 
   void on_epoch_end(TrainState& state) override {
-    auto learner = learn();   // only during a fit; a handle, so nothing is copied
+    auto learner = learn();  // only during a fit; a handle, so nothing is copied
     learner.show_results(DatasetType::Valid, {.rows = 3})
         .save(learner.path() / ("epoch_" + std::to_string(state.epoch) + ".png"));
-    const double accuracy = state.last_metrics.at(1);   // behind the validation loss
+    const double accuracy = state.last_metrics.at(1);  // behind the validation loss
     if (accuracy < enough_) return;
     std::cout << "good enough after " << state.epoch + 1 << " of " << state.n_epochs << " epochs\n";
     state.stop_training = true;
@@ -37,13 +37,16 @@ int main() {
       cv::Mat pixels(32, 32, CV_8UC3, cv::Scalar::all(rng.uniform(0, 90)));
       const bool level = i % 2 == 0;
       for (int at = static_cast<int>(rng.integer(0, 7)); at < 32; at += 8) {
-        cv::line(pixels, level ? cv::Point(0, at) : cv::Point(at, 0), level ? cv::Point(31, at) : cv::Point(at, 31),
+        cv::line(pixels, level ? cv::Point(0, at) : cv::Point(at, 0),
+                 level ? cv::Point(31, at) : cv::Point(at, 31),
                  cv::Scalar::all(rng.uniform(150, 255)), 3);
       }
-      Image::from_rgb(pixels).save(path / (level ? "level" : "upright") / (std::to_string(i) + ".png"));
+      Image::from_rgb(pixels).save(path / (level ? "level" : "upright") /
+                                   (std::to_string(i) + ".png"));
     }
-    const auto data = ImageDataBunch::from_folder(path, {.valid_pct = 0.2, .size = 32, .bs = 16, .seed = 1})
-                          .normalize(imagenet_stats);
+    const auto data =
+        ImageDataBunch::from_folder(path, {.valid_pct = 0.2, .size = 32, .bs = 16, .seed = 1})
+            .normalize(imagenet_stats);
     auto learn = cnn_learner(data, models::resnet18, {.pretrained = false, .metrics = {accuracy}});
     learn.fit_one_cycle(10, {.max_lr = 3e-3, .callbacks = {std::make_shared<Diary>(0.95)}});
   } catch (const fastcpp::Error& e) {

@@ -4,6 +4,8 @@
 //   08_progress
 //
 // The "application" is a line on the terminal; its user cancels in the third epoch.
+#include <atomic>
+#include <chrono>
 #include <iostream>
 #include <mutex>
 #include <opencv2/imgproc.hpp>
@@ -35,7 +37,7 @@ class ToStatus : public ProgressSink {
   }
   void table_row(const TableRow& row) override {
     const std::scoped_lock lock(status_.mutex);
-    status_.valid_loss = row.values.at(2);   // epoch, train_loss, valid_loss
+    status_.valid_loss = row.values.at(2);  // epoch, train_loss, valid_loss
   }
 
  private:
@@ -49,20 +51,24 @@ int main() {
     Rng rng(1);
     for (int i = 0; i < 160; ++i) {
       cv::Mat pixels(32, 32, CV_8UC3, cv::Scalar::all(rng.uniform(0, 90)));
-      const cv::Point middle(static_cast<int>(rng.integer(11, 20)), static_cast<int>(rng.integer(11, 20)));
+      const cv::Point middle(static_cast<int>(rng.integer(11, 20)),
+                             static_cast<int>(rng.integer(11, 20)));
       cv::circle(pixels, middle, 9, cv::Scalar::all(200), i % 2 == 0 ? cv::FILLED : 2, cv::LINE_AA);
-      Image::from_rgb(pixels).save(path / (i % 2 == 0 ? "disc" : "ring") / (std::to_string(i) + ".png"));
+      Image::from_rgb(pixels).save(path / (i % 2 == 0 ? "disc" : "ring") /
+                                   (std::to_string(i) + ".png"));
     }
-    const auto data = ImageDataBunch::from_folder(path, {.valid_pct = 0.2, .size = 32, .bs = 16, .seed = 1})
-                          .normalize(imagenet_stats);
+    const auto data =
+        ImageDataBunch::from_folder(path, {.valid_pct = 0.2, .size = 32, .bs = 16, .seed = 1})
+            .normalize(imagenet_stats);
 
     Status status;
     std::atomic<bool> over = false;
     std::string result;
     std::jthread worker([&](std::stop_token stop) {
       try {
-        auto learn = cnn_learner(data, models::resnet18,
-                                 {.pretrained = false, .progress = std::make_shared<ToStatus>(status)});
+        auto learn =
+            cnn_learner(data, models::resnet18,
+                        {.pretrained = false, .progress = std::make_shared<ToStatus>(status)});
         const auto outcome = learn.fit_one_cycle(1000, {.max_lr = 1e-3, .stop = stop});
         result = outcome == FitOutcome::kStopped ? "cancelled" : "finished";
       } catch (const fastcpp::Error& e) {
@@ -70,11 +76,12 @@ int main() {
       }
       over = true;
     });
-    while (!over) {   // the application's own loop
+    while (!over) {  // the application's own loop
       {
         const std::scoped_lock lock(status.mutex);
-        std::cout << "epoch " << status.epoch << ", " << status.percent << " %, validation loss " << status.valid_loss << '\n';
-        if (status.epoch >= 2) worker.request_stop();   // the user cancels
+        std::cout << "epoch " << status.epoch << ", " << status.percent << " %, validation loss "
+                  << status.valid_loss << '\n';
+        if (status.epoch >= 2) worker.request_stop();  // the user cancels
       }
       std::this_thread::sleep_for(std::chrono::milliseconds(100));
     }

@@ -3,6 +3,7 @@
 //   09_threads
 //
 // Prints how many pictures a second four threads predict, and that all of them agree.
+#include <algorithm>
 #include <chrono>
 #include <iostream>
 #include <opencv2/imgproc.hpp>
@@ -18,12 +19,15 @@ int main() {
     Rng rng(1);
     for (int i = 0; i < 160; ++i) {
       cv::Mat pixels(32, 32, CV_8UC3, cv::Scalar::all(rng.uniform(0, 90)));
-      const cv::Point middle(static_cast<int>(rng.integer(11, 20)), static_cast<int>(rng.integer(11, 20)));
+      const cv::Point middle(static_cast<int>(rng.integer(11, 20)),
+                             static_cast<int>(rng.integer(11, 20)));
       cv::circle(pixels, middle, 9, cv::Scalar::all(200), i % 2 == 0 ? cv::FILLED : 2, cv::LINE_AA);
-      Image::from_rgb(pixels).save(path / (i % 2 == 0 ? "disc" : "ring") / (std::to_string(i) + ".png"));
+      Image::from_rgb(pixels).save(path / (i % 2 == 0 ? "disc" : "ring") /
+                                   (std::to_string(i) + ".png"));
     }
-    const auto data = ImageDataBunch::from_folder(path, {.valid_pct = 0.2, .size = 32, .bs = 16, .seed = 1})
-                          .normalize(imagenet_stats);
+    const auto data =
+        ImageDataBunch::from_folder(path, {.valid_pct = 0.2, .size = 32, .bs = 16, .seed = 1})
+            .normalize(imagenet_stats);
     auto learn = cnn_learner(data, models::resnet18, {.pretrained = false, .metrics = {accuracy}});
     learn.fit_one_cycle(3, 3e-3);
 
@@ -35,23 +39,26 @@ int main() {
     {
       std::vector<std::jthread> threads;
       for (auto& own : answers) {
-        threads.emplace_back([&own, &files, predictor] {   // a copy costs nothing and shares the network
-          try {
-            for (const auto& file : files) own.push_back(predictor.predict(file).category);
-          } catch (const fastcpp::Error& e) {
-            std::cerr << e.what() << '\n';   // an exception must not leave a thread
-          }
-        });
+        threads.emplace_back(
+            [&own, &files, predictor] {  // a copy costs nothing and shares the network
+              try {
+                for (const auto& file : files) own.push_back(predictor.predict(file).category);
+              } catch (const fastcpp::Error& e) {
+                std::cerr << e.what() << '\n';  // an exception must not leave a thread
+              }
+            });
       }
       learn.fit_one_cycle(1, 1e-3);
     }
     const std::chrono::duration<double> seconds = std::chrono::steady_clock::now() - start;
-    std::cout << static_cast<int>(4 * static_cast<double>(files.size()) / seconds.count()) << " pictures a second\n";
+    std::cout << static_cast<int>(4 * static_cast<double>(files.size()) / seconds.count())
+              << " pictures a second\n";
     for (const auto& own : answers) {
       if (own != answers.front() || own.size() != files.size()) return 1;
     }
     std::cout << "four threads, one answer: "
-              << std::count(answers.front().begin(), answers.front().end(), "ring") << " of " << files.size() << " are rings\n";
+              << std::count(answers.front().begin(), answers.front().end(), "ring") << " of "
+              << files.size() << " are rings\n";
   } catch (const fastcpp::Error& e) {
     std::cerr << e.what() << '\n';
     return 1;

@@ -22,16 +22,19 @@ Path draw() {
   Rng rng(1);
   for (int i = 0; i < 40; ++i) {
     cv::Mat pixels(32, 32, CV_8UC3, cv::Scalar::all(rng.uniform(0, 80)));
-    const cv::Point middle(static_cast<int>(rng.integer(12, 19)), static_cast<int>(rng.integer(12, 19)));
+    const cv::Point middle(static_cast<int>(rng.integer(12, 19)),
+                           static_cast<int>(rng.integer(12, 19)));
     const auto side = static_cast<int>(rng.integer(6, 9));
     const auto colour = cv::Scalar::all(rng.uniform(160, 255));
     const bool disc = i % 2 == 0;
     if (disc) {
       cv::circle(pixels, middle, side, colour, cv::FILLED, cv::LINE_AA);
     } else {
-      cv::rectangle(pixels, middle - cv::Point(side, side), middle + cv::Point(side, side), colour, cv::FILLED);
+      cv::rectangle(pixels, middle - cv::Point(side, side), middle + cv::Point(side, side), colour,
+                    cv::FILLED);
     }
-    Image::from_rgb(pixels).save(folder().path() / (disc ? "disc" : "square") / (std::to_string(i / 2) + ".png"));
+    Image::from_rgb(pixels).save(folder().path() / (disc ? "disc" : "square") /
+                                 (std::to_string(i / 2) + ".png"));
   }
   return folder().path();
 }
@@ -42,8 +45,8 @@ std::string plain(const std::string& text, bool vary) {
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto c = static_cast<unsigned char>(text[i]);
     if (vary && std::isdigit(c)) {
-      while (i + 1 < text.size() && (std::isdigit(static_cast<unsigned char>(text[i + 1])) || text[i + 1] == '.' ||
-                                     text[i + 1] == ':')) {
+      while (i + 1 < text.size() && (std::isdigit(static_cast<unsigned char>(text[i + 1])) ||
+                                     text[i + 1] == '.' || text[i + 1] == ':')) {
         ++i;
       }
       result += '#';
@@ -67,7 +70,8 @@ TEST_CASE("the printed output of the pages") {
   for (const auto& block : docs::printed()) {
     std::ostringstream printed;
     auto* const old = std::cout.rdbuf(printed.rdbuf());
-    const auto log = set_log_sink([&](LogLevel, std::string_view message) { printed << message << '\n'; });
+    const auto log =
+        set_log_sink([&](LogLevel, std::string_view message) { printed << message << '\n'; });
     std::string failure;
     try {
       block.block();
