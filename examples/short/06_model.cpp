@@ -63,14 +63,14 @@ ImageDataBunch shapes(const Path& path, const std::vector<int>& kinds, int count
 
 int main() {
   try {
-    const Net teacher(3);
+    Net teacher(3);
     Learner(shapes("short-out/many", {0, 3, 4}, 300), teacher, {.metrics = {accuracy}})
         .fit_one_cycle(6, 1e-2);
     save_safetensors("short-out/body.safetensors", state_dict(*teacher->body));
 
     const auto few = shapes("short-out/few", {5, 8}, 40);
     for (const bool trained : {true, false}) {
-      const Net net(2);
+      Net net(2);
       if (trained) load_state_dict(*net->body, load_safetensors("short-out/body.safetensors"));
       Learner learn(few, net, {.metrics = {accuracy}, .silent = true});
       learn.split({net->head.ptr()});  // two layer groups: body and head

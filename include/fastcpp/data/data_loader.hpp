@@ -53,11 +53,12 @@ struct DataLoaderChanges {
 /// Batches of a data set (fastai: `DeviceDataLoader`). A cheap handle: copies share everything, and the data set lives as
 /// long as any of them or of their passes.
 ///
-/// Order and augmentation are a function of (seed, pass number, item) only, never of the number of workers. Each pass over
-/// the loader (a range-for over `batches()`, or `pass()`) has the next number. What goes wrong while a batch is loaded is thrown by the call
-/// that would give this batch, and names the item, unless `on_error` leaves such items out or replaces them: then
-/// `skipped()` lists them, and a warning names each of the first ten. Leaving a pass early stops and joins its workers.
-/// Where the system refuses threads, loading goes on with those that started, or in the calling thread, after a warning.
+/// Order and augmentation are a function of (seed, pass number, item) only, never of the number of workers. Each pass
+/// over the loader (a range-for over `batches()`, or `pass()`) has the next number. What goes wrong while a batch is
+/// loaded is thrown by the call that would give this batch, and names the item, unless `on_error` leaves such items out
+/// or replaces them: then `skipped()` lists them, and a warning names each of the first ten. Leaving a pass early stops
+/// and joins its workers. Where the system refuses threads, loading goes on with those that started, or in the calling
+/// thread, after a warning.
 ///
 /// A pass is used from one thread at a time; several passes of one loader may run at once.
 class FASTCPP_API DataLoader {
