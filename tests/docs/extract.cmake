@@ -7,7 +7,7 @@
 #
 #   <!-- code: learn data -->         names of preludes.hpp
 #   <!-- code: file -->               it stands outside of functions: a class, a function
-#   <!-- code: run [vary] shapes -->  it is run too, and must print the page's next ```text block; `vary`: but for the numbers
+#   <!-- code: run drawn -->          it is run too, and must print the page's next ```text block
 #   <!-- code: none, why -->          nothing compiles it; pages_test.cmake counts these
 #
 # With RUN only the blocks that are run are taken, else only the others.
@@ -61,7 +61,7 @@ foreach(page ${pages})
       string(APPEND block "${line}\n")
     else()
       if(inside STREQUAL "text" AND printer)
-        string(APPEND calls "    {\"${page}\", ${printed_line}, ${printed_vary}, &${printer}::block, R\"fastcpp_docs(${block})fastcpp_docs\"},\n")
+        string(APPEND calls "    {\"${page}\", ${printed_line}, &${printer}::block, R\"fastcpp_docs(${block})fastcpp_docs\"},\n")
         set(printer "")
       endif()
       string(REPLACE " " ";" words "${comment}")
@@ -69,13 +69,10 @@ foreach(page ${pages})
       if(inside STREQUAL "cpp" AND NOT kind STREQUAL "none,")
         set(words ${kind} ${words})
         set(run OFF)
-        set(vary false)
         set(needs "")
         foreach(word ${words})
           if(word STREQUAL "run")
             set(run ON)
-          elseif(word STREQUAL "vary")
-            set(vary true)
           elseif(word STREQUAL "file")
             set(file ON)
           else()
@@ -98,7 +95,6 @@ foreach(page ${pages})
           if(run)
             set(printer "${name}")
             set(printed_line ${first})
-            set(printed_vary ${vary})
           endif()
         endif()
       endif()

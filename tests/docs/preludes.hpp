@@ -16,7 +16,6 @@ namespace docs {
 struct Printed {
   const char* page;
   int line;
-  bool vary;  ///< numbers may differ
   void (*block)();
   const char* expected;
 };
