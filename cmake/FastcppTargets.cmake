@@ -18,7 +18,8 @@ if(FASTCPP_REPRODUCIBLE)
 endif()
 target_compile_options(fastcpp_flags INTERFACE
   "-f${_map}-prefix-map=${PROJECT_SOURCE_DIR}/=" "-f${_map}-prefix-map=${PROJECT_BINARY_DIR}/=build/")
-if(CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND Torch_VERSION VERSION_LESS 2)
+# For fuzz programs only: what is shipped is built by a compiler that takes the headers as they are.
+if(FASTCPP_FUZZ AND CMAKE_CXX_COMPILER_ID STREQUAL "Clang" AND Torch_VERSION VERSION_LESS 2)
   target_compile_options(fastcpp_flags INTERFACE "SHELL:-include ${PROJECT_SOURCE_DIR}/src/compat/clang_vector.hpp")
 endif()
 # In a file made of several, GCC takes what each keeps to itself for parts of a header.

@@ -29,6 +29,7 @@ class FASTCPP_API AtomicWriter {
   /// Appends bytes.
   /// \throws IoError `io.cannot_write`, for example on a full disk
   void write(const void* from, std::size_t count);
+  /// The same for a text.
   void write(std::string_view bytes) { write(bytes.data(), bytes.size()); }
   /// Bytes written so far.
   std::uint64_t position() const noexcept { return position_; }

@@ -46,8 +46,7 @@ class FASTCPP_API ImageError : public DataError {
   using DataError::DataError;
 };
 
-/// A file of another program that is damaged or not of the promised kind (`pickle.…`, `zip.…`,
-/// `safetensors.…`, …).
+/// A file of another program that is damaged or not of the promised kind: `pickle.…`, `zip.…` and the like.
 class FASTCPP_API FormatError : public Error {
  public:
   /// \param offset byte position in the file where reading stopped, or -1 when there is none

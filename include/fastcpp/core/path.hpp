@@ -11,6 +11,7 @@
 
 namespace fastcpp {
 
+/// A file or a folder (fastai: `pathlib.Path`).
 using Path = std::filesystem::path;
 
 /// The entries of a folder, sorted by name (fastai: `path.ls()`).

@@ -26,16 +26,16 @@ enum class ProgressPhase {
 
 /// A piece of work that starts.
 struct ProgressTask {
-  ProgressPhase phase = ProgressPhase::kTrain;
-  std::int64_t total = 0;  ///< steps (batches, or bytes); 0 when unknown
-  int epoch = 0;           ///< of a training, from 0
-  int n_epochs = 0;        ///< epochs asked for; 0 outside a training
-  std::string what = {};   ///< in front of the bar, for example a file name; may be empty
+  ProgressPhase phase = ProgressPhase::kTrain;  ///< what kind of work it is
+  std::int64_t total = 0;                       ///< steps (batches, or bytes); 0 when unknown
+  int epoch = 0;                                ///< of a training, from 0
+  int n_epochs = 0;                             ///< epochs asked for; 0 outside a training
+  std::string what = {};  ///< in front of the bar, for example a file name; may be empty
 };
 
 /// One row of the training table.
 struct TableRow {
-  int epoch = 0;
+  int epoch = 0;                   ///< from 0
   std::vector<std::string> cells;  ///< as fastai prints them, in the order of the header
   std::vector<double>
       values;  ///< the same as numbers, one a cell; not a number where nothing was measured
@@ -101,6 +101,7 @@ class FASTCPP_API ProgressBar {
 /// Tells a sink of the table; what the sink throws never leaves them. Null: nobody is told.
 FASTCPP_API void show_table_header(const std::shared_ptr<ProgressSink>& sink,
                                    const std::vector<std::string>& names);
+/// The next row of the table.
 FASTCPP_API void show_table_row(const std::shared_ptr<ProgressSink>& sink, const TableRow& row);
 
 /// fastai's console line: each cell left-aligned in its column's width (at least 8), two spaces apart.

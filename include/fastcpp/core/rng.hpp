@@ -14,6 +14,7 @@ namespace fastcpp {
 /// copies go on from the same place and share nothing. One thread at a time.
 class FASTCPP_API Rng {
  public:
+  /// The same seed gives the same numbers.
   explicit Rng(std::uint64_t seed = 0) noexcept : state_(seed) {}
 
   /// A generator addressed by several numbers, for example {seed, epoch, index}; different

@@ -52,6 +52,7 @@ class FASTCPP_API DataBunch {
  public:
   /// Data sets of a bunch; `fix` absent uses `train`.
   struct Datasets {
+    /// train is required; those that are absent are null
     std::shared_ptr<const Dataset> train, valid, fix, test;
   };
 
@@ -62,6 +63,7 @@ class FASTCPP_API DataBunch {
   static DataBunch create(const Datasets& sets, const Path& path,
                           const DataBunchOptions& options = {});
 
+  /// The loader that trains: shuffled, without an incomplete last batch.
   DataLoader train_dl() const;
   /// \throws DataError `data.no_valid` when there is no validation set
   DataLoader valid_dl() const;
@@ -73,13 +75,16 @@ class FASTCPP_API DataBunch {
   DataLoader dl(DatasetType type) const;
   /// All that there are: train, fix, valid, single, test (fastai: `dls`).
   std::vector<DataLoader> dls() const;
+  /// What `train_dl` loads; lives as long as any copy of the bunch.
   const Dataset& train_ds() const { return *train_dl().dataset(); }
+  /// What `valid_dl` loads; lives as long. Throws as `valid_dl`.
   const Dataset& valid_ds() const { return *valid_dl().dataset(); }
 
   /// True when there is no validation item.
   bool empty_val() const;
   /// True when there is no item at all, as in a bunch to predict with.
   bool is_empty() const;
+  /// True when there are test items.
   bool has_test() const;
   /// Number of classes, or of target numbers.
   /// \throws DataError `data.no_targets` without names of classes when the data set does not tell its targets
@@ -94,10 +99,15 @@ class FASTCPP_API DataBunch {
   /// \throws whatever loading them throws
   std::string str() const;
   friend std::ostream& operator<<(std::ostream& to, const DataBunch& x) { return to << x.str(); }
+  /// The folder that models and logs go below.
   const Path& path() const;
+  /// Where batches go.
   torch::Device device() const;
+  /// What the targets are.
   LabelKind label_kind() const;
+  /// Items of a training batch.
   std::int64_t batch_size() const { return train_dl().batch_size(); }
+  /// What decides order and augmentation.
   std::uint64_t seed() const;
 
   /// Normalises every batch of every loader on the device: x = (x - mean) / std per channel.

@@ -38,26 +38,27 @@ struct DataLoaderOptions {
 
 /// What `DataLoader::with` changes; what is absent stays as it is.
 struct DataLoaderChanges {
-  std::optional<std::int64_t> bs = {};
-  std::optional<bool> shuffle = {};
-  std::optional<bool> drop_last = {};
-  std::optional<int> num_workers = {};
-  std::optional<std::uint64_t> seed = {};
-  std::optional<torch::Device> device = {};
-  std::optional<std::vector<BatchTransform>> tfms = {};
+  std::optional<std::int64_t> bs = {};                   ///< as in DataLoaderOptions, as the others
+  std::optional<bool> shuffle = {};                      ///< likewise
+  std::optional<bool> drop_last = {};                    ///< likewise
+  std::optional<int> num_workers = {};                   ///< likewise
+  std::optional<std::uint64_t> seed = {};                ///< likewise
+  std::optional<torch::Device> device = {};              ///< likewise
+  std::optional<std::vector<BatchTransform>> tfms = {};  ///< likewise
   std::shared_ptr<const Sampler> sampler = {};  ///< replaces `shuffle`, which replaces a sampler
-  std::optional<Collate> collate = {};
-  std::optional<OnError> on_error = {};
+  std::optional<Collate> collate = {};          ///< likewise
+  std::optional<OnError> on_error = {};         ///< likewise
 };
 
 /// Batches of a data set (fastai: `DeviceDataLoader`). A cheap handle: copies share everything, and the data set lives as
 /// long as any of them or of their passes.
 ///
-/// Order and augmentation are a function of (seed, pass number, item) only, never of the number of workers. Each pass over
-/// the loader (a range-for, or `pass()`) has the next number. What goes wrong while a batch is loaded is thrown by the call
-/// that would give this batch, and names the item, unless `on_error` leaves such items out or replaces them: then
-/// `skipped()` lists them, and a warning names each of the first ten. Leaving a pass early stops and joins its workers.
-/// Where the system refuses threads, loading goes on with those that started, or in the calling thread, after a warning.
+/// Order and augmentation are a function of (seed, pass number, item) only, never of the number of workers. Each pass
+/// over the loader (a range-for over `batches()`, or `pass()`) has the next number. What goes wrong while a batch is
+/// loaded is thrown by the call that would give this batch, and names the item, unless `on_error` leaves such items out
+/// or replaces them: then `skipped()` lists them, and a warning names each of the first ten. Leaving a pass early stops
+/// and joins its workers. Where the system refuses threads, loading goes on with those that started, or in the calling
+/// thread, after a warning.
 ///
 /// A pass is used from one thread at a time; several passes of one loader may run at once.
 class FASTCPP_API DataLoader {
@@ -70,6 +71,7 @@ class FASTCPP_API DataLoader {
   /// One walk over the data set; owns the workers.
   class FASTCPP_API Pass {
    public:
+    /// A pass moves; it is not copied.
     Pass(Pass&&) noexcept;
     Pass& operator=(Pass&&) noexcept;
     ~Pass();
@@ -96,8 +98,11 @@ class FASTCPP_API DataLoader {
 
   /// Number of batches in a pass (fastai: `len(dl)`); one less for each batch that loses all its items to `on_error`.
   std::int64_t size() const;
+  /// Items of a full batch.
   std::int64_t batch_size() const;
+  /// How the loader walks.
   const DataLoaderOptions& options() const;
+  /// What it walks over; shared.
   const std::shared_ptr<const Dataset>& dataset() const;
   /// The items that `on_error` left out or replaced in the batches given so far, each once, by index; shared by all
   /// copies. Any thread may ask.
@@ -111,13 +116,17 @@ class FASTCPP_API DataLoader {
   /// Input iterator for range-for.
   class Iterator {
    public:
+    /// At the first batch of a pass, which must live on.
     explicit Iterator(Pass* pass) : pass_(pass) { ++*this; }
     Iterator() = default;
+    /// The batch; may be moved from.
     Batch& operator*() { return *batch_; }
+    /// The next batch; throws as Pass::next.
     Iterator& operator++() {
       batch_ = pass_->next();
       return *this;
     }
+    /// Whether there is a batch left.
     bool operator!=(const Iterator&) const { return batch_.has_value(); }
 
    private:
@@ -127,13 +136,17 @@ class FASTCPP_API DataLoader {
   /// `for (auto& batch : loader.batches())`.
   class Range {
    public:
+    /// Over one pass, which it owns.
     explicit Range(Pass pass) : pass_(std::move(pass)) {}
+    /// At the first batch.
     Iterator begin() { return Iterator(&pass_); }
+    /// Behind the last batch.
     Iterator end() { return Iterator(); }
 
    private:
     Pass pass_;
   };
+  /// The next pass for a range-for.
   Range batches() const { return Range(pass()); }
 
  private:

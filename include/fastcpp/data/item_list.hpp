@@ -42,10 +42,13 @@ class FASTCPP_API ItemListBase {
   explicit ItemListBase(Paths items, Path path = ".", std::optional<Table> inner_df = {},
                         EmptyParts empty = EmptyParts::kWarn);
 
+  /// Number of items.
   std::int64_t size() const { return static_cast<std::int64_t>(items().size()); }
   /// Live until this list changes.
   const Paths& items() const;
+  /// The folder that they belong to.
   const Path& path() const { return path_; }
+  /// The table that they came from, if any: a row an item.
   const std::optional<Table>& inner_df() const { return inner_df_; }
 
   /// Writes the items' names to `path() / fn`, relative to the folder, one a line.
@@ -98,14 +101,19 @@ struct LabelFromReOptions {
 template <typename List>
 class ItemLists {
  public:
+  /// What labelling gives.
   using Labelled = typename List::LabelLists;
 
+  /// Items and which of them train and validate.
   ItemLists(List list, Split split) : list_(std::move(list)), split_(std::move(split)) {}
 
   /// Which items train and which validate, as indices of the list that was split.
   const Split& split() const { return split_; }
+  /// The items that train.
   List train() const { return list_[split_.train]; }
+  /// The items that validate.
   List valid() const { return list_[split_.valid]; }
+  /// The folder that they belong to.
   const Path& path() const { return list_.path(); }
 
   /// Labels are cells of the table, by default of its second column (fastai: `label_from_df`). One column gives one label an
@@ -116,6 +124,7 @@ class ItemLists {
     return label_from_df(ColumnIds(1), options);
   }
   // A template, so that options in braces are no columns.
+  /// \overload
   template <std::convertible_to<ColumnIds> Columns>
   Labelled label_from_df(const Columns& cols, const LabelOptions& options = {}) const {
     return {list_, list_.label_by_table(split_, cols, options)};
@@ -213,6 +222,7 @@ class ItemList : public ItemListBase {
                          const std::vector<std::string>& exclude = {}) & {
     return change([&] { this->keep(in_folders(this->items(), this->path(), include, exclude)); });
   }
+  /// \overload
   List filter_by_folder(const std::vector<std::string>& include,
                         const std::vector<std::string>& exclude = {}) && {
     return std::move(filter_by_folder(include, exclude));
@@ -257,13 +267,16 @@ class ItemList : public ItemListBase {
                                 std::vector<std::int64_t> valid_idx) const {
     return split(fastcpp::split_by_idxs(size(), std::move(train_idx), std::move(valid_idx)));
   }
+  /// By the folders below `path()` (fastai: `split_by_folder`).
   ItemLists<List> split_by_folder(const std::string& train = "train",
                                   const std::string& valid = "valid") const {
     return split(fastcpp::split_by_folder(items(), path(), train, valid));
   }
+  /// Those for which `func` is true validate (fastai: `split_by_valid_func`).
   ItemLists<List> split_by_valid_func(const std::function<bool(const Path&)>& func) const {
     return split(fastcpp::split_by_valid_func(items(), func));
   }
+  /// The files of these names validate (fastai: `split_by_files`).
   ItemLists<List> split_by_files(const std::vector<std::string>& valid_names) const {
     return split(fastcpp::split_by_files(items(), valid_names));
   }

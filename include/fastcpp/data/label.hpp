@@ -25,10 +25,15 @@ class FASTCPP_API Label {
  public:
   /// A missing one.
   Label() = default;
+  /// One value of a table.
   Label(Cell cell) : value_(std::move(cell)) {}
+  /// A text.
   Label(std::string text) : value_(Cell(std::move(text))) {}
+  /// A text.
   Label(std::string_view text) : Label(std::string(text)) {}
+  /// A text.
   Label(const char* text) : Label(std::string(text)) {}
+  /// A whole number or a truth value.
   template <typename T>
   requires(std::integral<T> && !std::same_as<T, char>) Label(T value) {
     if constexpr (std::same_as<T, bool>) {
@@ -39,10 +44,12 @@ class FASTCPP_API Label {
       value_ = Cell(static_cast<std::uint64_t>(value));
     }
   }
+  /// A number.
   template <std::floating_point T>
   Label(T value) : value_(Cell(static_cast<double>(value))) {}
   /// Several; none is a list too.
   Label(std::vector<Cell> cells) : value_(std::move(cells)) {}
+  /// Several, of one type.
   template <std::convertible_to<Cell> T>
   requires(!std::same_as<T, Cell>) Label(const std::vector<T>& values)
       : value_(std::vector<Cell>(values.begin(), values.end())) {}
@@ -66,18 +73,26 @@ class FASTCPP_API Label {
 /// Names one or several columns: `"tags"`, `1`, `{"cat", "dog"}`.
 class FASTCPP_API ColumnIds {
  public:
+  /// One column.
   ColumnIds(ColumnId id) : ids_{std::move(id)} {}
+  /// One column by its name.
   ColumnIds(const char* name) : ids_{ColumnId(name)} {}
+  /// One column by its name.
   ColumnIds(std::string name) : ids_{ColumnId(std::move(name))} {}
+  /// One column by its position.
   template <typename T>
   requires(std::integral<T> && !std::same_as<T, bool> && !std::same_as<T, char>)
       ColumnIds(T position)
       : ids_{ColumnId(position)} {}
+  /// Several.
   ColumnIds(std::initializer_list<ColumnId> ids) : ids_(ids), several_(true) {}
+  /// Several.
   ColumnIds(std::vector<ColumnId> ids) : ids_(std::move(ids)), several_(true) {}
+  /// Several by their names.
   ColumnIds(const std::vector<std::string>& names)
       : ids_(names.begin(), names.end()), several_(true) {}
 
+  /// The columns; exactly one when not `several`.
   const std::vector<ColumnId>& ids() const { return ids_; }
   /// Whether they were given as a list.
   bool several() const { return several_; }
@@ -92,9 +107,13 @@ class FASTCPP_API ColumnIds {
 /// Class names as the user gives them: texts, or whole numbers, which match and print as such. A value.
 class FASTCPP_API ClassNames {
  public:
+  /// Texts or whole numbers.
   ClassNames(std::vector<Cell> names) : names_(std::move(names)) {}
+  /// Texts.
   ClassNames(const std::vector<std::string>& names) : names_(names.begin(), names.end()) {}
+  /// Texts or whole numbers: `{"cat", "dog"}`.
   ClassNames(std::initializer_list<Cell> names) : names_(names) {}
+  /// In the order of the outputs.
   const std::vector<Cell>& names() const { return names_; }
 
  private:

@@ -47,7 +47,9 @@ struct FASTCPP_API LabelList {
   Paths items;                      ///< one file per item
   std::shared_ptr<const Labels> y;  ///< their labels; never null
 
+  /// Number of items.
   std::int64_t size() const { return static_cast<std::int64_t>(items.size()); }
+  /// Class names in the order of their indices.
   const std::vector<std::string>& classes() const { return y->classes(); }
   /// The label of item i in words; empty without labels (fastai: `EmptyLabel`).
   /// \throws ValueError `value.index`
@@ -69,9 +71,9 @@ using DropPair = std::function<bool(const Path& x, const torch::Tensor& target)>
 
 /// Training, validation and test items with labels of one kind (fastai: `LabelLists`).
 struct FASTCPP_API LabelLists {
-  LabelList train;
-  LabelList valid;
-  std::optional<LabelList> test = {};
+  LabelList train;                     ///< items that train
+  LabelList valid;                     ///< items that validate
+  std::optional<LabelList> test = {};  ///< items to predict, if any
 
   /// Adds test items without labels (fastai: `add_test`).
   void add_test(Paths items);

@@ -255,7 +255,7 @@ class FASTCPP_API EmptyLabelList : public Labels {
 
 /// Labels of training and validation items, of one kind and with the same classes.
 struct TrainValidLabels {
-  std::shared_ptr<const Labels> train, valid;
+  std::shared_ptr<const Labels> train, valid;  ///< of the two sets
   std::vector<std::int64_t>
       kept_train;  ///< positions of the training items that have a target, in order
   std::vector<std::int64_t> kept_valid;  ///< the same for validation
@@ -263,6 +263,7 @@ struct TrainValidLabels {
 
 /// What messages call an item, by its position in its set; without a function `item 3 of the train set`.
 struct ItemNames {
+  /// of the items of the two sets
   std::function<std::string(std::int64_t)> train = {}, valid = {};
 };
 
@@ -288,8 +289,8 @@ FASTCPP_API TrainValidLabels make_labels(const std::vector<Label>& train,
 
 /// Labels of the rows of a table, and how `make_labels` is to read them.
 struct TableLabels {
-  std::vector<Label> labels;
-  LabelOptions options;
+  std::vector<Label> labels;  ///< one a row
+  LabelOptions options;       ///< how they are read
 };
 
 /// The label of each row of a table (fastai: `label_from_df`). One column gives its cells. Several give lists: 0/1 vectors

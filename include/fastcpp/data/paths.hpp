@@ -22,20 +22,28 @@ namespace fastcpp {
 class FASTCPP_API Paths {
  public:
   class iterator;
+  /// Reads only: elements are made when they are asked for.
   using const_iterator = iterator;
+  /// What an element is.
   using value_type = Path;
 
   Paths() = default;
+  /// Copies the names.
   Paths(const std::vector<Path>& files);
+  /// Copies the names.
   Paths(std::initializer_list<Path> files);
 
+  /// Number of files.
   std::size_t size() const { return ends_.size(); }
+  /// Whether there is none.
   bool empty() const { return ends_.empty(); }
   /// The file at position i < `size()`, unchecked.
   Path operator[](std::size_t i) const { return Path(text(i)); }
   /// \throws ValueError `value.index`
   Path at(std::size_t i) const;
+  /// The first one.
   Path front() const { return at(0); }
+  /// The last one.
   Path back() const { return at(empty() ? 0 : size() - 1); }
   /// Its text, unchecked. Lives until these paths change.
   std::string_view text(std::size_t i) const {
@@ -43,7 +51,9 @@ class FASTCPP_API Paths {
     return std::string_view(text_).substr(start, ends_[i] - start);
   }
 
+  /// Makes room for so many.
   void reserve(std::size_t files) { ends_.reserve(files); }
+  /// Adds one at the end.
   void push_back(const Path& file) { push_back_text(file.native()); }
   /// The text of a path, in several parts that follow each other.
   template <typename... Parts>
@@ -51,7 +61,9 @@ class FASTCPP_API Paths {
     (text_.append(parts), ...);
     ends_.push_back(text_.size());
   }
+  /// Takes the last one away.
   void pop_back();
+  /// Adds all of them at the end.
   void append(const Paths& files);
   /// Some of the files in this order.
   /// \throws ValueError `value.index`
@@ -59,7 +71,9 @@ class FASTCPP_API Paths {
   /// All of them, as paths.
   std::vector<Path> to_vector() const;
 
+  /// At the first one.
   iterator begin() const;
+  /// Behind the last one.
   iterator end() const;
 
   friend bool operator==(const Paths&, const Paths&) = default;

@@ -12,8 +12,8 @@ namespace fastcpp {
 
 /// Mean and standard deviation per channel.
 struct Stats {
-  std::vector<float> mean;
-  std::vector<float> std;
+  std::vector<float> mean;  ///< one a channel
+  std::vector<float> std;   ///< standard deviation, one a channel, > 0
 };
 
 /// Statistics of ImageNet's training pictures (fastai: `imagenet_stats`).

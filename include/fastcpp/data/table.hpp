@@ -39,9 +39,13 @@ enum class ColumnKind {
 /// Names a column: by its name, or by its position, where a negative one counts from the right (-1 is the last).
 class FASTCPP_API ColumnId {
  public:
+  /// By its name.
   ColumnId(std::string name) : id_(std::move(name)) {}
+  /// By its name.
   ColumnId(std::string_view name) : id_(std::string(name)) {}
+  /// By its name.
   ColumnId(const char* name) : id_(std::string(name)) {}
+  /// By its position; negative counts from the right.
   template <std::integral T>
   requires(!std::same_as<T, bool> && !std::same_as<T, char>) ColumnId(T position)
       : id_(static_cast<std::int64_t>(position)) {}
@@ -68,12 +72,16 @@ class FASTCPP_API Column {
   /// The kind is the one that holds all cells, as if they stood in a file: whole numbers with others, or with missing
   /// ones, become float64; anything else mixed becomes text. NaN is missing. Only missing cells are float64; no cells are text.
   Column(std::string name, std::initializer_list<Cell> cells);
+  /// \overload
   Column(std::string name, std::vector<Cell> cells);
+  /// \overload
   template <std::convertible_to<Cell> T>
   requires(!std::same_as<T, Cell>) Column(std::string name, const std::vector<T>& cells)
       : Column(std::move(name), std::vector<Cell>(cells.begin(), cells.end())) {}
 
+  /// The column's name.
   const std::string& name() const { return name_; }
+  /// What its cells are.
   ColumnKind kind() const;
   /// Number of cells.
   std::int64_t size() const;
@@ -101,9 +109,12 @@ class FASTCPP_API Column {
   /// All values at once; what a missing cell has there means nothing (in `float64s` it is NaN).
   /// \throws ValueError `value.column_kind` when the column is of another kind
   std::span<const std::int64_t> int64s() const;
+  /// \overload
   std::span<const std::uint64_t> uint64s() const;
+  /// \overload
   std::span<const double> float64s() const;
   std::span<const std::uint8_t> bools() const;  ///< 0 or 1
+  /// \overload
   std::span<const std::string_view> texts() const;
 
   struct Data;  // how it is stored; src/data/column.hpp
@@ -130,7 +141,7 @@ struct ReadCsvOptions {
   std::vector<std::string> names = {};
   /// Reads the first `nrows` rows only, and looks at nothing behind them but the encoding.
   std::optional<std::int64_t> nrows = {};
-  Encoding encoding = Encoding::kUtf8;
+  Encoding encoding = Encoding::kUtf8;  ///< of the file's letters
 };
 
 /// What ends a line of a file: LF as on Unix, CRLF as RFC 4180 has it.
@@ -141,9 +152,9 @@ enum class CsvHeader { kNames, kNone };
 
 /// Arguments of Table::to_csv.
 struct WriteCsvOptions {
-  char delimiter = ',';  ///< as in ReadCsvOptions
-  LineEnd line_end = LineEnd::kLf;
-  CsvHeader header = CsvHeader::kNames;
+  char delimiter = ',';                  ///< as in ReadCsvOptions
+  LineEnd line_end = LineEnd::kLf;       ///< what ends a line
+  CsvHeader header = CsvHeader::kNames;  ///< whether names stand first
 };
 
 /// Columns of equal length and different names (fastai: a pandas `DataFrame` with rows addressed by position).
@@ -159,6 +170,7 @@ class FASTCPP_API Table {
   /// \param columns of equal length: `Table({{"name", {"a.png", "b.png"}}, {"label", {0, 1}}})`
   /// \throws DataError `data.length` when they differ in length; ValueError `value.names` when a name repeats
   Table(std::initializer_list<Column> columns);
+  /// \overload
   explicit Table(std::vector<Column> columns);
 
   /// Reads a file of comma-separated values as pandas does.
@@ -181,11 +193,15 @@ class FASTCPP_API Table {
   /// The same for a text in memory.
   static Table parse_csv(std::string text, const ReadCsvOptions& options = {});
 
+  /// Number of rows.
   std::int64_t rows() const { return rows_; }
+  /// The columns from left to right; live as long as the table.
   const std::vector<Column>& columns() const { return columns_; }
+  /// The columns' names from left to right.
   std::vector<std::string> names() const;
   /// Whether the columns have names of their own; false after reading without a header, when they are called by position.
   bool has_names() const { return has_names_; }
+  /// Whether a column has this name.
   bool contains(std::string_view name) const;
 
   /// The position, from 0, of a column. Looks through the names one by one.
@@ -197,6 +213,7 @@ class FASTCPP_API Table {
   /// The rows at `indices`, in this order, repeats too (pandas: `df.iloc[indices]`).
   /// \throws ValueError `value.index`
   Table take(std::span<const std::int64_t> indices) const;
+  /// \overload
   Table take(std::initializer_list<std::int64_t> indices) const;
   /// Some columns, in the order given.
   /// \throws as `position`; ValueError `value.names` when one is named twice

@@ -29,6 +29,7 @@ class FASTCPP_API Tensors : public torch::Tensor {
   Tensors(torch::Tensor one) : torch::Tensor(std::move(one)) {}
   /// In this order; a list of one is one.
   Tensors(std::vector<torch::Tensor> items);
+  /// \overload
   Tensors(std::initializer_list<torch::Tensor> items)
       : Tensors(std::vector<torch::Tensor>(items)) {}
 

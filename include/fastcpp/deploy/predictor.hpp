@@ -56,9 +56,9 @@ struct PredictBatchOptions {
 
 /// One class and how probable it is.
 struct ClassProbability {
-  std::string category;
-  std::int64_t index = 0;
-  double probability = 0;
+  std::string category;    ///< its name
+  std::int64_t index = 0;  ///< among the outputs
+  double probability = 0;  ///< 0..1
 };
 
 /// Where a network looked, and at what.
@@ -80,6 +80,7 @@ class FASTCPP_API Predictor {
   /// \throws FormatError naming the file when it is damaged, of a newer version, or names what is not registered; IoError
   /// `io.cannot_read`; ValueError `value.predictor` when `bs` is below 1; MemoryError
   explicit Predictor(const Path& file, const PredictorOptions& options = {});
+  /// \overload
   explicit Predictor(const char* file, const PredictorOptions& options = {})
       : Predictor(Path(file), options) {}
 

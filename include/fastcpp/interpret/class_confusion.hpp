@@ -20,16 +20,24 @@ namespace fastcpp {
 class FASTCPP_API ConfusedClasses {
  public:
   // A text, and nothing that two texts in braces could be taken for.
+  /// A class name, so that names in braces are no pairs.
   struct Name {
+    /// From a literal.
     Name(const char* name) : text(name) {}
+    /// From a text.
     Name(std::string name) : text(std::move(name)) {}
-    std::string text;
+    std::string text;  ///< the name
   };
+  /// Actual and predicted class.
   using Pair = std::pair<std::string, std::string>;
 
+  /// All pairs of these classes.
   ConfusedClasses(const std::vector<std::string>& names);
+  /// \overload
   ConfusedClasses(std::initializer_list<Name> names);
+  /// These pairs.
   ConfusedClasses(std::vector<Pair> pairs) : pairs_(std::move(pairs)) {}
+  /// \overload
   ConfusedClasses(std::initializer_list<Pair> pairs) : pairs_(pairs) {}
 
   /// The pairs (actual, predicted).
@@ -66,6 +74,7 @@ class FASTCPP_API ClassConfusion {
   ClassConfusion(ClassificationInterpretation interp, const ConfusedClasses& classlist,
                  const ClassConfusionOptions& options = {});
 
+  /// One tab a pair, in order.
   const std::vector<ConfusionTab>& tabs() const { return tabs_; }
   /// The pictures of a tab, each titled with its file name. Loads them.
   /// \throws ValueError `value.index`, `value.figure_size`; whatever loading throws

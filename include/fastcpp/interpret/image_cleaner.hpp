@@ -17,7 +17,7 @@ namespace fastcpp {
 
 /// Picture files with one label each. A value.
 struct LabelledFiles {
-  std::vector<Path> files;
+  std::vector<Path> files;           ///< the pictures
   std::vector<std::string> labels;   ///< one a file, in words
   std::vector<std::string> classes;  ///< what a label may become
 };

@@ -12,7 +12,7 @@ namespace fastcpp {
 /// What a model file holds.
 struct ModelFile {
   Value description;  ///< a dict
-  StateDict weights;
+  StateDict weights;  ///< of the network
 };
 
 /// Writes a zip archive with the entries `learner.json` and `model.safetensors`, both stored plainly, whole or not at all.

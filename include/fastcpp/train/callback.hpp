@@ -24,6 +24,7 @@ class SmoothenValue {
  public:
   /// \param beta how much of the average stays at each value, 0 <= beta < 1
   explicit SmoothenValue(double beta) : beta_(beta) {}
+  /// Takes the next value in.
   void add_value(double value) {
     average_ = beta_ * average_ + (1 - beta_) * value;
     left_ *= beta_;
@@ -76,14 +77,23 @@ class FASTCPP_API Callback {
   /// step, such as gradient clipping; false for all that watch, write or end a training.
   virtual bool in_lr_find() const { return false; }
 
+  /// The fit begins: weights and optimizer are as they were.
   virtual void on_train_begin(TrainState&) {}
+  /// An epoch begins.
   virtual void on_epoch_begin(TrainState&) {}
+  /// A batch is about to enter the model; it may be replaced.
   virtual void on_batch_begin(TrainState&) {}
+  /// The model gave its output, the loss is computed next.
   virtual void on_loss_begin(TrainState&) {}
+  /// The loss is there, gradients come next.
   virtual void on_backward_begin(TrainState&) {}
+  /// The gradients are there, the optimizer steps next.
   virtual void on_backward_end(TrainState&) {}
+  /// The optimizer stepped; gradients are cleared next.
   virtual void on_step_end(TrainState&) {}
+  /// The batch is done; also in validation.
   virtual void on_batch_end(TrainState&) {}
+  /// The epoch is done, validation too: `state.last_metrics` has its figures.
   virtual void on_epoch_end(TrainState&) {}
   /// Always called after an on_train_begin that returned, also after an exception (`state.exception`) and when another
   /// callback's on_train_end throws.
@@ -104,18 +114,19 @@ class FASTCPP_API Callback {
 /// What a callback made of functions does; those left out do nothing. A function gets the learner, so that it need not
 /// hold one: a learner that holds a callback that holds the learner would never be released.
 struct CallbackFunctions {
+  /// Gets the learner and what the event may look at.
   using Function = std::function<void(Learner& learn, TrainState& state)>;
-  Function on_train_begin = {};
-  Function on_epoch_begin = {};
-  Function on_batch_begin = {};
-  Function on_loss_begin = {};
-  Function on_backward_begin = {};
-  Function on_backward_end = {};
-  Function on_step_end = {};
-  Function on_batch_end = {};
-  Function on_epoch_end = {};
-  Function on_train_end = {};
-  int order = 0;  ///< see Callback::order
+  Function on_train_begin = {};     ///< see Callback::on_train_begin
+  Function on_epoch_begin = {};     ///< see Callback::on_epoch_begin
+  Function on_batch_begin = {};     ///< see Callback::on_batch_begin
+  Function on_loss_begin = {};      ///< see Callback::on_loss_begin
+  Function on_backward_begin = {};  ///< see Callback::on_backward_begin
+  Function on_backward_end = {};    ///< see Callback::on_backward_end
+  Function on_step_end = {};        ///< see Callback::on_step_end
+  Function on_batch_end = {};       ///< see Callback::on_batch_end
+  Function on_epoch_end = {};       ///< see Callback::on_epoch_end
+  Function on_train_end = {};       ///< see Callback::on_train_end
+  int order = 0;                    ///< see Callback::order
 };
 
 /// A callback of functions:

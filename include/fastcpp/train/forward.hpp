@@ -49,12 +49,14 @@ auto guarded(std::int64_t batch_size, F&& f) -> decltype(auto) {
 
 // For whoever walks over batches and looks at a stop token.
 // \throws TrainError `train.stopped`
+/// Throws TrainError `train.stopped`: how many of how many steps were done.
 [[noreturn]] void throw_stopped(const char* what, std::int64_t done, std::int64_t total);
 
 /// While it lives, all modules of a model are in evaluation mode; then each is in the mode it had before, layer by layer.
 /// Keeps the model alive. Used from one thread.
 class FASTCPP_API EvaluationMode {
  public:
+  /// Modules are in evaluation mode until it is destroyed.
   explicit EvaluationMode(const Model& model);
   ~EvaluationMode();
   EvaluationMode(const EvaluationMode&) = delete;

@@ -212,6 +212,7 @@ class FASTCPP_API Learner {
   /// Adds mix-up to every fit from now on (fastai: `mixup`). Returns the learner.
   /// \throws ValueError `value.mixup`
   Learner& mixup();
+  /// \overload
   Learner& mixup(const MixUpOptions& options);
   /// Adds gradient clipping to every fit from now on (fastai: `clip_grad`). Returns the learner.
   /// \param clip largest 2-norm of all gradients together
@@ -221,6 +222,7 @@ class FASTCPP_API Learner {
   /// Parameters, batch norms and saved files stay single precision. Returns the learner.
   /// \throws ValueError `value.precision` when the data are not on a CUDA device
   Learner& to_fp16();
+  /// \overload
   Learner& to_fp16(const MixedPrecisionOptions& options);
   /// Computes convolutions and linear layers in bfloat16 from now on, on any device; its range is
   /// that of single precision, so the loss needs no scale. Returns the learner.
@@ -306,10 +308,12 @@ class FASTCPP_API Learner {
   /// mirrored and augmented (fastai: `TTA`). Defined in the room `vision`; the result is of vision/tta.hpp.
   /// \throws ValueError `value.tta`, `value.transform_argument`; DataError `data.no_pictures`; as `get_preds`
   TtaPredictions TTA();
+  /// \overload
   TtaPredictions TTA(const TtaOptions& options);
   /// The predictions of the eight augmented passes alone (fastai: `tta_only`).
   /// \throws as `TTA`
   std::vector<torch::Tensor> tta_only();
+  /// \overload
   std::vector<torch::Tensor> tta_only(const TtaOptions& options);
 
   /// Pictures of the first batch, each with its label above the prediction (fastai: `show_results`). Defined in the room
@@ -321,11 +325,11 @@ class FASTCPP_API Learner {
   /// Writes a page for people about data, model, training and what came out of it: one file of HTML that needs no network.
   /// Predicts the validation set; nothing of the learner changes. Defined in the room `interpret`.
   /// \param file    below `path()`, or absolute
-  /// \param options of interpret/report.hpp
   /// \returns the file written
   /// \throws ValueError `value.report`; DataError `data.empty` without any item; TrainError `train.stopped`; IoError
   /// `io.cannot_create`, `io.cannot_write`; as `get_preds`
   Path report(const Path& file = "report.html");
+  /// \overload
   Path report(const Path& file, const ReportOptions& options);
 
   /// Table of all layers with totals (fastai: `summary`).
@@ -339,7 +343,9 @@ class FASTCPP_API Learner {
   DataBunch data() const;
   /// Gives the learner other data (fastai: `learn.data = ...`). During a fit the epoch under way keeps its training set.
   void set_data(const DataBunch& data);
+  /// The network; lives as long as any copy of the learner, also what follows.
   const Model& model() const;
+  /// The loss in use.
   const Loss& loss_func() const;
   /// Gives the learner another loss (fastai: `learn.loss_func = ...`).
   /// \throws ValueError `value.loss_func` when it is empty
@@ -347,11 +353,17 @@ class FASTCPP_API Learner {
   /// Take part in every fit; may be changed (fastai: `learn.callbacks`, `learn.callback_fns`). The LR finder calls the
   /// factories too, to ask what they make whether it takes part (`Callback::in_lr_find`): a factory only makes.
   std::vector<std::shared_ptr<Callback>>& callbacks();
+  /// \overload
   const std::vector<std::shared_ptr<Callback>>& callbacks() const;
+  /// Called with the learner at each fit; may be changed.
   std::vector<CallbackFn>& callback_fns();
+  /// \overload
   const std::vector<CallbackFn>& callback_fns() const;
+  /// What it was made with.
   const LearnerOptions& options() const;
+  /// What shares a learning rate, the first layers first.
   const std::vector<LayerGroup>& layer_groups() const;
+  /// The folder that models and logs go below.
   const Path& path() const;
   /// The folder of saved models.
   Path model_dir() const;
@@ -360,10 +372,12 @@ class FASTCPP_API Learner {
   /// What the last fit recorded: one object for the learner's life, which each fit begins anew.
   /// \throws TrainError `train.nothing_recorded` before the first fit
   Recorder& recorder();
+  /// \overload
   const Recorder& recorder() const;
   /// The optimizer, made when there is none: one object for the learner's life. `freeze`, `unfreeze` and `split` give it
   /// new content.
   OptimWrapper& opt();
+  /// \overload
   const OptimWrapper& opt() const;
   /// One rate per layer group (fastai: `lr_range`).
   std::vector<double> lr_range(const LearningRate& lr) const;

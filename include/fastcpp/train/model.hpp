@@ -116,9 +116,13 @@ class FASTCPP_API Model {
   /// \throws ValueError `value.recipe` without a name
   Model& set_recipe(Recipe recipe);
 
+  /// The module; null without one.
   torch::nn::Module* operator->() const { return module_.get(); }
+  /// The module; there must be one.
   torch::nn::Module& operator*() const { return *module_; }
+  /// The module, shared.
   const std::shared_ptr<torch::nn::Module>& ptr() const { return module_; }
+  /// Whether there is a module.
   explicit operator bool() const { return module_ != nullptr; }
 
  private:

@@ -40,10 +40,10 @@ std::any item_of(const Item& item) {
 }
 }  // namespace detail
 
-// The activated outputs of one item as its labels are: a class, several classes, or numbers. Outputs of more than one
-// dimension are a class (or what else) for each place: `index` has their shape without the classes, `category` is empty.
-// \param thresh        of several classes; absent: 0.5
-// \param probabilities on the CPU, without the batch's dimension
+/// The activated outputs of one item as its labels are: a class, several classes, or numbers. Outputs of more than one
+/// dimension are a class (or what else) for each place: `index` has their shape without the classes, `category` is empty.
+/// \param thresh        of several classes; absent: 0.5
+/// \param probabilities on the CPU, without the batch's dimension
 FASTCPP_API Prediction to_prediction(const Labels& labels, const torch::Tensor& probabilities,
                                      std::optional<double> thresh = {});
 

@@ -19,7 +19,7 @@ class Figure;
 
 /// One row of the training table.
 struct HistoryRow {
-  int epoch = 0;
+  int epoch = 0;                          ///< from 0
   double train_loss = 0;                  ///< smoothed loss at the last batch
   std::optional<double> valid_loss = {};  ///< absent when nothing was validated
   std::vector<double> metrics = {};       ///< one per metric, in the order of `Recorder::names`

@@ -25,8 +25,8 @@ struct LayerInfo {
 /// The leaf layers in the order of registration (fastai: `layers_info`). Runs the model once in
 /// evaluation mode. A layer that takes no part, or whose output cannot be told, is left out: a
 /// layer without weight is found by the kind of LibTorch's own layers only.
-/// \param model any network
-/// \param x     a batch for it, on its device; one item is enough
+/// \param model  any network
+/// \param inputs a batch for it, on its device; one item is enough
 /// \throws TrainError `train.failed` when LibTorch refuses; MemoryError `train.out_of_memory`
 FASTCPP_API std::vector<LayerInfo> layers_info(const Model& model, const Tensors& inputs);
 

@@ -41,21 +41,21 @@ struct LabelledPictures {
 
 /// How many pictures a class has.
 struct ClassCount {
-  std::string name;
+  std::string name;       ///< the class
   std::size_t train = 0;  ///< in the training set
   std::size_t valid = 0;  ///< in the validation set
 };
 
 /// Sizes of the pictures that can be read, by their number of pixels; all 0 without any.
 struct PictureSizes {
-  Resolution smallest, median, largest;
-  std::size_t different = 0;  ///< number of different sizes
+  Resolution smallest, median, largest;  ///< by number of pixels
+  std::size_t different = 0;             ///< number of different sizes
 };
 
 /// A picture of the training set that is in the validation set too: what is measured on it says nothing.
 struct LeakedPicture {
-  Path train;  ///< the first file of equal bytes, else the one that looks most alike
-  Path valid;
+  Path train;          ///< the first file of equal bytes, else the one that looks most alike
+  Path valid;          ///< the file in the validation set
   bool exact = false;  ///< of equal bytes
   int distance = 0;    ///< bits in which their hashes differ
 };
@@ -72,7 +72,7 @@ struct FASTCPP_API DataReport {
   std::size_t train = 0;            ///< files of the training set
   std::size_t valid = 0;            ///< files of the validation set
   std::vector<ClassCount> classes;  ///< all classes
-  PictureSizes sizes;
+  PictureSizes sizes;               ///< of the pictures that can be read
 
   // What makes a training fail, or its figures wrong.
   std::vector<ImageFault> unreadable;    ///< damaged, cut off, or not to be read
@@ -80,7 +80,7 @@ struct FASTCPP_API DataReport {
   std::vector<ImageFault> not_pictures;  ///< called pictures, but are none
   std::vector<LeakedPicture>
       leaks;  ///< one entry for each validation picture that is in training too
-  std::vector<LabelConflict> conflicts;
+  std::vector<LabelConflict> conflicts;       ///< equal files of different labels
   std::vector<std::string> missing_in_train;  ///< classes that validation has and training has not
   std::vector<std::string>
       missing_in_valid;  ///< the other way round; empty without a validation set

@@ -43,7 +43,7 @@ enum class DownloadOutcome {
 struct DownloadedImage {
   std::string url;  ///< as given
   Path file;        ///< where the picture is (of a duplicate: the other file); else empty
-  DownloadOutcome outcome = DownloadOutcome::kFailed;
+  DownloadOutcome outcome = DownloadOutcome::kFailed;  ///< what became of it
   std::string
       code;  ///< of a failure: `download.…`, `value.url`, `image.cannot_decode`, `image.too_large`
   std::string message;  ///< of a failure: for a person, naming the address

@@ -44,11 +44,11 @@ struct ImageDataBunchOptions {
   std::optional<torch::Device> device = {};  ///< absent: CUDA if there is a device, else CPU
   std::optional<std::string> test = {};      ///< folder of test pictures below path
   bool no_check = false;  ///< open no picture: leave out the look at the first batch
-  std::optional<ResizeMethod> resize_method = {};  ///< absent: by the kind of size
-  std::optional<int> mult = {};                    ///< round sizes to a multiple
-  PaddingMode padding_mode = PaddingMode::kReflection;
-  SampleMode mode = SampleMode::kBilinear;
-  double valid_pct = 0.2;  ///< share of the items that validate
+  std::optional<ResizeMethod> resize_method = {};       ///< absent: by the kind of size
+  std::optional<int> mult = {};                         ///< round sizes to a multiple
+  PaddingMode padding_mode = PaddingMode::kReflection;  ///< what lies outside the picture
+  SampleMode mode = SampleMode::kBilinear;              ///< what lies between pixels
+  double valid_pct = 0.2;                               ///< share of the items that validate
   std::optional<std::uint64_t> seed =
       {};  ///< decides split, order and augmentation; absent: `set_seed`'s
   std::optional<std::vector<std::string>> classes = {};  ///< absent: sorted training labels
@@ -78,8 +78,8 @@ struct FromFolderOptions {
   bool no_check = false;
   std::optional<ResizeMethod> resize_method = {};
   std::optional<int> mult = {};
-  PaddingMode padding_mode = PaddingMode::kReflection;
-  SampleMode mode = SampleMode::kBilinear;
+  PaddingMode padding_mode = PaddingMode::kReflection;  ///< what lies outside the picture
+  SampleMode mode = SampleMode::kBilinear;              ///< what lies between pixels
   std::optional<std::uint64_t> seed = {};
   std::optional<std::vector<std::string>> classes = {};
   std::size_t cache_bytes = 0;
@@ -177,12 +177,14 @@ class FASTCPP_API ImageDataBunch : public DataBunch {
   /// \throws as ImageList::from_df and `label_from_df`
   static ImageDataBunch from_df(const Path& path, const Table& df,
                                 const ImageDataBunchOptions& options = {});
+  /// \overload
   static ImageDataBunch from_df(const Path& path, const Table& df, const DfLabelsOptions& labels,
                                 const ImageDataBunchOptions& options = {});
 
   /// The same with the table in a file (fastai: `from_csv`).
   /// \throws as from_df and Table::read_csv
   static ImageDataBunch from_csv(const Path& path, const ImageDataBunchOptions& options = {});
+  /// \overload
   static ImageDataBunch from_csv(const Path& path, const CsvLabelsOptions& labels,
                                  const ImageDataBunchOptions& options = {});
 
@@ -212,6 +214,7 @@ class FASTCPP_API ImageDataBunch : public DataBunch {
   /// vision/data_report.hpp). Reads every file.
   /// \throws as `check_pictures`
   DataReport report() const;
+  /// \overload
   DataReport report(const CheckPicturesOptions& options) const;
 
   /// Writes what was labelled to `path() / file`: files (relative to path() where they lie below), labels, classes,

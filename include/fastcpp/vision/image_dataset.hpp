@@ -51,9 +51,13 @@ class FASTCPP_API ImageDataset : public Dataset {
   /// fastai's `LabelList`: at most five pictures, opened and transformed, and their labels.
   std::string describe(const Path& path) const override;
 
+  /// Files and labels.
   const LabelList& list() const { return list_; }
+  /// What is applied to every picture.
   const TfmList& tfms() const { return tfms_; }
+  /// Size and sampling.
   const ApplyTfmsOptions& options() const { return options_; }
+  /// How files become pixels.
   const ImageLoading& loading() const { return loading_; }
   /// The picture as it lies in the file.
   /// \throws ValueError `value.index` when there is no such item; ImageError `image.cannot_decode` and others of

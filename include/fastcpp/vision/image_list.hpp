@@ -63,6 +63,7 @@ struct ImageListCsvOptions {
 /// A value; used from one thread at a time.
 class FASTCPP_API ImageList : public ItemList<ImageList> {
  public:
+  /// What labelling gives.
   using LabelLists = ImageLabelLists;
   using ItemList<ImageList>::ItemList;
 
@@ -91,13 +92,19 @@ class FASTCPP_API ImageList : public ItemList<ImageList> {
 /// one thread at a time.
 class FASTCPP_API ImageLabelLists {
  public:
+  /// Of a list that was split and labelled.
   ImageLabelLists(const ImageList& list, fastcpp::LabelLists lists)
       : lists_(std::move(lists)), path_(list.path()) {}
 
+  /// Items that train.
   const LabelList& train() const { return lists_.train; }
+  /// Items that validate.
   const LabelList& valid() const { return lists_.valid; }
+  /// Items to predict, if any.
   const std::optional<LabelList>& test() const { return lists_.test; }
+  /// All of them.
   const fastcpp::LabelLists& lists() const { return lists_; }
+  /// The folder that they belong to.
   const Path& path() const { return path_; }
   /// What targets are and which classes there are.
   const Labels& labels() const { return *lists_.train.y; }
@@ -107,6 +114,7 @@ class FASTCPP_API ImageLabelLists {
   /// \throws ImageError `image.cannot_transform`, or as `open_image`, naming the picture
   ImageLabelLists& transform(const ImageTransforms& tfms = {},
                              const ApplyTfmsOptions& options = {}) &;
+  /// \overload
   ImageLabelLists transform(const ImageTransforms& tfms = {},
                             const ApplyTfmsOptions& options = {}) && {
     return std::move(transform(tfms, options));
@@ -123,6 +131,7 @@ class FASTCPP_API ImageLabelLists {
   /// \throws DataError `data.not_a_folder`
   ImageLabelLists& add_test_folder(const std::string& test_folder = "test",
                                    const std::optional<Label>& label = {}) &;
+  /// \overload
   ImageLabelLists add_test_folder(const std::string& test_folder = "test",
                                   const std::optional<Label>& label = {}) && {
     return std::move(add_test_folder(test_folder, label));

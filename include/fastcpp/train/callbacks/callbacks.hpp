@@ -119,10 +119,15 @@ class FASTCPP_API CSVLogger : public Callback {
 /// \name For `callback_fns`: each makes the callback of its name for every fit.
 /// \throws ValueError as the callback's constructor, at once
 /// @{
+/// `OneCycleScheduler`.
 FASTCPP_API CallbackFn one_cycle(const OneCycleOptions& options = {});
+/// `GradientClipping`.
 FASTCPP_API CallbackFn gradient_clipping(double clip = 0);
+/// `BnFreeze`.
 FASTCPP_API CallbackFn bn_freeze();
+/// `StopAfterNBatches`.
 FASTCPP_API CallbackFn stop_after_n_batches(int n_batches = 2);
+/// `CSVLogger`.
 FASTCPP_API CallbackFn csv_logger(const CSVLoggerOptions& options = {});
 /// @}
 

@@ -29,8 +29,8 @@ class FASTCPP_API TrainingPhase {
  public:
   /// How one hyper-parameter moves.
   struct Schedule {
-    LearningRate start, end;
-    Anneal anneal;
+    LearningRate start, end;  ///< values at the first batch, and at the last
+    Anneal anneal;            ///< the way between them
   };
 
   /// \param length number of batches, >= 0; 0 counts as 1
@@ -49,7 +49,9 @@ class FASTCPP_API TrainingPhase {
   /// \throws ValueError `value.hyper_name`
   TrainingPhase& schedule_hp(Hyper name, const LearningRate& value);
 
+  /// Number of batches.
   std::int64_t length() const { return length_; }
+  /// What moves, and how.
   const std::map<Hyper, Schedule>& schedules() const { return schedules_; }
 
  private:
@@ -104,7 +106,9 @@ class FASTCPP_API FlatCosAnnealScheduler : public GeneralScheduler {
 /// \name For `callback_fns`: each makes the callback of its name for every fit.
 /// \throws ValueError as the callback's constructor, at once
 /// @{
+/// `GeneralScheduler`.
 FASTCPP_API CallbackFn general_scheduler(const GeneralSchedulerOptions& options);
+/// The schedule of `fit_fc`.
 FASTCPP_API CallbackFn flat_cos_anneal(const FitFcOptions& options = {});
 /// @}
 

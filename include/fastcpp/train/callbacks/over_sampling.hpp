@@ -44,6 +44,7 @@ class FASTCPP_API ClassSamplingCallback : public Callback {
  protected:
   /// How many items an epoch draws of each class.
   enum class Count { kOfLargest, kOfSmallest };
+  /// For the two below.
   ClassSamplingCallback(const ClassSamplingOptions& options, Count count);
 
  private:
@@ -74,7 +75,9 @@ class FASTCPP_API UnderSamplingCallback : public ClassSamplingCallback {
 /// \name For `callback_fns`: each makes the callback of its name for every fit.
 /// \throws ValueError as the callback's constructor, at once
 /// @{
+/// `OverSamplingCallback`.
 FASTCPP_API CallbackFn over_sampling(const ClassSamplingOptions& options = {});
+/// `UnderSamplingCallback`.
 FASTCPP_API CallbackFn under_sampling(const ClassSamplingOptions& options = {});
 /// @}
 

@@ -42,6 +42,7 @@ class FASTCPP_API TrackerCallback : public Callback {
   /// Whether value is better than the best so far by more than min_delta; then it is the best. A figure that is not a
   /// number is never better.
   bool improved(double value, double min_delta = 0);
+  /// The column that is watched.
   const std::string& monitor() const { return options_.monitor; }
 
  private:
@@ -81,7 +82,7 @@ enum class SaveEvery {
 struct SaveModelOptions {
   std::string monitor = "valid_loss";
   TrackerMode mode = TrackerMode::kAuto;
-  SaveEvery every = SaveEvery::kImprovement;
+  SaveEvery every = SaveEvery::kImprovement;  ///< when it saves
   std::string name = "bestmodel";  ///< file in the model folder, without `.pth`; not empty
 };
 
@@ -182,10 +183,15 @@ class FASTCPP_API TrackEpochCallback : public Callback {
 /// \name For `callback_fns`: each makes the callback of its name for every fit.
 /// \throws ValueError as the callback's constructor, at once
 /// @{
+/// `EarlyStoppingCallback`.
 FASTCPP_API CallbackFn early_stopping(const EarlyStoppingOptions& options = {});
+/// `SaveModelCallback`.
 FASTCPP_API CallbackFn save_model(const SaveModelOptions& options = {});
+/// `ReduceLROnPlateauCallback`.
 FASTCPP_API CallbackFn reduce_lr_on_plateau(const ReduceLrOnPlateauOptions& options = {});
+/// `TerminateOnNaNCallback`.
 FASTCPP_API CallbackFn terminate_on_nan();
+/// `TrackEpochCallback`.
 FASTCPP_API CallbackFn track_epoch(const TrackEpochOptions& options = {});
 /// @}
 

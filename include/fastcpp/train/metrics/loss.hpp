@@ -48,12 +48,14 @@ class FASTCPP_API Loss {
   /// The activation that goes with this loss.
   /// \throws TrainError `train.failed` when LibTorch refuses
   torch::Tensor activate(const torch::Tensor& output) const;
+  /// For printing.
   const std::string& name() const { return name_; }
   /// How a file can make it again (`export_model`); null when it does not say. Lives as long as any copy.
   const Recipe* recipe() const { return recipe_.get(); }
   /// Says how: by a maker that `register_loss` made known. Copies made before do not know. Returns the loss.
   /// \throws ValueError `value.recipe` without a name
   Loss& set_recipe(Recipe recipe);
+  /// Whether it is a loss: an empty one stands for what the labels ask for.
   explicit operator bool() const { return static_cast<bool>(unreduced_); }
 
  private:

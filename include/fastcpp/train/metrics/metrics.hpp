@@ -35,8 +35,10 @@ class FASTCPP_API MetricState {
 
 /// A plain metric function with its column name; callable like the function.
 struct NamedMetric {
-  const char* name;
+  const char* name;  ///< the column name
+  /// raw outputs and targets to a scalar
   torch::Tensor (*function)(const torch::Tensor& output, const torch::Tensor& target);
+  /// The figure of one batch, a scalar tensor.
   torch::Tensor operator()(const torch::Tensor& output, const torch::Tensor& target) const {
     return boundary([&] { return function(output, target); });
   }
@@ -45,7 +47,9 @@ struct NamedMetric {
 /// A metric as `metrics` takes it: a name, and how to compute the figure of an epoch.
 class FASTCPP_API Metric {
  public:
+  /// (raw outputs, targets) -> a scalar.
   using Function = std::function<torch::Tensor(const torch::Tensor&, const torch::Tensor&)>;
+  /// Makes the state of an epoch.
   using Factory = std::function<std::unique_ptr<MetricState>()>;
 
   /// A function (raw outputs, targets) -> scalar, averaged over the validation set weighted by batch size.
@@ -118,7 +122,8 @@ FASTCPP_API void check(const DiceOptions& options);
 /// (`fbeta({.beta = 1})`, fastai: `partial(fbeta, beta=1)`), or is called.
 template <typename Options>
 struct OptionMetric {
-  const char* name;
+  const char* name;  ///< the column name
+  /// raw outputs, targets and arguments to a scalar
   torch::Tensor (*function)(const torch::Tensor& output, const torch::Tensor& target,
                             const Options& options);
   /// The metric with these arguments.

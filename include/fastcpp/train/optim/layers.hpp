@@ -11,6 +11,7 @@
 
 namespace fastcpp {
 
+/// A module, shared with the network it belongs to.
 using Layer = std::shared_ptr<torch::nn::Module>;
 /// Leaf layers that share a learning rate (fastai: one entry of `layer_groups`).
 using LayerGroup = std::vector<Layer>;

@@ -29,7 +29,7 @@ struct HyperParams {
 
 /// What an optimizer remembers of one parameter.
 struct ParamState {
-  std::int64_t step = 0;
+  std::int64_t step = 0;  ///< steps so far
   std::map<std::string, torch::Tensor>
       buffers;  ///< PyTorch's names: exp_avg, exp_avg_sq, momentum_buffer, square_avg
 };
@@ -92,6 +92,7 @@ struct OptimLoadReport {
   std::size_t taken = 0;     ///< parameters that the optimizer took over
   std::size_t expected = 0;  ///< parameters that the optimizer moves
   std::string why = {};      ///< why nothing was taken over, with counts; empty when it was
+  /// Whether the state was taken over.
   explicit operator bool() const { return why.empty(); }
 };
 
@@ -134,28 +135,38 @@ class FASTCPP_API OptimWrapper {
   /// Rates and weight decays are finite and >= 0, momenta and betas 0 <= value < 1.
   /// \throws ValueError `value.hyper_length` on any other number of values, `value.hyper_range` on a value out of range
   /// @{
+  /// \overload
   const std::vector<double>& lr() const { return lr_; }
+  /// \overload
   const std::vector<double>& mom() const { return mom_; }
+  /// \overload
   const std::vector<double>& beta() const { return beta_; }
+  /// \overload
   const std::vector<double>& wd() const { return wd_; }
+  /// \overload
   void set_lr(const std::vector<double>& values);
+  /// \overload
   void set_mom(const std::vector<double>& values);
+  /// \overload
   void set_beta(const std::vector<double>& values);
+  /// \overload
   void set_wd(const std::vector<double>& values);
   /// @}
 
   /// One parameter group.
   struct Group {
-    std::size_t layer_group = 0;
-    bool normalisation = false;  ///< the second kind
-    std::vector<std::string> names = {};
-    std::vector<torch::Tensor> params = {};
-    std::vector<ParamState> states = {};
+    std::size_t layer_group = 0;             ///< which layer group it belongs to
+    bool normalisation = false;              ///< the second kind
+    std::vector<std::string> names = {};     ///< of the parameters
+    std::vector<torch::Tensor> params = {};  ///< the parameters
+    std::vector<ParamState> states = {};     ///< what is remembered of each
     /// Position in a saved state: frozen biases are counted there, although they never move (a
     /// quirk of the reference).
     std::vector<std::int64_t> indices = {};
+    /// of all its parameters, among those of the model
     std::vector<std::int64_t> all_indices = {};
   };
+  /// The parameter groups, two a layer group.
   const std::vector<Group>& groups() const { return groups_; }
 
   /// PyTorch's layout: {state: {index: {...}}, param_groups: [...]}.

@@ -31,6 +31,7 @@ class FASTCPP_API AdaptiveConcatPool2dImpl : public torch::nn::Cloneable<Adaptiv
  public:
   /// \param sz side of the output, > 0
   explicit AdaptiveConcatPool2dImpl(std::int64_t sz = 1) : sz_(sz) { reset(); }
+  /// Makes the layers.
   void reset() override;
   /// \param x N x C x H x W
   torch::Tensor forward(torch::Tensor x);
@@ -51,11 +52,15 @@ class Cut {
   using Function = std::function<torch::nn::Sequential(const models::Network&)>;
 
   Cut() = default;
+  /// The architecture's own place.
   Cut(std::nullopt_t) {}  // NOLINT: stands for None
+  /// So many direct children.
   template <std::integral T>
   Cut(T at) : at_(at) {}  // NOLINT: stands for a number
+  /// So many direct children, or the architecture's own place.
   template <std::integral T>
   Cut(const std::optional<T>& at) : at_(at) {}  // NOLINT: the same
+  /// What the function makes.
   template <std::invocable<const models::Network&> F>
   Cut(F function) : function_(std::move(function)) {}  // NOLINT: stands for a function
 

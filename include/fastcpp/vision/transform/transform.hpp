@@ -22,12 +22,14 @@ namespace fastcpp {
 
 /// A number, or an interval from which every item draws anew (fastai: a pair as an argument of a transform).
 struct ParamRange {
-  double low = 0;
-  double high = 0;
+  double low = 0;   ///< smallest value
+  double high = 0;  ///< largest value
   constexpr ParamRange() = default;
   /// Always this value.
   constexpr ParamRange(double value) : low(value), high(value) {}  // NOLINT: numbers are ranges
+  /// Drawn anew from this interval.
   constexpr ParamRange(double from, double to) : low(from), high(to) {}
+  /// Whether it is always one value.
   constexpr bool fixed() const { return low == high; }
   bool operator==(const ParamRange&) const = default;
 };
@@ -37,8 +39,8 @@ using TransformValue = std::variant<ParamRange, std::vector<double>, std::string
 
 /// One named argument.
 struct TransformParam {
-  std::string name;
-  TransformValue value;
+  std::string name;      ///< of the argument
+  TransformValue value;  ///< a number, an interval, a list or a word
   bool operator==(const TransformParam&) const = default;
 };
 
@@ -155,16 +157,23 @@ FASTCPP_API void register_transform(TransformDefinition definition);
 class ImageSize {
  public:
   constexpr ImageSize() = default;
+  /// Keep the size.
   constexpr ImageSize(std::nullopt_t) {}  // NOLINT: reads like a value
+  /// Resize and crop.
   constexpr ImageSize(int side)
       : rows_(side), cols_(side), given_(true) {}  // NOLINT: reads like a value
+  /// Squish.
   constexpr ImageSize(int rows, int cols) : rows_(rows), cols_(cols), given_(true), pair_(true) {}
+  /// Squish.
   constexpr ImageSize(Resolution size)
       : ImageSize(size.rows, size.cols) {}  // NOLINT: reads like a value
+  /// Whether there is one.
   constexpr bool has_value() const { return given_; }
+  /// Whether there is one.
   constexpr explicit operator bool() const { return given_; }
   /// True when rows and columns were given apart: the default method is then kSquish.
   constexpr bool is_pair() const { return pair_; }
+  /// Rows and columns; a single side is both.
   constexpr Resolution value() const { return {rows_, cols_}; }
   bool operator==(const ImageSize&) const = default;
 
@@ -323,8 +332,8 @@ FASTCPP_API TfmList rand_resize_crop(ImageSize size, const RandResizeCropOptions
 
 /// Transforms of the training and of the validation set.
 struct ImageTransforms {
-  TfmList train;
-  TfmList valid;
+  TfmList train;  ///< of the training set
+  TfmList valid;  ///< of the validation set
 };
 
 /// Options of get_transforms.
@@ -346,11 +355,11 @@ FASTCPP_API ImageTransforms get_transforms(const GetTransformsOptions& options =
 
 /// Options of apply_tfms.
 struct ApplyTfmsOptions {
-  ImageSize size = {};                             ///< absent: keep the size
-  std::optional<ResizeMethod> resize_method = {};  ///< absent: kSquish for a pair, else kCrop
-  std::optional<int> mult = {};                    ///< round the size to a multiple of this
-  PaddingMode padding_mode = PaddingMode::kReflection;
-  SampleMode mode = SampleMode::kBilinear;
+  ImageSize size = {};                                  ///< absent: keep the size
+  std::optional<ResizeMethod> resize_method = {};       ///< absent: kSquish for a pair, else kCrop
+  std::optional<int> mult = {};                         ///< round the size to a multiple of this
+  PaddingMode padding_mode = PaddingMode::kReflection;  ///< what lies outside the picture
+  SampleMode mode = SampleMode::kBilinear;              ///< what lies between pixels
 };
 
 /// Resizes and transforms a picture (fastai: `Image.apply_tfms`). Thread-safe with an Rng for each thread.
