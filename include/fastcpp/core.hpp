@@ -1,5 +1,5 @@
 /// \file
-/// All headers of the room `core`: e
+/// All headers of the room `core`: errors, paths, logs, progress, random numbers, threads.
 #pragma once
 
 #include "fastcpp/core/atomic_writer.hpp"

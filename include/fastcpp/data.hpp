@@ -1,5 +1,5 @@
 /// \file
-/// All headers of the room `data`: i
+/// All headers of the room `data`: items, labels, splits, loaders.
 #pragma once
 
 #include "fastcpp/data/data_bunch.hpp"

@@ -1,5 +1,5 @@
 /// \file
-/// All headers of the room `deploy`: m
+/// All headers of the room `deploy`: predicting, export.
 #pragma once
 
 #include "fastcpp/deploy/export_onnx.hpp"

@@ -1,5 +1,5 @@
 /// \file
-/// All headers of the room `interpret`: w
+/// All headers of the room `interpret`: what comes out.
 #pragma once
 
 #include "fastcpp/interpret/calibration.hpp"

@@ -1,5 +1,5 @@
 /// \file
-/// All headers of the room `io`: w
+/// All headers of the room `io`: checkpoints, values, JSON, downloads.
 #pragma once
 
 #include "fastcpp/io/checkpoint.hpp"

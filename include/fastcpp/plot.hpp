@@ -1,5 +1,5 @@
 /// \file
-/// All headers of the room `plot`: f
+/// All headers of the room `plot`: figures.
 #pragma once
 
 #include "fastcpp/plot/color.hpp"

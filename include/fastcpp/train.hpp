@@ -1,5 +1,5 @@
 /// \file
-/// All headers of the room `train`: m
+/// All headers of the room `train`: models, losses, metrics, the learner, callbacks.
 #pragma once
 
 #include "fastcpp/train/callback.hpp"
