@@ -17,11 +17,12 @@ constexpr std::int64_t kMost = 1 << 18;
 
 // Larger pictures take time and show nothing else.
 bool is_small(std::string_view input) {
-  const auto header = detail::inspect(input);
+  const auto header = fastcpp::detail::inspect(input);
   if (header.rows * header.cols > kMost || header.rows > kMost || header.cols > kMost) return false;
-  if (header.format == ImageFileFormat::kGif) return !detail::decode_gif(input, kMost).too_large;
-  if (!detail::is_animated_webp(input)) return true;
-  const auto frame = detail::inspect(detail::first_webp_frame(input).still);
+  if (header.format == ImageFileFormat::kGif)
+    return !fastcpp::detail::decode_gif(input, kMost).too_large;
+  if (!fastcpp::detail::is_animated_webp(input)) return true;
+  const auto frame = fastcpp::detail::inspect(fastcpp::detail::first_webp_frame(input).still);
   return frame.rows * frame.cols <= kMost;
 }
 
@@ -31,7 +32,7 @@ FASTCPP_FUZZ_TARGET(image)(std::string_view input) {
   if (!is_small(input)) return;
   cv::Mat pixels;
   const bool read = fuzz::accepted([&] { pixels = decode_image_bytes(input); });
-  const auto header = detail::inspect(input);
+  const auto header = fastcpp::detail::inspect(input);
   if (read) {
     fuzz::require(!pixels.empty() && pixels.type() == CV_8UC3, "no picture of three channels");
     fuzz::require(header.format == ImageFileFormat::kGif ||
