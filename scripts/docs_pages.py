@@ -46,8 +46,10 @@ def prepared(page):
     for line in page.read_text().split("\n"):
         if line.startswith("```"):
             fenced = not fenced
-            # Doxygen takes a language for a file name's ending.
-            line = re.sub(r"^```(\w+)$", r"```{.\1}", line)
+            # Doxygen takes the comments out of languages that it does not know.
+            language = line[3:]
+            if language:
+                line = "```{." + (language if language in ("cpp", "python") else "unparsed") + "}"
         elif not fenced:
             if re.fullmatch(r"<!-- code: .* -->", line):
                 continue

@@ -13,7 +13,7 @@ namespace fastcpp {
 /// Base of everything fastcpp throws.
 ///
 /// `what()` names the file or value, what was expected, what was found and what to do; it never
-/// holds a stack dump.
+/// holds a stack dump. A value: copies share the text; any thread may read it.
 class FASTCPP_API Error : public std::runtime_error {
  public:
   /// \param code    stable identifier such as `data.empty_folder`: room or topic, a dot, the cause

@@ -70,7 +70,7 @@ class FASTCPP_API Label {
   std::variant<Cell, std::vector<Cell>> value_;
 };
 
-/// Names one or several columns: `"tags"`, `1`, `{"cat", "dog"}`.
+/// Names one or several columns: `"tags"`, `1`, `{"cat", "dog"}`. A value.
 class FASTCPP_API ColumnIds {
  public:
   /// One column.

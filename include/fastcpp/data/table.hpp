@@ -36,7 +36,7 @@ enum class ColumnKind {
   kText,
 };
 
-/// Names a column: by its name, or by its position, where a negative one counts from the right (-1 is the last).
+/// Names a column: by its name, or by its position, where a negative one counts from the right (-1 is the last). A value.
 class FASTCPP_API ColumnId {
  public:
   /// By its name.

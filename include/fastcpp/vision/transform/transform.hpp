@@ -78,8 +78,8 @@ struct OwnTransform;
 struct TransformAccess;
 }  // namespace detail
 
-/// One transform: its name, its arguments and how often it runs. A plain value: a copy shares nothing that changes, and
-/// two equal ones do the same.
+/// One transform: its name, its arguments and how often it runs. A plain value: a copy shares nothing that changes, any
+/// thread may read it, and two equal ones do the same.
 class FASTCPP_API Transform {
  public:
   /// By name, for stored lists and for those made known by `register_transform`; the functions below are the usual way.
