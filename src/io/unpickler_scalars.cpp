@@ -213,7 +213,9 @@ Ref Unpickler::quoted_string() {
       fail("pickle.bad_text", "a STRING with an unknown escape");
     }
   }
-  return own(is_utf8(plain) ? RefKind::kOwnedText : RefKind::kOwnedBytes, std::move(plain));
+  // Before the text is moved away: arguments are evaluated in any order.
+  const auto kind = is_utf8(plain) ? RefKind::kOwnedText : RefKind::kOwnedBytes;
+  return own(kind, std::move(plain));
 }
 
 Ref Unpickler::escaped_unicode() {

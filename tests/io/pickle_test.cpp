@@ -50,6 +50,8 @@ TEST_CASE("plain values of every pickle protocol are read") {
       {"\x8a\x09\x00\x00\x00\x00\x00\x00\x00\x80\xff"s, "-9223372036854775808"},
       {"\x8a\x0a\x00\x00\x00\x00\x00\x00\x00\x00\x00\xff"s, "-4722366482869645213696"},
       {"S'a\\x41\\n'\n", "'aA\\x0a'"},
+      // Not UTF-8: bytes, as a text of Python 2 may be.
+      {"S'x\xf4'\n", "b'x\xf4'"},
       {"Vcaf\\u00e9\n", "'caf\xc3\xa9'"},
       {"U\x01\xff"s, "b'\xff'"},
       {"C\x02"
