@@ -7,10 +7,11 @@
 #include "support/catch.hpp"
 #include "support/support.hpp"
 
-#define FASTCPP_FUZZ_TARGETS(X)                                                                \
-  X(archive)                                                                                   \
-  X(checkpoint) X(csv) X(gif) X(http) X(image) X(image_header) X(json) X(model_file) X(pickle) \
-      X(regex) X(safetensors) X(zip)
+#define FASTCPP_FUZZ_TARGETS(X)                                                           \
+  X(archive)                                                                              \
+  X(checkpoint)                                                                           \
+  X(csv) X(gif) X(http) X(image) X(image_header) X(json) X(model_file) X(pickle) X(regex) \
+      X(safetensors) X(zip)
 
 namespace fastcpp::fuzz {
 #define DECLARE(name) void target_##name(std::string_view input);
