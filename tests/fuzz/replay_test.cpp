@@ -1,23 +1,12 @@
 // Every seed of the fuzz targets, and some hundred damaged ones of each, always the same.
 #include <algorithm>
+#include <cctype>
 #include <cstdlib>
 #include <random>
 
 #include "fuzz.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
-
-#define FASTCPP_FUZZ_TARGETS(X)                                                           \
-  X(archive)                                                                              \
-  X(checkpoint)                                                                           \
-  X(csv) X(gif) X(http) X(image) X(image_header) X(json) X(model_file) X(pickle) X(regex) \
-      X(safetensors) X(zip)
-
-namespace fastcpp::fuzz {
-#define DECLARE(name) void target_##name(std::string_view input);
-FASTCPP_FUZZ_TARGETS(DECLARE)
-#undef DECLARE
-}  // namespace fastcpp::fuzz
 
 using namespace fastcpp;
 
@@ -115,8 +104,24 @@ void replay_all(const char* name, Target target) {
 
 }  // namespace
 
-#define REPLAY(name)                        \
-  TEST_CASE("seeds of the target " #name) { \
-    replay_all(#name, fuzz::target_##name); \
+#define REPLAY(name)                          \
+  namespace fastcpp::fuzz {                   \
+  void target_##name(std::string_view input); \
+  }                                           \
+  TEST_CASE("seeds of the target " #name) {   \
+    replay_all(#name, &fuzz::target_##name);  \
   }
-FASTCPP_FUZZ_TARGETS(REPLAY)
+
+REPLAY(archive)
+REPLAY(checkpoint)
+REPLAY(csv)
+REPLAY(gif)
+REPLAY(http)
+REPLAY(image)
+REPLAY(image_header)
+REPLAY(json)
+REPLAY(model_file)
+REPLAY(pickle)
+REPLAY(regex)
+REPLAY(safetensors)
+REPLAY(zip)
