@@ -149,7 +149,8 @@ torch::Tensor ClassificationInterpretation::confusion_matrix() const {
 }
 
 std::string ClassificationInterpretation::class_name(std::int64_t cls) const {
-  const auto& names = learn_.data().classes();
+  const DataBunch data = learn_.data();
+  const auto& names = data.classes();
   const auto i = static_cast<std::size_t>(cls);
   return i < names.size() ? names[i] : std::to_string(cls);
 }
