@@ -66,7 +66,8 @@ struct LabelConflict {
   std::vector<std::string> labels;  ///< of each file
 };
 
-/// What `check_pictures` found. A value; lists of files are sorted by path, lists of classes by name.
+/// What `check_pictures` found. A value: copies share nothing. Threads: const calls by any number at once. Lists of
+/// files are sorted by path, lists of classes by name.
 struct FASTCPP_API DataReport {
   Path folder;                      ///< what `str` leaves out of paths; empty for lists of files
   std::size_t train = 0;            ///< files of the training set
