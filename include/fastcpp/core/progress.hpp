@@ -35,10 +35,10 @@ struct ProgressTask {
 
 /// One row of the training table.
 struct TableRow {
-  int epoch = 0;                   ///< from 0
-  std::vector<std::string> cells;  ///< as fastai prints them, in the order of the header
-  std::vector<double>
-      values;  ///< the same as numbers, one a cell; not a number where nothing was measured
+  int epoch = 0;                        ///< from 0
+  std::vector<std::string> cells = {};  ///< as fastai prints them, in the order of the header
+  std::vector<double> values =
+      {};  ///< the same as numbers, one a cell; not a number where nothing was measured
 };
 
 class SinkQueue;

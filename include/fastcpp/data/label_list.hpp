@@ -74,7 +74,7 @@ using DropPair = std::function<bool(const Path& x, const torch::Tensor& target)>
 /// labels, which never change. Threads: const calls by any number at once.
 struct FASTCPP_API LabelLists {
   LabelList train;                     ///< items that train
-  LabelList valid;                     ///< items that validate
+  LabelList valid = {};                ///< items that validate
   std::optional<LabelList> test = {};  ///< items to predict, if any
 
   /// Adds test items without labels (fastai: `add_test`).

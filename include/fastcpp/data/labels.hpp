@@ -23,8 +23,8 @@ struct Recipe;  // io/recipe.hpp
 
 /// Outputs of a model in the words of its labels.
 struct LabelPrediction {
-  std::string text;    ///< `cat`; `clear;haze`; `[0.5 1. ]`
-  torch::Tensor data;  ///< class index; 0/1 vector; numbers
+  std::string text = {};  ///< `cat`; `clear;haze`; `[0.5 1. ]`
+  torch::Tensor data;     ///< class index; 0/1 vector; numbers
 };
 
 /// The labels of a list of items: one target each, and the classes that all lists of a data set share. Never changes, so any

@@ -52,14 +52,14 @@ struct TrainState {
   bool skip_zero = false;      ///< keep the gradients after this batch
   bool skip_bwd = false;       ///< no backward pass for this batch
   bool cancelled = false;      ///< the stop token was triggered
-  Tensors last_input;       ///< batch on its way into the model; may be replaced in on_batch_begin
-  Tensors last_target;      ///< its target; may be replaced in on_batch_begin
-  Tensors last_output;      ///< what the model gave; may be replaced in on_loss_begin
-  torch::Tensor last_loss;  ///< scalar with a graph; may be replaced in on_backward_begin
-  double smooth_loss = 0;   ///< debiased moving average of the training loss
+  Tensors last_input = {};   ///< batch on its way into the model; may be replaced in on_batch_begin
+  Tensors last_target = {};  ///< its target; may be replaced in on_batch_begin
+  Tensors last_output = {};  ///< what the model gave; may be replaced in on_loss_begin
+  torch::Tensor last_loss = {};  ///< scalar with a graph; may be replaced in on_backward_begin
+  double smooth_loss = 0;        ///< debiased moving average of the training loss
   /// Validation loss and metrics of the epoch; empty when nothing was validated.
-  std::vector<double> last_metrics;
-  std::exception_ptr exception;  ///< set in on_train_end after a failure: its first cause
+  std::vector<double> last_metrics = {};
+  std::exception_ptr exception = {};  ///< set in on_train_end after a failure: its first cause
 };
 
 /// Base of everything that takes part in a fit; override the events you need (fastai: `LearnerCallback`).

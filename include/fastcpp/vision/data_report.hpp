@@ -35,8 +35,9 @@ struct CheckPicturesOptions {
 
 /// The pictures of one set. A plain value.
 struct LabelledPictures {
-  std::vector<Path> files;          ///< one that is named twice is looked at once
-  std::vector<std::string> labels;  ///< in the order of `files`; empty when there are no classes
+  std::vector<Path> files;  ///< one that is named twice is looked at once
+  std::vector<std::string> labels =
+      {};  ///< in the order of `files`; empty when there are no classes
 };
 
 /// How many pictures a class has.

@@ -30,8 +30,8 @@ struct HyperParams {
 /// What an optimizer remembers of one parameter.
 struct ParamState {
   std::int64_t step = 0;  ///< steps so far
-  std::map<std::string, torch::Tensor>
-      buffers;  ///< PyTorch's names: exp_avg, exp_avg_sq, momentum_buffer, square_avg
+  std::map<std::string, torch::Tensor> buffers =
+      {};  ///< PyTorch's names: exp_avg, exp_avg_sq, momentum_buffer, square_avg
 };
 
 /// How one parameter moves. Constant once made, so that one rule may serve several optimizers and threads. The

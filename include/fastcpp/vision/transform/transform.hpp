@@ -333,8 +333,8 @@ FASTCPP_API TfmList rand_resize_crop(ImageSize size, const RandResizeCropOptions
 
 /// Transforms of the training and of the validation set.
 struct ImageTransforms {
-  TfmList train;  ///< of the training set
-  TfmList valid;  ///< of the validation set
+  TfmList train = {};  ///< of the training set
+  TfmList valid = {};  ///< of the validation set
 };
 
 /// Options of get_transforms.
