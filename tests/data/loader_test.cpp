@@ -117,6 +117,7 @@ TEST_CASE("a pass covers every item once, in order when not shuffled") {
 TEST_CASE("a range-for over a loader is one pass, also over one that nobody else holds") {
   static_assert(std::input_iterator<DataLoader::Iterator>);
   static_assert(std::ranges::input_range<const DataLoader>);
+  static_assert(!std::ranges::sized_range<const DataLoader>);  // batches may be left out
 
   auto set = std::make_shared<Numbers>(20);
   for (int workers : {0, 2}) {

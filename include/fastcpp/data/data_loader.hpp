@@ -10,6 +10,7 @@
 #include <iterator>
 #include <memory>
 #include <optional>
+#include <ranges>
 #include <utility>
 #include <vector>
 
@@ -162,3 +163,7 @@ class FASTCPP_API DataLoader {
 };
 
 }  // namespace fastcpp
+
+// `size` promises too much where `on_error` leaves whole batches out.
+template <>
+inline constexpr bool std::ranges::disable_sized_range<fastcpp::DataLoader> = true;
