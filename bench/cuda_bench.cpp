@@ -49,7 +49,7 @@ ImageDataBunch bunch(AugmentOn where) {
 
 double epoch_of(const DataBunch& data) {
   return bench::seconds([&] {
-    for (auto& batch : data.train_dl().batches()) benchmark::DoNotOptimize(batch.x.data_ptr());
+    for (auto& batch : data.train_dl()) benchmark::DoNotOptimize(batch.x.data_ptr());
     torch::cuda::synchronize();
   });
 }
@@ -81,7 +81,7 @@ void train(benchmark::State& state, const Setting& s) {
     type = torch::kBFloat16;
   }
   std::vector<Batch> ready;
-  for (auto& batch : data.train_dl().batches()) {
+  for (auto& batch : data.train_dl()) {
     batch.x = batch.x.contiguous(torch::MemoryFormat::ChannelsLast);
     ready.push_back(batch);
   }

@@ -92,7 +92,7 @@ ImageDataBunch bunch(int workers, std::size_t cache_bytes = 0, bool scaled = fal
 
 double epoch(const ImageDataBunch& data) {
   return bench::seconds([&] {
-    for (auto& batch : data.train_dl().batches()) benchmark::DoNotOptimize(batch.x.data_ptr());
+    for (auto& batch : data.train_dl()) benchmark::DoNotOptimize(batch.x.data_ptr());
   });
 }
 

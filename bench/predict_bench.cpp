@@ -70,7 +70,7 @@ void interpretation_over_forward_passes(benchmark::State& state) {
         return bench::seconds([&] {
           const torch::NoGradGuard no_grad;
           learn.model()->eval();
-          for (auto& batch : learn.data().valid_dl().batches()) {
+          for (auto& batch : learn.data().valid_dl()) {
             learn.model()(batch.x.contiguous(torch::MemoryFormat::ChannelsLast));
           }
         });

@@ -61,7 +61,7 @@ Training prepare(const Setting& s, bool train_bn = true, bool augment = true) {
                            {.pretrained = false, .train_bn = train_bn, .silent = true});
   if (s.frozen) learn.freeze();
   Training training{learn, {}};
-  for (auto& batch : data.train_dl().batches()) {
+  for (auto& batch : data.train_dl()) {
     batch.x = batch.x.contiguous(torch::MemoryFormat::ChannelsLast);
     training.ready.push_back(batch);
   }

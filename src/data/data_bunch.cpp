@@ -390,9 +390,9 @@ void look_at_first_batch(const DataLoader& loader) {
   if (dataset.size() == 0) return;
   if (loader.size() == 0) {
     log_warning(
-        fmt::format("Your training dataloader is empty, you have only {} items in your "
-                    "training set.\nYour batch size is {}, you should lower it.{}",
-                    dataset.size(), loader.batch_size(), hint));
+        fmt::format("Your training dataloader is empty, you have only {} items in your training "
+                    "set and your batch size is {}: you should lower it (`.bs`).",
+                    dataset.size(), loader.batch_size()));
     return;
   }
   const auto n = std::min(loader.batch_size(), dataset.size());

@@ -66,6 +66,10 @@ DataLoader::Pass DataLoader::pass() const {
   });
 }
 
+DataLoader::Iterator DataLoader::begin() const {
+  return boundary([&] { return Iterator(pass()); });
+}
+
 Batch DataLoader::first_batch() const {
   auto batch =
       boundary([&] { return Pass(Pass::Impl::begin(impl_, impl_->next_pass.load(), 0)).next(); });

@@ -87,7 +87,7 @@ torch::Tensor activations_of(const Learner& learn, const SimilarsOptions& option
     const auto loader = data.fix_dl();
     ProgressBar bar(learn.progress(), {.phase = ProgressPhase::kPredict, .total = loader.size()});
     std::vector<torch::Tensor> found;
-    for (auto& batch : loader.batches()) {
+    for (auto& batch : loader) {
       if (options.stop.stop_requested()) {
         const auto done = static_cast<std::int64_t>(found.size());
         throw_stopped("from_similars", done, loader.size());

@@ -144,7 +144,7 @@ Predictions Learner::get_preds(DatasetType type, const GetPredsOptions& options)
     const auto total = std::min(loader.size(), options.n_batch.value_or(loader.size()));
     ProgressBar bar(impl.progress(), {.phase = ProgressPhase::kPredict, .total = total});
     std::int64_t done = 0;
-    for (auto& batch : loader.batches()) {
+    for (auto& batch : loader) {
       if (done == total) break;
       if (options.stop.stop_requested()) throw_stopped("get_preds", done, total);
       const auto output = forward(impl.model, batch.x, {.precision = impl.precision});

@@ -51,7 +51,7 @@ std::shared_ptr<const TensorDataset> outputs(const Model& body, const DataLoader
   std::vector<torch::Tensor> targets;
   std::int64_t done = 0, items = 0;
   ProgressBar bar(options.progress, {.phase = ProgressPhase::kPrecompute, .total = loader.size()});
-  for (auto& batch : loader.batches()) {
+  for (auto& batch : loader) {
     if (options.stop.stop_requested()) throw_stopped("precompute", done, loader.size());
     const torch::Tensor out = forward(body, batch.x, {.precision = options.precision})
                                   .one("precompute")

@@ -142,7 +142,7 @@ void Training::each_batch(ProgressPhase phase, const DataLoader& loader,
   ProgressBar bar(
       learner_.progress(),
       {.phase = phase, .total = loader.size(), .epoch = state_.epoch, .n_epochs = state_.n_epochs});
-  for (auto& batch : loader.batches()) {
+  for (auto& batch : loader) {
     if (stop_.stop_requested()) {
       state_.cancelled = true;
       return;

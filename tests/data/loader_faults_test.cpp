@@ -64,7 +64,7 @@ class Shaped : public Dataset {
 
 std::int64_t items(const DataLoader& loader) {
   std::int64_t n = 0;
-  for (auto& batch : loader.batches()) n += batch.x.size(0);
+  for (auto& batch : loader) n += batch.x.size(0);
   return n;
 }
 

@@ -2,8 +2,12 @@
 
 #include <atomic>
 #include <chrono>
+#include <iterator>
+#include <memory>
+#include <ranges>
 #include <set>
 #include <thread>
+#include <utility>
 
 #include "fastcpp/data/data_loader.hpp"
 #include "support/catch.hpp"
@@ -47,7 +51,7 @@ class Numbers : public Dataset {
 
 std::vector<torch::Tensor> walk(const DataLoader& loader) {
   std::vector<torch::Tensor> all;
-  for (auto& batch : loader.batches()) {
+  for (auto& batch : loader) {
     CHECK(batch.x.size(0) == batch.y.size(0));
     CHECK(batch.x.select(1, 0).mul(10).eq(batch.y).all().item<bool>());
     all.push_back(batch.x.clone());
@@ -91,7 +95,7 @@ TEST_CASE("a pass covers every item once, in order when not shuffled") {
   auto set = std::make_shared<Numbers>(10);
   DataLoader loader(set, {.bs = 4, .num_workers = 2});
   std::vector<float> items;
-  for (auto& batch : loader.batches()) {
+  for (auto& batch : loader) {
     for (std::int64_t i = 0; i < batch.x.size(0); ++i) items.push_back(batch.x[i][0].item<float>());
   }
   CHECK(items == std::vector<float>{0, 1, 2, 3, 4, 5, 6, 7, 8, 9});
@@ -100,7 +104,7 @@ TEST_CASE("a pass covers every item once, in order when not shuffled") {
   DataLoader shuffled(set, {.bs = 4, .shuffle = true, .num_workers = 1});
   std::set<std::int64_t> seen;
   bool ascending = true;
-  for (auto& batch : shuffled.batches()) {
+  for (auto& batch : shuffled) {
     for (auto index : batch.indices) {
       ascending = ascending && (seen.empty() || index > *seen.rbegin());
       seen.insert(index);
@@ -108,6 +112,57 @@ TEST_CASE("a pass covers every item once, in order when not shuffled") {
   }
   CHECK(seen.size() == 10);
   CHECK_FALSE(ascending);
+}
+
+TEST_CASE("a range-for over a loader is one pass, also over one that nobody else holds") {
+  static_assert(std::input_iterator<DataLoader::Iterator>);
+  static_assert(std::ranges::input_range<const DataLoader>);
+  static_assert(!std::ranges::sized_range<const DataLoader>);  // batches may be left out
+
+  auto set = std::make_shared<Numbers>(20);
+  for (int workers : {0, 2}) {
+    const DataLoaderOptions options{.bs = 4, .shuffle = true, .num_workers = workers, .seed = 5};
+    DataLoader loader(set, options), twin(set, options);
+    for (int epoch = 0; epoch < 2; ++epoch) {
+      auto pass = twin.pass();
+      int batches = 0;
+      for (auto& batch : loader) {
+        const auto expected = pass.next();
+        REQUIRE(expected);
+        CHECK(batch.indices == expected->indices);
+        CHECK(torch::equal(batch.x, expected->x));
+        ++batches;
+      }
+      CHECK(batches == 5);
+    }
+
+    std::int64_t items = 0;
+    for (auto& batch : DataLoader(set, options)) items += batch.x.size(0);
+    CHECK(items == 20);
+
+    // The iterator keeps what it needs; a batch taken from a temporary one is a copy.
+    auto owner = std::make_shared<Numbers>(6);
+    std::weak_ptr<Numbers> alive = owner;
+    {
+      auto at =
+          DataLoader(std::exchange(owner, nullptr), {.bs = 4, .num_workers = workers}).begin();
+      const auto copy = at;
+      CHECK_FALSE(alive.expired());
+      CHECK((*at).indices == std::vector<std::int64_t>{0, 1, 2, 3});
+      ++at;
+      CHECK((*copy).indices == std::vector<std::int64_t>{4, 5});
+      ++at;
+      CHECK(at == std::default_sentinel);
+    }
+    CHECK(alive.expired());
+    const auto& first = *DataLoader(set, {.bs = 4, .num_workers = workers}).begin();
+    CHECK(first.indices == std::vector<std::int64_t>{0, 1, 2, 3});
+  }
+
+  for ([[maybe_unused]] auto& batch : DataLoader(set, {.bs = 64, .drop_last = true})) {
+    FAIL("there is no batch");
+  }
+  CHECK(DataLoader::Iterator() == std::default_sentinel);
 }
 
 TEST_CASE("a worker's error reaches the caller with the item") {
@@ -149,16 +204,17 @@ TEST_CASE("leaving a pass early joins its workers") {
     DataLoader loader(set, {.bs = 8, .num_workers = 3});
     auto pass = loader.pass();
     if (i % 2 == 0) pass.next();
+    for ([[maybe_unused]] auto& batch : loader) break;
   }
-  // Loading ahead is bounded: nothing near the 20 x 1000 items was touched.
-  CHECK(set->loaded < 20 * 8 * 6);
+  // Loading ahead is bounded: nothing near the 40 x 1000 items was touched.
+  CHECK(set->loaded < 40 * 8 * 6);
 }
 
 TEST_CASE("a batch stays as it is while later ones are loaded") {
   auto set = std::make_shared<Numbers>(64);
   DataLoader loader(set, {.bs = 4, .num_workers = 2});
   std::vector<Batch> kept;
-  for (auto& batch : loader.batches()) kept.push_back(batch);
+  for (auto& batch : loader) kept.push_back(batch);
   for (std::size_t i = 0; i < kept.size(); ++i) {
     CHECK(kept[i].x[0][0].item<float>() == static_cast<float>(4 * i));
   }

@@ -81,7 +81,7 @@ std::shared_ptr<Flawed> flawed(std::int64_t n, const Indices& bad, bool fixed = 
 // The items of each batch. Checks that samples and targets are theirs.
 std::vector<Indices> walk(const DataLoader& loader) {
   std::vector<Indices> all;
-  for (auto& batch : loader.batches()) {
+  for (auto& batch : loader) {
     const auto n = static_cast<std::int64_t>(batch.indices.size());
     CHECK(n > 0);
     REQUIRE(batch.x.size(0) == n);

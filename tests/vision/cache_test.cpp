@@ -36,7 +36,7 @@ ImageDataBunch bunch(const TempDir& dir, std::size_t cache_bytes, int workers = 
 std::vector<torch::Tensor> epochs(const ImageDataBunch& data, int n) {
   std::vector<torch::Tensor> all;
   for (int i = 0; i < n; ++i) {
-    for (auto& batch : data.train_dl().batches()) all.push_back(batch.x.clone());
+    for (auto& batch : data.train_dl()) all.push_back(batch.x.clone());
   }
   return all;
 }

@@ -158,9 +158,8 @@ TEST_CASE("sequences of different length are padded by a collate function") {
   options.collate_fn = pad_collate;
   const auto data = DataBunch::create({set, set, nullptr, nullptr}, dir.path(), options);
   std::vector<torch::Tensor> by_none, by_three;
-  for (auto& batch : data.valid_dl().with({.num_workers = 0}).batches()) by_none.push_back(batch.x);
-  for (auto& batch : data.valid_dl().with({.num_workers = 3}).batches())
-    by_three.push_back(batch.x);
+  for (auto& batch : data.valid_dl().with({.num_workers = 0})) by_none.push_back(batch.x);
+  for (auto& batch : data.valid_dl().with({.num_workers = 3})) by_three.push_back(batch.x);
   REQUIRE(by_none.size() == by_three.size());
   for (std::size_t i = 0; i < by_none.size(); ++i) {
     CHECK(torch::equal(by_none[i], by_three[i]));
@@ -180,7 +179,7 @@ TEST_CASE("a picture and its mask go through the same random transforms") {
   const auto set = std::make_shared<Discs>();
   const DataLoader loader(set, {.bs = 8, .shuffle = true, .num_workers = 2, .seed = 5});
   std::int64_t moved = 0;
-  for (auto& batch : loader.batches()) {
+  for (auto& batch : loader) {
     REQUIRE(batch.x.sizes() == std::vector<std::int64_t>{8, 3, 48, 48});
     REQUIRE(batch.y.sizes() == std::vector<std::int64_t>{8, 48, 48});
     REQUIRE(batch.y.scalar_type() == torch::kUInt8);
@@ -210,7 +209,7 @@ TEST_CASE("a sampler with weights shows rare items as often as common ones") {
   CHECK(loader.size() == 16);
   std::int64_t items = 0, rare = 0;
   std::vector<std::int64_t> order;
-  for (auto& batch : loader.batches()) {
+  for (auto& batch : loader) {
     items += batch.y.size(0);
     rare += batch.y.sum().item<std::int64_t>();
     order.insert(order.end(), batch.indices.begin(), batch.indices.end());
@@ -223,14 +222,14 @@ TEST_CASE("a sampler with weights shows rare items as often as common ones") {
   const auto orders = [&](int workers) {
     const DataLoader again(set, {.bs = 64, .num_workers = workers, .seed = 1, .sampler = sampler});
     std::vector<std::int64_t> all;
-    for (auto& batch : again.batches()) {
+    for (auto& batch : again) {
       all.insert(all.end(), batch.indices.begin(), batch.indices.end());
     }
     return all;
   };
   CHECK(orders(3) == order);
   std::vector<std::int64_t> next;
-  for (auto& batch : loader.batches()) {
+  for (auto& batch : loader) {
     next.insert(next.end(), batch.indices.begin(), batch.indices.end());
   }
   CHECK_FALSE(next == order);

@@ -15,7 +15,7 @@ namespace fastcpp {
 ///
 /// Bytes go to a temporary sibling; `commit` flushes it to the disk and gives it its name. Without `commit` nothing is
 /// left. Where the name is a symbolic link, the link stays and the file that it names is written. A device or a pipe is
-/// written in place. One owner, one thread.
+/// written in place. Not copied. Threads: one at a time.
 class FASTCPP_API AtomicWriter {
  public:
   /// Missing parent folders are made. An existing file keeps its access rights.

@@ -18,6 +18,7 @@ namespace fastcpp {
 ///
 /// Numbers and vectors convert to it: `fit(1, 1e-3)`, `fit(1, 1)`, `{.max_lr = slice(1e-6, 1e-4)}`,
 /// `{.max_lr = std::vector{1e-4, 1e-3}}`. Ranges are checked where the rate is used. A value: copies share nothing.
+/// Threads: const calls by any number at once.
 class FASTCPP_API LearningRate {
  public:
   /// The same rate for every group: `1e-3`, `1`.

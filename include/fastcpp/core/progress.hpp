@@ -35,10 +35,10 @@ struct ProgressTask {
 
 /// One row of the training table.
 struct TableRow {
-  int epoch = 0;                   ///< from 0
-  std::vector<std::string> cells;  ///< as fastai prints them, in the order of the header
-  std::vector<double>
-      values;  ///< the same as numbers, one a cell; not a number where nothing was measured
+  int epoch = 0;                        ///< from 0
+  std::vector<std::string> cells = {};  ///< as fastai prints them, in the order of the header
+  std::vector<double> values =
+      {};  ///< the same as numbers, one a cell; not a number where nothing was measured
 };
 
 class SinkQueue;
@@ -48,7 +48,8 @@ class SinkQueue;
 /// The library calls one sink from one thread at a time and holds no lock meanwhile. When several threads share a sink,
 /// a call that comes while it is busy is made by the thread that is in there, and an `update` may be left out. What a
 /// sink throws is swallowed with one warning, and the work goes on. It may call the library; the calls that this causes
-/// to itself are made afterwards, those that these cause in turn are left out.
+/// to itself are made afterwards, those that these cause in turn are left out. Whoever uses a sink keeps it alive by a
+/// shared pointer; a copy of one waits in the queue of the original.
 class FASTCPP_API ProgressSink {
  public:
   ProgressSink();
@@ -82,7 +83,7 @@ FASTCPP_API std::shared_ptr<ProgressSink> set_progress_sink(std::shared_ptr<Prog
 FASTCPP_API std::shared_ptr<ProgressSink> progress_sink();
 
 /// Shows one piece of work to a sink: begins when made, ends when destroyed, whatever happens between. What the sink
-/// throws never leaves it. Used from one thread; keeps the sink alive.
+/// throws never leaves it. Not copied; keeps the sink alive. Threads: one at a time.
 class FASTCPP_API ProgressBar {
  public:
   /// \param sink null: nobody is told

@@ -53,7 +53,7 @@ class FASTCPP_API DataBunch {
   /// Data sets of a bunch; `fix` absent uses `train`.
   struct Datasets {
     /// train is required; those that are absent are null
-    std::shared_ptr<const Dataset> train, valid, fix, test;
+    std::shared_ptr<const Dataset> train = {}, valid = {}, fix = {}, test = {};
   };
 
   /// Makes the loaders (fastai: `DataBunch.create`).

@@ -4,10 +4,14 @@
 
 #include <torch/types.h>
 
+#include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <iterator>
 #include <memory>
 #include <optional>
+#include <ranges>
+#include <utility>
 #include <vector>
 
 #include "fastcpp/core/rng.hpp"
@@ -54,13 +58,13 @@ struct DataLoaderChanges {
 /// long as any of them or of their passes.
 ///
 /// Order and augmentation are a function of (seed, pass number, item) only, never of the number of workers. Each pass
-/// over the loader (a range-for over `batches()`, or `pass()`) has the next number. What goes wrong while a batch is
-/// loaded is thrown by the call that would give this batch, and names the item, unless `on_error` leaves such items out
-/// or replaces them: then `skipped()` lists them, and a warning names each of the first ten. Leaving a pass early stops
-/// and joins its workers. Where the system refuses threads, loading goes on with those that started, or in the calling
-/// thread, after a warning.
+/// over the loader (a range-for, or `pass()`) has the next number. What goes wrong while a batch is loaded is thrown by
+/// the call that would give this batch, and names the item, unless `on_error` leaves such items out or replaces them:
+/// then `skipped()` lists them, and a warning names each of the first ten. Leaving a pass early stops and joins its
+/// workers. Where the system refuses threads, loading goes on with those that started, or in the calling thread, after a
+/// warning.
 ///
-/// A pass is used from one thread at a time; several passes of one loader may run at once.
+/// Threads: a pass, one at a time; several passes of one loader may run at once, while none calls `add_tfm`.
 class FASTCPP_API DataLoader {
  public:
   /// \throws ValueError `value.dataset` (null), `value.batch_size`, `value.num_workers`, `value.batch_transform` (empty),
@@ -68,7 +72,7 @@ class FASTCPP_API DataLoader {
   explicit DataLoader(std::shared_ptr<const Dataset> dataset,
                       const DataLoaderOptions& options = {});
 
-  /// One walk over the data set; owns the workers.
+  /// One walk over the data set; owns the workers, and keeps the data set alive. Moved, not copied. Threads: one at a time.
   class FASTCPP_API Pass {
    public:
     /// A pass moves; it is not copied.
@@ -113,41 +117,45 @@ class FASTCPP_API DataLoader {
   /// \throws as the constructor
   DataLoader with(const DataLoaderChanges& changes) const;
 
-  /// Input iterator for range-for.
+  /// Walks the batches of one pass (an input iterator). A handle: copies are the same walk and keep it alive, with its
+  /// workers; the last one to go ends it. Threads: one at a time.
   class Iterator {
    public:
-    /// At the first batch of a pass, which must live on.
-    explicit Iterator(Pass* pass) : pass_(pass) { ++*this; }
+    using iterator_concept = std::input_iterator_tag;
+    using value_type = Batch;
+    using difference_type = std::ptrdiff_t;
+
+    /// Of no pass; only for assigning another one.
     Iterator() = default;
-    /// The batch; may be moved from.
-    Batch& operator*() { return *batch_; }
+    /// The batch, until the next step; may be moved from.
+    Batch& operator*() const& { return *walk_->batch; }
+    /// A copy of the batch, which outlives the iterator.
+    Batch operator*() const&& { return *walk_->batch; }
     /// The next batch; throws as Pass::next.
     Iterator& operator++() {
-      batch_ = pass_->next();
+      walk_->batch = walk_->pass.next();
       return *this;
     }
-    /// Whether there is a batch left.
-    bool operator!=(const Iterator&) const { return batch_.has_value(); }
+    /// Likewise.
+    void operator++(int) { ++*this; }
+    /// Whether no batch is left.
+    bool operator==(std::default_sentinel_t) const { return !walk_ || !walk_->batch; }
 
    private:
-    Pass* pass_ = nullptr;
-    std::optional<Batch> batch_;
+    friend class DataLoader;
+    struct Walk {
+      Pass pass;
+      std::optional<Batch> batch;
+    };
+    explicit Iterator(Pass pass) : walk_(new Walk{std::move(pass), {}}) { ++*this; }
+    std::shared_ptr<Walk> walk_;
   };
-  /// `for (auto& batch : loader.batches())`.
-  class Range {
-   public:
-    /// Over one pass, which it owns.
-    explicit Range(Pass pass) : pass_(std::move(pass)) {}
-    /// At the first batch.
-    Iterator begin() { return Iterator(&pass_); }
-    /// Behind the last batch.
-    Iterator end() { return Iterator(); }
-
-   private:
-    Pass pass_;
-  };
-  /// The next pass for a range-for.
-  Range batches() const { return Range(pass()); }
+  /// The first batch of the next pass: `for (auto& batch : data.train_dl())` is one epoch (fastai: `for xb, yb in dl`).
+  /// Each call starts a pass, as `pass` does. The pass keeps data set and workers alive until its last iterator is gone.
+  /// \throws as `pass` and Pass::next
+  Iterator begin() const;
+  /// Behind the last batch of any pass.
+  std::default_sentinel_t end() const { return {}; }
 
  private:
   struct Impl;
@@ -155,3 +163,7 @@ class FASTCPP_API DataLoader {
 };
 
 }  // namespace fastcpp
+
+// `size` promises too much where `on_error` leaves whole batches out.
+template <>
+inline constexpr bool std::ranges::disable_sized_range<fastcpp::DataLoader> = true;

@@ -49,7 +49,8 @@ class FASTCPP_API Dataset {
 };
 
 /// Tensors as a data set: samples x[i] with targets y[i] (PyTorch: `TensorDataset`; fastai: what is behind
-/// `DataBunch.create`). Shares the memory of the tensors it is given.
+/// `DataBunch.create`). Shares the memory of the tensors it is given: nobody may write there while a loader reads.
+/// Lifetime and threads as Dataset.
 class FASTCPP_API TensorDataset : public Dataset {
  public:
   /// \param x one tensor n x ..., or several of the same n

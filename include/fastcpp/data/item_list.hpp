@@ -96,7 +96,8 @@ struct LabelFromReOptions {
   LabelOptions labels = {};  ///< how labels are read
 };
 
-/// Items that are split (fastai: `ItemLists`): what follows is one of `label_*`. A value.
+/// Items that are split (fastai: `ItemLists`): what follows is one of `label_*`. A value: copies share items and table.
+/// Threads: as the list, one at a time.
 /// \tparam List the class of the list of items; its `LabelLists` is what labelling gives
 template <typename List>
 class ItemLists {
@@ -181,6 +182,7 @@ class ItemLists {
 };
 
 /// Items before the split (fastai: `ItemList`): filters, then one of `split_*`. Filters change the list and return it.
+/// Lifetime and threads as ItemListBase.
 ///
 /// \tparam List the class that derives from it; has `str()`, and as `LabelLists` the class that labelling gives, made of a
 /// list and a `fastcpp::LabelLists`

@@ -20,7 +20,8 @@
 namespace fastcpp {
 
 /// One label with its type: a text, a whole number, a number, a truth value, several of these, or nothing (missing).
-/// `1`, `1.0`, `"1"` and `true` keep their types; as classes numbers are equal by value, and a text equals none of them; a number that is NaN is missing. A value.
+/// `1`, `1.0`, `"1"` and `true` keep their types; as classes numbers are equal by value, and a text equals none of
+/// them; a number that is NaN is missing. A value: copies share nothing. Threads: const calls by any number at once.
 class FASTCPP_API Label {
  public:
   /// A missing one.
@@ -70,7 +71,8 @@ class FASTCPP_API Label {
   std::variant<Cell, std::vector<Cell>> value_;
 };
 
-/// Names one or several columns: `"tags"`, `1`, `{"cat", "dog"}`. A value.
+/// Names one or several columns: `"tags"`, `1`, `{"cat", "dog"}`. A value: copies share nothing. Threads: const calls
+/// by any number at once.
 class FASTCPP_API ColumnIds {
  public:
   /// One column.
@@ -104,7 +106,8 @@ class FASTCPP_API ColumnIds {
   bool several_ = false;
 };
 
-/// Class names as the user gives them: texts, or whole numbers, which match and print as such. A value.
+/// Class names as the user gives them: texts, or whole numbers, which match and print as such. A value: copies share
+/// nothing. Threads: const calls by any number at once.
 class FASTCPP_API ClassNames {
  public:
   /// Texts or whole numbers.

@@ -30,7 +30,8 @@ FASTCPP_API std::vector<std::string> label_from_re(const std::vector<Path>& file
 /// The label of each file: the name of its folder (fastai: `label_from_folder`).
 FASTCPP_API std::vector<std::string> label_from_folder(const std::vector<Path>& files);
 
-/// Items with a label each (fastai: `LabelList`). A value; copies share the labels.
+/// Items with a label each (fastai: `LabelList`). A value: copies share the labels, which never change. Threads: const
+/// calls by any number at once.
 struct FASTCPP_API LabelList {
   /// No items.
   LabelList();
@@ -69,10 +70,11 @@ struct FASTCPP_API LabelList {
 /// \param target the processed label: class index, 0/1 vector, numbers
 using DropPair = std::function<bool(const Path& x, const torch::Tensor& target)>;
 
-/// Training, validation and test items with labels of one kind (fastai: `LabelLists`).
+/// Training, validation and test items with labels of one kind (fastai: `LabelLists`). A value: copies share the
+/// labels, which never change. Threads: const calls by any number at once.
 struct FASTCPP_API LabelLists {
   LabelList train;                     ///< items that train
-  LabelList valid;                     ///< items that validate
+  LabelList valid = {};                ///< items that validate
   std::optional<LabelList> test = {};  ///< items to predict, if any
 
   /// Adds test items without labels (fastai: `add_test`).

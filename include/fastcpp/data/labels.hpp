@@ -23,8 +23,8 @@ struct Recipe;  // io/recipe.hpp
 
 /// Outputs of a model in the words of its labels.
 struct LabelPrediction {
-  std::string text;    ///< `cat`; `clear;haze`; `[0.5 1. ]`
-  torch::Tensor data;  ///< class index; 0/1 vector; numbers
+  std::string text = {};  ///< `cat`; `clear;haze`; `[0.5 1. ]`
+  torch::Tensor data;     ///< class index; 0/1 vector; numbers
 };
 
 /// The labels of a list of items: one target each, and the classes that all lists of a data set share. Never changes, so any
@@ -95,7 +95,7 @@ FASTCPP_API std::shared_ptr<const Labels> make_labels_of(const Recipe& recipe);
 
 class ClassMap;  // names, types and indices of classes; src/data/class_map.hpp
 
-/// One class an item (fastai: `CategoryList`).
+/// One class an item (fastai: `CategoryList`). Lifetime and threads as Labels.
 class FASTCPP_API CategoryList : public Labels {
  public:
   /// \param y       class index of each item; -1: of no class, which is target 0, in words `0`
@@ -132,7 +132,7 @@ class FASTCPP_API CategoryList : public Labels {
   std::shared_ptr<const ClassMap> classes_;
 };
 
-/// Several classes an item, or none (fastai: `MultiCategoryList`).
+/// Several classes an item, or none (fastai: `MultiCategoryList`). Lifetime and threads as Labels.
 class FASTCPP_API MultiCategoryList : public Labels {
  public:
   /// \param y           class indices of each item in their own order, repeats allowed
@@ -188,6 +188,7 @@ class FASTCPP_API MultiCategoryList : public Labels {
 };
 
 /// Numbers to predict (fastai: `FloatList`). Numbers print as Python does, several as NumPy does: `0.5`, `[0.5 1. ]`.
+/// Lifetime and threads as Labels.
 class FASTCPP_API FloatList : public Labels {
  public:
   /// \param y   n x c, in the order of the items
@@ -226,7 +227,8 @@ class FASTCPP_API FloatList : public Labels {
   bool log_;
 };
 
-/// Items without labels, such as those of a test set (fastai: `EmptyLabelList`). Predictions are the outputs, without words.
+/// Items without labels, such as those of a test set (fastai: `EmptyLabelList`). Predictions are the outputs, without
+/// words. Lifetime and threads as Labels.
 class FASTCPP_API EmptyLabelList : public Labels {
  public:
   /// \param n number of items

@@ -18,7 +18,7 @@ namespace fastcpp {
 
 /// The files of a list: their texts one after the other, 8 bytes beside the text of each, where a `std::filesystem::path`
 /// takes hundreds. Reads like a `std::vector<Path>`, but makes each Path when it is asked for, so that elements are values
-/// and not references. A value; used from several threads while none changes it.
+/// and not references. A value: copies share nothing. Threads: const calls by any number at once.
 class FASTCPP_API Paths {
  public:
   class iterator;
@@ -83,7 +83,7 @@ class FASTCPP_API Paths {
   std::vector<std::size_t> ends_;  // of each file in text_
 };
 
-/// Gives the files in turn, each as a value. Valid while the Paths live.
+/// Gives the files in turn, each as a value. A value, valid while the Paths live. Threads: as Paths.
 class Paths::iterator {
  public:
   using iterator_concept = std::random_access_iterator_tag;

@@ -17,15 +17,15 @@ namespace fastcpp {
 /// One item as tensors: what goes into the model, and what should come out. Both were made with the item's own random
 /// draws.
 struct Sample {
-  Tensors x;  ///< input
-  Tensors y;  ///< target; none where nothing is known
+  Tensors x;       ///< input
+  Tensors y = {};  ///< target; none where nothing is known
 };
 
 /// One batch on the loader's device.
 struct Batch {
-  Tensors x;                          ///< n x sample shape
-  Tensors y;                          ///< n x target shape
-  std::vector<std::int64_t> indices;  ///< which items these are
+  Tensors x;                               ///< n x sample shape
+  Tensors y = {};                          ///< n x target shape
+  std::vector<std::int64_t> indices = {};  ///< which items these are
 };
 
 /// Changes a batch in place after it reached the device (fastai: `dl_tfms`).
@@ -41,15 +41,15 @@ FASTCPP_API Batch data_collate(const std::vector<Sample>& samples);
 
 /// Shape and type of a tensor that every sample has.
 struct TensorLayout {
-  std::vector<std::int64_t> shape;            ///< without the batch's dimension
+  std::vector<std::int64_t> shape = {};       ///< without the batch's dimension
   torch::ScalarType dtype = torch::kFloat32;  ///< element type
   friend bool operator==(const TensorLayout&, const TensorLayout&) = default;
 };
 
 /// Shapes and types that all samples of a data set have.
 struct SampleLayout {
-  std::vector<TensorLayout> x;  ///< of the input
-  std::vector<TensorLayout> y;  ///< of the target
+  std::vector<TensorLayout> x;       ///< of the input
+  std::vector<TensorLayout> y = {};  ///< of the target
 };
 
 /// The place of one sample in the tensors of a batch. Written by one thread; does not outlive the call it is given to.

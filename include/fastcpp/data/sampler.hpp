@@ -14,7 +14,7 @@
 namespace fastcpp {
 
 /// Decides which items a pass takes, and in which order. Shared by passes in several threads: `order` must not change the
-/// object.
+/// object. The loaders that use it keep it alive.
 class FASTCPP_API Sampler {
  public:
   virtual ~Sampler() = default;
@@ -27,19 +27,20 @@ class FASTCPP_API Sampler {
   virtual std::vector<std::int64_t> order(std::int64_t n, Rng& rng) const = 0;
 };
 
-/// One after another (PyTorch: `SequentialSampler`).
+/// One after another (PyTorch: `SequentialSampler`). Lifetime and threads as Sampler.
 class FASTCPP_API SequentialSampler : public Sampler {
  public:
   std::vector<std::int64_t> order(std::int64_t n, Rng& rng) const override;
 };
 
-/// Each once, in a new order every pass (PyTorch: `RandomSampler`).
+/// Each once, in a new order every pass (PyTorch: `RandomSampler`). Lifetime and threads as Sampler.
 class FASTCPP_API RandomSampler : public Sampler {
  public:
   std::vector<std::int64_t> order(std::int64_t n, Rng& rng) const override;
 };
 
-/// Draws with replacement, heavier items more often (PyTorch: `WeightedRandomSampler`).
+/// Draws with replacement, heavier items more often (PyTorch: `WeightedRandomSampler`). Lifetime and threads as
+/// Sampler.
 class FASTCPP_API WeightedRandomSampler : public Sampler {
  public:
   /// \param weights     of each item, >= 0 and finite, not all 0

@@ -17,8 +17,8 @@ namespace fastcpp {
 
 /// Which items train and which validate, as indices.
 struct Split {
-  std::vector<std::int64_t> train;  ///< indices of the items that train
-  std::vector<std::int64_t> valid;  ///< indices of the items that validate
+  std::vector<std::int64_t> train = {};  ///< indices of the items that train
+  std::vector<std::int64_t> valid = {};  ///< indices of the items that validate
 };
 
 /// Everything trains (fastai: `split_none`).

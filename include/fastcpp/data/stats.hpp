@@ -23,7 +23,7 @@ inline const Stats cifar_stats{{0.491f, 0.482f, 0.447f}, {0.247f, 0.243f, 0.261f
 /// Statistics of MNIST (fastai: `mnist_stats`).
 inline const Stats mnist_stats{{0.131f}, {0.308f}};
 
-/// (x - mean) / std for batches of one device. Never changes, so any thread may use it.
+/// (x - mean) / std for batches of one device. Never changes: copies share the statistics. Threads: any number at once.
 class FASTCPP_API Normalize {
  public:
   /// \throws ValueError `value.stats` when mean and std differ in length, are empty, or a std is not > 0

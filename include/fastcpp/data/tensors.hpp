@@ -20,7 +20,7 @@ namespace fastcpp {
 ///
 /// Exactly one is that tensor itself, for every call of LibTorch. Several are no tensor (they are undefined as one), so
 /// that code for a single tensor refuses them instead of taking the first; ask for them by `items` or `at`. A handle like
-/// torch::Tensor: copies share memory.
+/// torch::Tensor: copies share memory. Threads: const calls by any number at once, while none writes to the memory.
 class FASTCPP_API Tensors : public torch::Tensor {
  public:
   /// None.

@@ -16,11 +16,13 @@
 namespace fastcpp {
 
 /// Which classes `ClassConfusion` looks at: `{"cat", "dog"}` for both orders of every two, or ordered pairs of actual and
-/// predicted class, `{{"cat", "dog"}, {"dog", "fox"}}` (fastai: `classlist` and `is_ordered`). A value.
+/// predicted class, `{{"cat", "dog"}, {"dog", "fox"}}` (fastai: `classlist` and `is_ordered`). A value: copies share
+/// nothing. Threads: const calls by any number at once.
 class FASTCPP_API ConfusedClasses {
  public:
   // A text, and nothing that two texts in braces could be taken for.
-  /// A class name, so that names in braces are no pairs.
+  /// A class name, so that names in braces are no pairs. A value: copies share nothing. Threads: const calls by any
+  /// number at once.
   struct Name {
     /// From a literal.
     Name(const char* name) : text(name) {}

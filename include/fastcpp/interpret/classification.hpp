@@ -70,7 +70,8 @@ struct MultiTopLossesOptions {
   double dpi = 100;                            ///< pixels an inch
 };
 
-/// What `plot_multi_top_losses` found: items whose likeliest class is none of theirs.
+/// What `plot_multi_top_losses` found: items whose likeliest class is none of theirs. A value: copies share the
+/// figures. Threads: const calls by any number at once.
 struct MultiTopLosses {
   std::vector<std::int64_t>
       indices;  ///< of all such items in the dataset, largest loss of the likeliest class first

@@ -50,7 +50,8 @@ struct SimilarsOptions {
 /// Orders the pictures of a learner's data for `ImageCleaner` and `PredictionsCorrector` (fastai: `DatasetFormatter`).
 ///
 /// The learner and its loaders stay as they are. Training pictures are looked at without augmentation. To look at all
-/// pictures, give the learner data with everything in training.
+/// pictures, give the learner data with everything in training. Holds nothing. Threads: functions that take a learner
+/// use it, one at a time; the others by any number at once.
 class FASTCPP_API DatasetFormatter {
  public:
   /// Training pictures with the largest losses first.

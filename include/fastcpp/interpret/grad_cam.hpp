@@ -11,7 +11,8 @@
 
 namespace fastcpp {
 
-/// What `grad_cam` finds for one input, on the CPU and in the model's floating-point type.
+/// What `grad_cam` finds for one input, on the CPU and in the model's floating-point type. A value: copies share the
+/// tensors. Threads: const calls by any number at once.
 struct GradCam {
   torch::Tensor output;   ///< c raw outputs
   torch::Tensor acts;     ///< C x h x w, output of the body

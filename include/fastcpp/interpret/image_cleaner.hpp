@@ -17,9 +17,9 @@ namespace fastcpp {
 
 /// Picture files with one label each. A value.
 struct LabelledFiles {
-  std::vector<Path> files;           ///< the pictures
-  std::vector<std::string> labels;   ///< one a file, in words
-  std::vector<std::string> classes;  ///< what a label may become
+  std::vector<Path> files;                ///< the pictures
+  std::vector<std::string> labels;        ///< one a file, in words
+  std::vector<std::string> classes = {};  ///< what a label may become
 };
 
 /// The files and labels of a data set.

@@ -10,7 +10,7 @@
 
 namespace fastcpp {
 
-/// A weights file of PyTorch's server.
+/// A weights file of PyTorch's server. A value: copies share nothing. Threads: const calls by any number at once.
 struct FASTCPP_API WeightsFile {
   std::string file_name;  ///< such as `resnet34-b627a593.pth`
 

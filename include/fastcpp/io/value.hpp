@@ -18,8 +18,9 @@
 
 namespace fastcpp {
 
-/// A Python value. Cheap to copy; changing a copy never changes the original, so no value can
-/// contain itself.
+/// A Python value. Cheap to copy: copies share their content until one changes, and tensors for good; changing a copy
+/// never changes the original, so no value can contain itself. Threads: const calls by any number at once; while a value
+/// or a copy of it changes, one.
 ///
 /// \code
 /// Value group = Value::dict({{"lr", 1e-3}, {"betas", Value::tuple({0.9, 0.99})}, {"params",

@@ -19,7 +19,8 @@ namespace fastcpp {
 
 class Learner;
 
-/// An exponential moving average without the bias of its start (fastai: `SmoothenValue`). A value.
+/// An exponential moving average without the bias of its start (fastai: `SmoothenValue`). A value: copies share
+/// nothing. Threads: const calls by any number at once.
 class SmoothenValue {
  public:
   /// \param beta how much of the average stays at each value, 0 <= beta < 1
@@ -51,14 +52,14 @@ struct TrainState {
   bool skip_zero = false;      ///< keep the gradients after this batch
   bool skip_bwd = false;       ///< no backward pass for this batch
   bool cancelled = false;      ///< the stop token was triggered
-  Tensors last_input;       ///< batch on its way into the model; may be replaced in on_batch_begin
-  Tensors last_target;      ///< its target; may be replaced in on_batch_begin
-  Tensors last_output;      ///< what the model gave; may be replaced in on_loss_begin
-  torch::Tensor last_loss;  ///< scalar with a graph; may be replaced in on_backward_begin
-  double smooth_loss = 0;   ///< debiased moving average of the training loss
+  Tensors last_input = {};   ///< batch on its way into the model; may be replaced in on_batch_begin
+  Tensors last_target = {};  ///< its target; may be replaced in on_batch_begin
+  Tensors last_output = {};  ///< what the model gave; may be replaced in on_loss_begin
+  torch::Tensor last_loss = {};  ///< scalar with a graph; may be replaced in on_backward_begin
+  double smooth_loss = 0;        ///< debiased moving average of the training loss
   /// Validation loss and metrics of the epoch; empty when nothing was validated.
-  std::vector<double> last_metrics;
-  std::exception_ptr exception;  ///< set in on_train_end after a failure: its first cause
+  std::vector<double> last_metrics = {};
+  std::exception_ptr exception = {};  ///< set in on_train_end after a failure: its first cause
 };
 
 /// Base of everything that takes part in a fit; override the events you need (fastai: `LearnerCallback`).
@@ -67,7 +68,8 @@ struct TrainState {
 /// set data, loss or rates, predict and validate; what it sets is used from the next batch on (a new training set from
 /// the next epoch on). After a split into another number of layer groups all of them are trained as the last one was
 /// to be, also by a schedule. A callback that is added to the learner during a fit takes part in the next one; one that is
-/// removed stays in the fit under way. One object belongs to one fit at a time.
+/// removed stays in the fit under way. One object belongs to one fit at a time. The learner keeps those in its
+/// `callbacks()`, a fit those it was given.
 class FASTCPP_API Callback {
  public:
   virtual ~Callback() = default;
@@ -136,7 +138,8 @@ FASTCPP_API std::shared_ptr<Callback> make_callback(CallbackFunctions functions)
 /// Makes a callback for a learner at the start of every fit (fastai: `callback_fns`).
 using CallbackFn = std::function<std::shared_ptr<Callback>(Learner&)>;
 
-/// A callback given to one fit: an object, or a factory such as `save_model({.monitor = "error_rate"})`. A value.
+/// A callback given to one fit: an object, or a factory such as `save_model({.monitor = "error_rate"})`. A value:
+/// copies share the object and copy the factory. Threads: that of the fit.
 class CallbackArg {
  public:
   /// An object; shared.

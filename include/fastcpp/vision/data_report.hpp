@@ -35,8 +35,9 @@ struct CheckPicturesOptions {
 
 /// The pictures of one set. A plain value.
 struct LabelledPictures {
-  std::vector<Path> files;          ///< one that is named twice is looked at once
-  std::vector<std::string> labels;  ///< in the order of `files`; empty when there are no classes
+  std::vector<Path> files;  ///< one that is named twice is looked at once
+  std::vector<std::string> labels =
+      {};  ///< in the order of `files`; empty when there are no classes
 };
 
 /// How many pictures a class has.
@@ -66,7 +67,8 @@ struct LabelConflict {
   std::vector<std::string> labels;  ///< of each file
 };
 
-/// What `check_pictures` found. A value; lists of files are sorted by path, lists of classes by name.
+/// What `check_pictures` found. A value: copies share nothing. Threads: const calls by any number at once. Lists of
+/// files are sorted by path, lists of classes by name.
 struct FASTCPP_API DataReport {
   Path folder;                      ///< what `str` leaves out of paths; empty for lists of files
   std::size_t train = 0;            ///< files of the training set

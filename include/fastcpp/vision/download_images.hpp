@@ -49,7 +49,7 @@ struct DownloadedImage {
   std::string message;  ///< of a failure: for a person, naming the address
 };
 
-/// What `download_images` did.
+/// What `download_images` did. A value: copies share nothing. Threads: const calls by any number at once.
 struct FASTCPP_API DownloadImagesReport {
   std::vector<DownloadedImage> images;  ///< one for each address, in the order of the list
   /// How many had this outcome.

@@ -138,7 +138,7 @@ struct ShowBatchOptions {
   double dpi = 100;  ///< pixels an inch
 };
 
-/// The loaders of a picture classifier (fastai: `ImageDataBunch`). A cheap handle, as DataBunch.
+/// The loaders of a picture classifier (fastai: `ImageDataBunch`). Lifetime and threads as DataBunch.
 ///
 /// All factories throw DataError `data.empty` without items, `data.no_match` where a label cannot be found,
 /// `data.not_a_folder` and ValueError `value.folder` for a folder that is not there or is the data's own, IoError or

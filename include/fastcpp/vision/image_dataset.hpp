@@ -29,7 +29,7 @@ struct ImageLoading {
 };
 
 /// Picture files with labels of any kind, opened and transformed when they are asked for (fastai: a `LabelList` over an
-/// `ImageList`).
+/// `ImageList`). Never changes: copies share labels and cache. Threads: any number at once.
 class FASTCPP_API ImageDataset : public Dataset {
  public:
   /// \param list    files and labels

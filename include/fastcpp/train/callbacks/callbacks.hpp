@@ -19,7 +19,7 @@
 namespace fastcpp {
 
 /// The 1cycle policy (fastai: `OneCycleScheduler`): rate up and momentum down along half a cosine, then back. Of the
-/// options it takes no notice of wd, callbacks and stop, which are `fit_one_cycle`'s.
+/// options it takes no notice of wd, callbacks and stop, which are `fit_one_cycle`'s. Lifetime and threads as Callback.
 class FASTCPP_API OneCycleScheduler : public Callback {
  public:
   /// \throws ValueError `value.one_cycle` on factors that are not > 0, a pct_start outside 0..1, a momentum outside
@@ -40,7 +40,7 @@ class FASTCPP_API OneCycleScheduler : public Callback {
   std::vector<Scheduler> lrs_, moms_;
 };
 
-/// The learning-rate finder (fastai: `LRFinder`).
+/// The learning-rate finder (fastai: `LRFinder`). Lifetime and threads as Callback.
 class FASTCPP_API LRFinder : public Callback {
  public:
   /// \throws ValueError `value.lr_find` on rates that are not > 0 or num_it < 1
@@ -54,7 +54,7 @@ class FASTCPP_API LRFinder : public Callback {
   double best_loss_ = 0;
 };
 
-/// Limits the 2-norm of all gradients together (fastai: `GradientClipping`).
+/// Limits the 2-norm of all gradients together (fastai: `GradientClipping`). Lifetime and threads as Callback.
 class FASTCPP_API GradientClipping : public Callback {
  public:
   /// \param clip largest norm, >= 0; 0: no limit
@@ -68,14 +68,15 @@ class FASTCPP_API GradientClipping : public Callback {
 };
 
 /// Keeps batch-norm layers whose parameters are frozen in evaluation mode (fastai: `BnFreeze`); for learners with
-/// `train_bn = false`.
+/// `train_bn = false`. Lifetime and threads as Callback.
 class FASTCPP_API BnFreeze : public Callback {
  public:
   bool in_lr_find() const override { return true; }
   void on_epoch_begin(TrainState&) override;
 };
 
-/// Ends the fit, without validation, after some batches (fastai: `StopAfterNBatches`).
+/// Ends the fit, without validation, after some batches (fastai: `StopAfterNBatches`). Lifetime and threads as
+/// Callback.
 class FASTCPP_API StopAfterNBatches : public Callback {
  public:
   /// \param n_batches training batches, >= 1
@@ -98,7 +99,7 @@ struct CSVLoggerOptions {
 /// its one header.
 ///
 /// A row that cannot be written ends the training with `io.cannot_write`, and the file keeps its rows without a part of
-/// the new one.
+/// the new one. Lifetime and threads as Callback.
 class FASTCPP_API CSVLogger : public Callback {
  public:
   /// \throws ValueError `value.callback_file` without a filename

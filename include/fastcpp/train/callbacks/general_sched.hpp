@@ -24,7 +24,8 @@ enum class Hyper {
   kWd     ///< weight decay, >= 0
 };
 
-/// Some batches during which hyper-parameters move (fastai: `TrainingPhase`). A value.
+/// Some batches during which hyper-parameters move (fastai: `TrainingPhase`). A value: copies share nothing. Threads:
+/// const calls by any number at once.
 class FASTCPP_API TrainingPhase {
  public:
   /// How one hyper-parameter moves.
@@ -92,7 +93,7 @@ class FASTCPP_API GeneralScheduler : public Callback {
   std::vector<std::map<Hyper, Scheduler>> schedulers_;
 };
 
-/// A constant rate, then half a cosine to 0 (fastai: `FlatCosAnnealScheduler`).
+/// A constant rate, then half a cosine to 0 (fastai: `FlatCosAnnealScheduler`). Lifetime and threads as Callback.
 class FASTCPP_API FlatCosAnnealScheduler : public GeneralScheduler {
  public:
   /// \throws ValueError `value.flat_cos` on a start_pct outside 0..1 or a momentum outside 0..1 (1 left out)

@@ -55,7 +55,7 @@ class FASTCPP_API ClassSamplingCallback : public Callback {
 };
 
 /// Draws small classes as often as the largest one (fastai: `OverSamplingCallback`): number of classes times items of the
-/// largest class an epoch.
+/// largest class an epoch. Lifetime and threads as Callback.
 class FASTCPP_API OverSamplingCallback : public ClassSamplingCallback {
  public:
   /// \throws ValueError `value.weights` on weights that nothing can be drawn by
@@ -64,7 +64,7 @@ class FASTCPP_API OverSamplingCallback : public ClassSamplingCallback {
 };
 
 /// Draws large classes as seldom as the smallest one that occurs (fastai: `UnderSamplingCallback`): number of classes times
-/// its items an epoch.
+/// its items an epoch. Lifetime and threads as Callback.
 class FASTCPP_API UnderSamplingCallback : public ClassSamplingCallback {
  public:
   /// \throws ValueError `value.weights` on weights that nothing can be drawn by

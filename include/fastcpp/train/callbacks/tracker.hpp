@@ -28,7 +28,7 @@ struct TrackerOptions {
   TrackerMode mode = TrackerMode::kAuto;  ///< what counts as better
 };
 
-/// Base of callbacks that watch one column of the table (fastai: `TrackerCallback`).
+/// Base of callbacks that watch one column of the table (fastai: `TrackerCallback`). Lifetime and threads as Callback.
 class FASTCPP_API TrackerCallback : public Callback {
  public:
   /// \throws ValueError `value.tracker` without a monitor
@@ -59,7 +59,7 @@ struct EarlyStoppingOptions {
   int patience = 0;      ///< epochs without improvement that are forgiven, >= 0
 };
 
-/// Ends the fit when a figure no longer improves (fastai: `EarlyStoppingCallback`).
+/// Ends the fit when a figure no longer improves (fastai: `EarlyStoppingCallback`). Lifetime and threads as Callback.
 class FASTCPP_API EarlyStoppingCallback : public TrackerCallback {
  public:
   /// \throws ValueError `value.tracker` on an option out of range
@@ -87,7 +87,7 @@ struct SaveModelOptions {
 };
 
 /// Keeps the best model, or one per epoch (fastai: `SaveModelCallback`). Only what this fit wrote is ever loaded at its
-/// end: where no epoch improved, the model keeps its weights and a warning says so.
+/// end: where no epoch improved, the model keeps its weights and a warning says so. Lifetime and threads as Callback.
 class FASTCPP_API SaveModelCallback : public TrackerCallback {
  public:
   /// \throws ValueError `value.tracker` without a monitor, `value.callback_file` without a name
@@ -119,7 +119,7 @@ struct ReduceLrOnPlateauOptions {
 };
 
 /// Lowers the rate when a figure no longer improves (fastai: `ReduceLROnPlateauCallback`). As there, every layer group
-/// then has the last group's rate.
+/// then has the last group's rate. Lifetime and threads as Callback.
 class FASTCPP_API ReduceLROnPlateauCallback : public TrackerCallback {
  public:
   /// \throws ValueError `value.tracker` on an option out of range
@@ -132,7 +132,8 @@ class FASTCPP_API ReduceLROnPlateauCallback : public TrackerCallback {
   int wait_ = 0;
 };
 
-/// Ends the fit at the first loss that is not a number (fastai: `TerminateOnNaNCallback`).
+/// Ends the fit at the first loss that is not a number (fastai: `TerminateOnNaNCallback`). Lifetime and threads as
+/// Callback.
 class FASTCPP_API TerminateOnNaNCallback : public Callback {
  public:
   void on_batch_end(TrainState&) override;
@@ -150,7 +151,7 @@ struct TrackEpochOptions {
 ///
 /// An epoch is written down last, after every callback has done its part of the epoch without an exception. A training
 /// that is killed at any moment therefore finds the model that belongs to the number. An epoch that was cut short is
-/// not written down.
+/// not written down. Lifetime and threads as Callback.
 class FASTCPP_API TrackEpochCallback : public Callback {
  public:
   /// \throws ValueError `value.callback_file` without a name, `value.start_epoch` on a negative offset

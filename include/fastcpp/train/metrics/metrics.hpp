@@ -19,7 +19,8 @@
 
 namespace fastcpp {
 
-/// A metric that keeps state over the validation set (fastai: a callback-style metric).
+/// A metric that keeps state over the validation set (fastai: a callback-style metric). Belongs to whoever called
+/// `Metric::start`, for one epoch. Threads: one at a time.
 class FASTCPP_API MetricState {
  public:
   virtual ~MetricState() = default;
@@ -33,7 +34,8 @@ class FASTCPP_API MetricState {
   virtual torch::Tensor result() const;
 };
 
-/// A plain metric function with its column name; callable like the function.
+/// A plain metric function with its column name; callable like the function. A value: copies share nothing. Threads:
+/// const calls by any number at once, as far as the function allows.
 struct NamedMetric {
   const char* name;  ///< the column name
   /// raw outputs and targets to a scalar
@@ -44,7 +46,8 @@ struct NamedMetric {
   }
 };
 
-/// A metric as `metrics` takes it: a name, and how to compute the figure of an epoch.
+/// A metric as `metrics` takes it: a name, and how to compute the figure of an epoch. A value: copies share nothing but
+/// what the function refers to. Threads: const calls by any number at once, as far as the function allows.
 class FASTCPP_API Metric {
  public:
   /// (raw outputs, targets) -> a scalar.
@@ -119,7 +122,8 @@ FASTCPP_API void check(const DiceOptions& options);
 }  // namespace detail
 
 /// A metric function with keyword arguments. As in Python it stands for itself (`fbeta`), takes its arguments
-/// (`fbeta({.beta = 1})`, fastai: `partial(fbeta, beta=1)`), or is called.
+/// (`fbeta({.beta = 1})`, fastai: `partial(fbeta, beta=1)`), or is called. A value: copies share nothing. Threads:
+/// const calls by any number at once, as far as the function allows.
 template <typename Options>
 struct OptionMetric {
   const char* name;  ///< the column name

@@ -30,11 +30,12 @@ struct HyperParams {
 /// What an optimizer remembers of one parameter.
 struct ParamState {
   std::int64_t step = 0;  ///< steps so far
-  std::map<std::string, torch::Tensor>
-      buffers;  ///< PyTorch's names: exp_avg, exp_avg_sq, momentum_buffer, square_avg
+  std::map<std::string, torch::Tensor> buffers =
+      {};  ///< PyTorch's names: exp_avg, exp_avg_sq, momentum_buffer, square_avg
 };
 
-/// How one parameter moves. Constant once made, so that one rule may serve several optimizers and threads.
+/// How one parameter moves. Constant once made, so that one rule may serve several optimizers and threads. The
+/// optimizers that use it keep it alive.
 class FASTCPP_API UpdateRule {
  public:
   virtual ~UpdateRule() = default;
@@ -87,7 +88,8 @@ struct RmsPropOptions {
 /// \throws ValueError `value.optimizer` on an option out of range
 FASTCPP_API OptFunc rmsprop(const RmsPropOptions& options = {});
 
-/// What `OptimWrapper::load_state_dict` did: true when the state was taken over.
+/// What `OptimWrapper::load_state_dict` did: true when the state was taken over. A value: copies share nothing.
+/// Threads: const calls by any number at once.
 struct OptimLoadReport {
   std::size_t taken = 0;     ///< parameters that the optimizer took over
   std::size_t expected = 0;  ///< parameters that the optimizer moves

@@ -26,7 +26,8 @@ class Value;    // io/value.hpp
 struct Recipe;  // io/recipe.hpp
 
 /// Adaptive max pooling and average pooling side by side: N x C x H x W -> N x 2C x sz x sz, maxima
-/// first.
+/// first. A LibTorch module: used by shared pointer, and `clone` shares nothing. Threads: `forward` by any number at
+/// once in evaluation mode, while none changes it.
 class FASTCPP_API AdaptiveConcatPool2dImpl : public torch::nn::Cloneable<AdaptiveConcatPool2dImpl> {
  public:
   /// \param sz side of the output, > 0
@@ -45,7 +46,8 @@ class FASTCPP_API AdaptiveConcatPool2dImpl : public torch::nn::Cloneable<Adaptiv
 TORCH_MODULE(AdaptiveConcatPool2d);
 
 /// Where the body ends: a number of direct children (negative counts from the end), or a function
-/// that makes the body out of the network, or nothing: the architecture's own place.
+/// that makes the body out of the network, or nothing: the architecture's own place. A value: copies share nothing but
+/// what the function refers to. Threads: const calls by any number at once.
 class Cut {
  public:
   /// Makes a body out of a whole network, for example by `network.body(5)`.

@@ -25,7 +25,8 @@
 namespace fastcpp::models {
 
 /// A `torch::nn::Sequential` that can stand inside another one: its forward is no template, takes
-/// and gives one tensor.
+/// and gives one tensor. A LibTorch module: used by shared pointer, and `clone` shares nothing. Threads: `forward` by
+/// any number at once in evaluation mode, while none changes it.
 class FASTCPP_API Stack : public torch::nn::SequentialImpl {
  public:
   using SequentialImpl::SequentialImpl;
@@ -46,7 +47,9 @@ class FASTCPP_API Stack : public torch::nn::SequentialImpl {
 /// A whole network: named direct children that run one after the other, with steps without layers
 /// between them.
 ///
-/// The children have torchvision's names (`conv1`, `bn1`, …, `fc`), so that its weight files fit.
+/// The children have torchvision's names (`conv1`, `bn1`, …, `fc`), so that its weight files fit. A LibTorch module:
+/// used by shared pointer, and `clone` shares nothing. Threads: `forward` by any number at once in evaluation mode,
+/// while none changes it.
 class FASTCPP_API Network : public torch::nn::Module {
  public:
   /// A step that holds no layer, such as flattening.
@@ -103,8 +106,8 @@ struct ArchOptions {
   std::uint64_t seed = default_seed();
 };
 
-/// An architecture: how to make the network, where its body ends and where its layer groups begin. A value; copies share
-/// nothing but the functions.
+/// An architecture: how to make the network, where its body ends and where its layer groups begin. A value: copies share
+/// nothing but what the functions refer to. Threads: const calls by any number at once, as far as the functions allow.
 ///
 /// The constants below are the known ones; an own architecture is another value of this type:
 /// \code

@@ -20,7 +20,8 @@
 
 namespace fastcpp {
 
-/// A number, or an interval from which every item draws anew (fastai: a pair as an argument of a transform).
+/// A number, or an interval from which every item draws anew (fastai: a pair as an argument of a transform). A value:
+/// copies share nothing. Threads: const calls by any number at once.
 struct ParamRange {
   double low = 0;   ///< smallest value
   double high = 0;  ///< largest value
@@ -153,7 +154,7 @@ struct TransformDefinition {
 FASTCPP_API void register_transform(TransformDefinition definition);
 
 /// A wanted size: absent, one number (resize and crop) or rows and columns (squish), as in `{.size = 224}` and
-/// `{.size = {224, 224}}`.
+/// `{.size = {224, 224}}`. A value: copies share nothing. Threads: const calls by any number at once.
 class ImageSize {
  public:
   constexpr ImageSize() = default;
@@ -332,8 +333,8 @@ FASTCPP_API TfmList rand_resize_crop(ImageSize size, const RandResizeCropOptions
 
 /// Transforms of the training and of the validation set.
 struct ImageTransforms {
-  TfmList train;  ///< of the training set
-  TfmList valid;  ///< of the validation set
+  TfmList train = {};  ///< of the training set
+  TfmList valid = {};  ///< of the validation set
 };
 
 /// Options of get_transforms.
