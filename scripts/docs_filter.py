@@ -45,6 +45,8 @@ def filtered(header, said):
             if not any("///" in part for part in lines[i:end]):
                 hidden.update(range(i + 1, end))
     for i, line in enumerate(lines):
+        # Readers write fastcpp::Learner.
+        line = line.replace("namespace fastcpp::inline v0", "namespace fastcpp")
         # Lines of /// that follow each other are one comment, and that of a group is no comment of its first member.
         line = re.sub(r"^( *)/// ?([@\\])\{$", r"\1/** \2{ */", line)
         opened = re.match(r"struct (?:FASTCPP_API )?(\w+Options) \{", line)

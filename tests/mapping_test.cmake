@@ -59,7 +59,7 @@ endforeach()
 function(body_of header name out)
   set(${out} "" PARENT_SCOPE)
   foreach(opening "class FASTCPP_API ${name}" "struct FASTCPP_API ${name}" "class ${name}" "struct ${name}"
-          "enum class ${name}" "namespace fastcpp::${name}" "namespace ${name}")
+          "enum class ${name}" "namespace fastcpp::inline v0::${name}" "namespace ${name}")
     string(REGEX MATCH "\n${opening}[^A-Za-z0-9_@]" found "${text_of_${header}}")
     if(found)
       string(FIND "${text_of_${header}}" "${found}" first)

@@ -5,7 +5,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // fastcpp/core/error.hpp
 class DataError;

@@ -6,7 +6,7 @@
 
 #include <optional>
 
-namespace fastcpp::compat {
+namespace fastcpp::inline v0::compat {
 
 // Whether operations on that device are cast now.
 inline bool is_autocast_enabled(c10::DeviceType device) {

@@ -11,7 +11,7 @@
 #include <ATen/ops/full.h>
 #endif
 
-namespace fastcpp::compat {
+namespace fastcpp::inline v0::compat {
 
 struct AdamStep {
   double lr, beta1, beta2, eps;

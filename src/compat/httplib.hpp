@@ -9,7 +9,7 @@
 #include <string>
 #include <utility>
 
-namespace fastcpp::compat {
+namespace fastcpp::inline v0::compat {
 
 // What TaskQueue::enqueue returns: nothing, later whether there was room.
 using Enqueued = decltype(std::declval<httplib::TaskQueue&>().enqueue(nullptr));

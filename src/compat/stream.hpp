@@ -8,7 +8,7 @@
 
 #include <thread>
 
-namespace fastcpp::compat {
+namespace fastcpp::inline v0::compat {
 
 inline c10::Stream current_stream(c10::Device device) {
   return c10::impl::VirtualGuardImpl(device.type()).getStream(device);

@@ -15,7 +15,7 @@
 #include "fastcpp/core/disk.hpp"
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 AtomicWriter::AtomicWriter(const Path& file) : name_(file) {
   boundary([&] { open(); });

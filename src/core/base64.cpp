@@ -3,7 +3,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 std::string base64(std::string_view bytes) {
   constexpr std::string_view kLetters =

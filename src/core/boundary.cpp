@@ -19,7 +19,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // LibTorch has a type for it on CUDA only, and not in every version.

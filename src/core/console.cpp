@@ -11,7 +11,7 @@
 
 #include "fastcpp/core/log.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // Writing where nobody reads any more sends a signal that ends the process. For this thread and this write it becomes

@@ -6,7 +6,7 @@
 
 #include <unistd.h>
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // Writes at once, after what the program itself has printed. A stream that is closed, full or no longer read ends
 // nothing: it is given up, with one warning (none for standard error: where should it go?).

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // The first two numbers of a text; 0 where there is none ("max").

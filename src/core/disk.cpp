@@ -6,7 +6,7 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 Path follow_links(Path file) {
   for (int links = 0; links < 40; ++links) {

@@ -10,7 +10,7 @@
 #include "core/console.hpp"
 #include "core/sink_queue.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 void console_sink(LogLevel level, std::string_view message) {

@@ -7,7 +7,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // The starting state that Python makes of a whole number: Matsumoto and Nishimura's initialisation by an array, here of

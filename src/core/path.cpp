@@ -14,7 +14,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace fs = std::filesystem;
 namespace {
 

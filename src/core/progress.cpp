@@ -13,7 +13,7 @@
 #include "core/sink_queue.hpp"
 #include "fastcpp/core/log.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using Clock = std::chrono::steady_clock;

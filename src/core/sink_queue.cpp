@@ -9,7 +9,7 @@
 
 #include "fastcpp/core/boundary.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 bool SinkQueue::call(std::function<void()> f, WhenBusy when_busy) {
   Call current{std::move(f), false};

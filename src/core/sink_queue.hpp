@@ -10,7 +10,7 @@
 #include <string>
 #include <thread>
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // The calls to one sink: one at a time, in order, and with no lock held. Who finds the sink free calls it; who finds it
 // busy leaves the call to the thread that is in there and goes on. So a sink may call the library, or wait for a thread

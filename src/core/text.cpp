@@ -1,6 +1,6 @@
 #include "fastcpp/core/text.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 std::size_t utf8_length(std::string_view text) {
   const auto byte = [&](std::size_t i) { return static_cast<unsigned char>(text[i]); };

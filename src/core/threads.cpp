@@ -10,7 +10,7 @@
 #include "core/cpu_quota.hpp"
 #include "fastcpp/core/boundary.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // Those the process is bound to, or all.

@@ -10,7 +10,7 @@
 
 #include "fastcpp/core/python_text.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 constexpr std::size_t kDecimals = 6;

@@ -9,7 +9,7 @@
 
 #include "fastcpp/data/sample.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // Batch tensors whose memory nobody else uses any more are filled again.
 class TensorPool {

@@ -9,7 +9,7 @@
 #include "fastcpp/data/labels.hpp"
 #include "labels_common.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 CategoryList::CategoryList(std::vector<std::int64_t> y, const ClassNames& classes)
     : y_(std::move(y)), classes_(std::make_shared<ClassMap>(classes.names())) {

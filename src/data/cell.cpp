@@ -9,7 +9,7 @@
 #include "column.hpp"
 #include "fastcpp/core/python_text.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace table {
 namespace {
 

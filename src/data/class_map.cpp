@@ -11,7 +11,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/python_text.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // Holds every number of 64 bits.

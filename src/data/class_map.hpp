@@ -9,7 +9,7 @@
 
 #include "fastcpp/data/label.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // Numbers are equal by value, whatever their type, as in Python; a text equals no number.
 struct CellHash {

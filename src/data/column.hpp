@@ -11,7 +11,7 @@
 
 #include "fastcpp/data/table.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 struct Column::Data {
   ColumnKind kind = ColumnKind::kText;

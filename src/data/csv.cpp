@@ -9,7 +9,7 @@
 #include "column.hpp"
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp::table {
+namespace fastcpp::inline v0::table {
 namespace {
 
 constexpr std::size_t kMaxColumns = 262144;

@@ -6,7 +6,7 @@
 
 #include "fastcpp/data/table.hpp"
 
-namespace fastcpp::table {
+namespace fastcpp::inline v0::table {
 
 // \param name of the file, for messages
 std::vector<Column> read_columns(std::string bytes, const ReadCsvOptions& options,

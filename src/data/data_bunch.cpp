@@ -14,7 +14,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 struct DataBunch::Impl {
   DataBunchOptions options;

@@ -8,7 +8,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 constexpr std::int64_t kMostItems = 1 << 30;  // of a batch: products with it do not overflow

@@ -8,7 +8,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 void Dataset::get_into(std::int64_t index, Rng& rng, const SampleSlot& slot) const {
   const auto sample = get(index, rng);

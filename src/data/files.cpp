@@ -9,7 +9,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace fs = std::filesystem;
 namespace {
 

@@ -11,7 +11,7 @@
 #include "label_reader.hpp"
 #include "labels_common.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 FloatList::FloatList(std::vector<float> y, std::int64_t c, bool log)
     : y_(std::move(y)), c_(c), log_(log) {

@@ -12,7 +12,7 @@
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/data/files.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 void check_length(const std::vector<std::int64_t>& indices, const std::vector<Label>& labels) {

@@ -3,7 +3,7 @@
 #include "class_map.hpp"
 #include "fastcpp/core/python_text.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 bool Label::missing() const {
   return !several() && is_missing(cells()[0]);

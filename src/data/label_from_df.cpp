@@ -10,7 +10,7 @@
 #include "fastcpp/core/python_text.hpp"
 #include "fastcpp/data/labels.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using RowName = std::function<std::string(std::int64_t)>;

@@ -9,7 +9,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/data/files.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 void check_indices(const std::vector<std::int64_t>& indices, std::size_t items, const char* set) {

@@ -7,7 +7,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/python_text.hpp"
 
-namespace fastcpp::labels {
+namespace fastcpp::inline v0::labels {
 namespace {
 
 using table::shown;

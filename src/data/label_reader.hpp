@@ -10,7 +10,7 @@
 
 #include "fastcpp/data/label.hpp"
 
-namespace fastcpp::labels {
+namespace fastcpp::inline v0::labels {
 
 // What messages call an item.
 using ItemName = std::function<std::string()>;

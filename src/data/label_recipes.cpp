@@ -8,7 +8,7 @@
 #include "fastcpp/data/labels.hpp"
 #include "fastcpp/io/registry.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 Value value_of(const std::vector<Cell>& cells) {

@@ -11,7 +11,7 @@
 #include "fastcpp/core/python_text.hpp"
 #include "labels_common.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace labels {
 
 std::size_t checked(std::int64_t i, std::int64_t size) {

@@ -6,7 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 
-namespace fastcpp::labels {
+namespace fastcpp::inline v0::labels {
 
 // i as a position; throws ValueError `value.index` when there is no such item.
 std::size_t checked(std::int64_t i, std::int64_t size);

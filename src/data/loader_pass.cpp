@@ -13,7 +13,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // Batches filled ahead of the caller, beside the one being filled.

@@ -18,7 +18,7 @@
 #include "data/skipped_items.hpp"
 #include "fastcpp/data/data_loader.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 struct DataLoader::Impl {
   std::shared_ptr<const Dataset> dataset;

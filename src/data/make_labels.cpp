@@ -17,7 +17,7 @@
 #include "fastcpp/data/labels.hpp"
 #include "label_reader.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using labels::ItemName;

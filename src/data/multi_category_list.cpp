@@ -10,7 +10,7 @@
 #include "label_reader.hpp"
 #include "labels_common.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // Adds a name to those joined so far.

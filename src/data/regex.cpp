@@ -9,7 +9,7 @@
 #define PCRE2_CODE_UNIT_WIDTH 8
 #include <pcre2.h>
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 struct Regex::State {
   pcre2_code* code = nullptr;

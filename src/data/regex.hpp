@@ -7,7 +7,7 @@
 #include <string>
 #include <string_view>
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 class Regex {
  public:

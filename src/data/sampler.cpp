@@ -8,7 +8,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 std::vector<std::int64_t> SequentialSampler::order(std::int64_t n, Rng&) const {
   std::vector<std::int64_t> order(static_cast<std::size_t>(n));

@@ -6,7 +6,7 @@
 
 #include "fastcpp/core/log.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 constexpr std::size_t kMostWarnings = 10;

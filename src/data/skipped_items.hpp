@@ -10,7 +10,7 @@
 #include "fastcpp/data/dataset.hpp"
 #include "fastcpp/data/on_error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // An item and the error that loading it gave.
 SkippedItem skipped_item(const Dataset& dataset, std::int64_t index,

@@ -16,7 +16,7 @@
 #include "fastcpp/core/rng.hpp"
 #include "fastcpp/data/files.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using Indices = std::vector<std::int64_t>;

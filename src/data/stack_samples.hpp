@@ -8,7 +8,7 @@
 
 #include "fastcpp/data/sample.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // data_collate with names of the samples for its messages.
 Batch stack_samples(const std::vector<Sample>& samples,

@@ -9,7 +9,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 const Stats& checked(const Stats& stats) {

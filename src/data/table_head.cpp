@@ -9,7 +9,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/data/table.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 constexpr std::size_t kShownColumns = 10;

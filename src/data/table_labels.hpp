@@ -8,7 +8,7 @@
 
 #include "fastcpp/data/labels.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // As `label_from_df`, of these rows in this order.
 // \param row_name what messages call a row

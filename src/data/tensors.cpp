@@ -4,7 +4,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 Tensors::Tensors(std::vector<torch::Tensor> items) {
   if (items.size() == 1) {

@@ -21,7 +21,7 @@
 #include "fastcpp/vision/image_list.hpp"
 #include "fastcpp/vision/transform/recipes.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 [[noreturn]] void cannot_export(const std::string& what, const char* advice) {

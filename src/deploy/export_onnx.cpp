@@ -10,7 +10,7 @@
 #include "fastcpp/train/forward.hpp"
 #include "fastcpp/train/learner.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 constexpr int kFirstOpset = 10, kLastOpset = 20;

@@ -14,7 +14,7 @@
 #include "fastcpp/train/forward.hpp"
 #include "fastcpp/train/learner.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace jit = torch::jit;
 namespace {
 

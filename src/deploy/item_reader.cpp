@@ -3,7 +3,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/rng.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 std::optional<Image> image_of(const std::any& item) {

@@ -11,7 +11,7 @@
 #include "fastcpp/data/tensors.hpp"
 #include "fastcpp/vision/transform/transform.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 struct ItemReader {
   // Of pictures; none where samples are tensors.

@@ -16,7 +16,7 @@
 #include "fastcpp/vision/models/cnn_model.hpp"
 #include "fastcpp/vision/transform/recipes.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 Recipe recipe_of(const Value& value) {

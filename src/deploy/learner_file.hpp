@@ -13,7 +13,7 @@
 #include "fastcpp/train/metrics/loss.hpp"
 #include "fastcpp/train/model.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 constexpr const char* kLearnerFormat = "fastcpp learner";
 constexpr int kLearnerVersion = 1;

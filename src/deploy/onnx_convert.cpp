@@ -11,7 +11,7 @@
 #include "deploy/traced.hpp"
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp::onnx {
+namespace fastcpp::inline v0::onnx {
 namespace jit = torch::jit;
 namespace {
 

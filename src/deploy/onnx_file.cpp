@@ -9,7 +9,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/version.hpp"
 
-namespace fastcpp::onnx {
+namespace fastcpp::inline v0::onnx {
 
 std::int64_t onnx_type(torch::ScalarType type) {
   switch (type) {

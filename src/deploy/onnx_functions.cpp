@@ -7,7 +7,7 @@
 
 #include "deploy/onnx_step.hpp"
 
-namespace fastcpp::onnx {
+namespace fastcpp::inline v0::onnx {
 namespace {
 
 template <char const* Op>

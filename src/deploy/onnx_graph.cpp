@@ -7,7 +7,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp::onnx {
+namespace fastcpp::inline v0::onnx {
 namespace {
 
 std::map<std::string, int> uses_of(const Graph& graph) {

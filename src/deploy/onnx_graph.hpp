@@ -12,7 +12,7 @@
 
 #include "fastcpp/core/path.hpp"
 
-namespace fastcpp::onnx {
+namespace fastcpp::inline v0::onnx {
 
 using Ints = std::vector<std::int64_t>;
 using Attribute = std::variant<std::int64_t, float, std::string, Ints>;

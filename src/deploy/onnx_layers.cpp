@@ -6,7 +6,7 @@
 
 #include "deploy/onnx_step.hpp"
 
-namespace fastcpp::onnx {
+namespace fastcpp::inline v0::onnx {
 namespace {
 
 // An argument that may stand for all axes.

@@ -16,11 +16,11 @@ struct Node;
 struct Value;
 }  // namespace torch::jit
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 struct Traced;
 }
 
-namespace fastcpp::onnx {
+namespace fastcpp::inline v0::onnx {
 
 class Converter;
 

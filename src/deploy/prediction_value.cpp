@@ -7,7 +7,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/text.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 Value number(double x) {

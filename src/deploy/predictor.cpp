@@ -22,7 +22,7 @@
 #include "fastcpp/train/threads.hpp"
 #include "fastcpp/vision/models/fold.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // oneDNN reads weights whose channels lie together without changing their order first.

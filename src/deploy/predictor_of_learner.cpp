@@ -5,7 +5,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/train/learner.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 Model copied(const Model& model) {

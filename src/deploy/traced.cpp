@@ -12,7 +12,7 @@
 #include "fastcpp/io/json.hpp"
 #include "fastcpp/train/learner.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace jit = torch::jit;
 namespace {
 

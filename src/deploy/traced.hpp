@@ -14,7 +14,7 @@
 #include "fastcpp/train/metrics/loss.hpp"
 #include "fastcpp/train/model.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 class Learner;
 

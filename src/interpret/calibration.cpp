@@ -9,7 +9,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // A probability for each prediction, and 1 where it came true.

@@ -13,7 +13,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 std::vector<ConfusedClasses::Pair> pairs_of(const std::vector<std::string>& names) {

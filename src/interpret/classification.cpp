@@ -14,7 +14,7 @@
 #include "fastcpp/vision/tta.hpp"
 #include "interpret/left_out.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // The map of a picture that is not normalised yet.

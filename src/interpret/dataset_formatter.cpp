@@ -15,7 +15,7 @@
 #include "fastcpp/vision/models/cnn_model.hpp"
 #include "interpret/left_out.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using Indices = std::vector<std::int64_t>;

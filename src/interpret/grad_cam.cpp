@@ -8,7 +8,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 GradCam grad_cam(const Model& model, const torch::Tensor& x, std::int64_t cls) {
   const auto refuse = [] {

@@ -13,7 +13,7 @@
 #include "fastcpp/data/table.hpp"
 #include "fastcpp/vision/image/image.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 std::size_t slot(std::int64_t index) {

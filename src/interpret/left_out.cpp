@@ -4,7 +4,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 void refuse_left_out(const DataLoader& loader) {
   const auto left_out = loader.skipped();

@@ -3,7 +3,7 @@
 
 #include "fastcpp/data/data_loader.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // Throws DataError `data.left_out` when items were left out: rows of predictions are then no longer items.
 void refuse_left_out(const DataLoader& loader);

@@ -9,7 +9,7 @@
 #include "fastcpp/interpret/classification.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 std::string MultiTopLosses::str() const {
   return fmt::format("{} misclassified samples over {} samples in the validation set.",

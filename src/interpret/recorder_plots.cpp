@@ -10,7 +10,7 @@
 #include "fastcpp/plot/figure.hpp"
 #include "fastcpp/train/recorder.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 std::vector<double> numbers_from(std::size_t n, int start = 0) {

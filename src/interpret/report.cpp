@@ -15,7 +15,7 @@
 #include "fastcpp/version.hpp"
 #include "interpret/report_parts.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace report_detail {
 namespace {
 

@@ -10,7 +10,7 @@
 #include "fastcpp/core/text.hpp"
 #include "interpret/report_parts.hpp"
 
-namespace fastcpp::report_detail {
+namespace fastcpp::inline v0::report_detail {
 namespace {
 
 constexpr std::int64_t kMostInMatrix = 60;   // that a matrix is readable with

@@ -10,7 +10,7 @@
 #include "fastcpp/train/summary.hpp"
 #include "interpret/report_parts.hpp"
 
-namespace fastcpp::report_detail {
+namespace fastcpp::inline v0::report_detail {
 namespace {
 
 constexpr std::size_t kMostRows = 500;

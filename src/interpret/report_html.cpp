@@ -15,7 +15,7 @@
 #include "fastcpp/plot/color.hpp"
 #include "interpret/report_page.hpp"
 
-namespace fastcpp::report_detail {
+namespace fastcpp::inline v0::report_detail {
 namespace {
 
 constexpr const char* kNoNumber = "\u2013";

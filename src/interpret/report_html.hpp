@@ -10,7 +10,7 @@
 #include "fastcpp/plot/figure.hpp"
 #include "fastcpp/plot/picture.hpp"
 
-namespace fastcpp::report_detail {
+namespace fastcpp::inline v0::report_detail {
 
 // Numbers for people; a dash for what is no finite number.
 std::string number(double value, int decimals = 4);

@@ -1,7 +1,7 @@
 // The look and the behaviour of a report.
 #pragma once
 
-namespace fastcpp::report_detail {
+namespace fastcpp::inline v0::report_detail {
 
 // {0}: title, {1}: style. Nothing is fetched: the policy says so to the browser.
 inline constexpr char kPageHead[] = R"html(<!DOCTYPE html>

@@ -15,7 +15,7 @@
 #include "fastcpp/vision/image_dataset.hpp"
 #include "interpret/report_html.hpp"
 
-namespace fastcpp::report_detail {
+namespace fastcpp::inline v0::report_detail {
 
 // What all sections look at.
 struct Context {

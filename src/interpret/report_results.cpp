@@ -12,7 +12,7 @@
 #include "fastcpp/interpret/grad_cam.hpp"
 #include "interpret/report_parts.hpp"
 
-namespace fastcpp::report_detail {
+namespace fastcpp::inline v0::report_detail {
 namespace {
 
 constexpr double kNone = std::numeric_limits<double>::quiet_NaN();

@@ -9,7 +9,7 @@
 #include "fastcpp/core/text.hpp"
 #include "interpret/report_parts.hpp"
 
-namespace fastcpp::report_detail {
+namespace fastcpp::inline v0::report_detail {
 namespace {
 
 constexpr double kGap = std::numeric_limits<double>::quiet_NaN();  // a plot leaves it out

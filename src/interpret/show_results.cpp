@@ -12,7 +12,7 @@
 #include "fastcpp/train/prediction.hpp"
 #include "fastcpp/vision/image_dataset.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 Figure drawn(const DataBunch& bunch, DatasetType ds_type, const Batch& batch,

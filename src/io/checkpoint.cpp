@@ -13,7 +13,7 @@
 #include "io/pickler.hpp"
 #include "io/zip_file.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using io::CheckpointReader;

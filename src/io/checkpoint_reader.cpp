@@ -9,7 +9,7 @@
 #include "fastcpp/core/error.hpp"
 #include "io/zip_file.hpp"
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 
 namespace {
 

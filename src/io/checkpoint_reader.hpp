@@ -12,7 +12,7 @@
 #include "io/file_access.hpp"
 #include "io/unpickler.hpp"
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 
 // A checkpoint whose pickle has been read and whose storages have not.
 class CheckpointReader {

@@ -8,7 +8,7 @@
 
 #include <torch/types.h>
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 
 // Dimensions of a tensor in a file, as many as PyTorch takes.
 inline constexpr std::size_t kMaxRank = 64;

@@ -18,7 +18,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 
 FileReader::FileReader(const Path& file)
     : name_(file.string()), fd_(::open(file.c_str(), O_RDONLY | O_CLOEXEC | O_NONBLOCK)) {

@@ -8,7 +8,7 @@
 #include "fastcpp/core/atomic_writer.hpp"
 #include "fastcpp/core/path.hpp"
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 
 // A regular file, read with pread: unlike a mapping it cannot kill the process when somebody
 // truncates the file.

@@ -11,7 +11,7 @@
 #include "io/safetensors_bytes.hpp"
 #include "io/zip_file.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 constexpr const char* kDescription = "learner.json";

@@ -11,7 +11,7 @@
 
 #include <torch/types.h>
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 
 enum class RefKind : std::uint8_t {
   kNone,

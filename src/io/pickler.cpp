@@ -8,7 +8,7 @@
 #include "fastcpp/core/error.hpp"
 #include "io/dtypes.hpp"
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 
 Pickler::Pickler(const Value& root) {
   byte(0x80);

@@ -12,7 +12,7 @@
 
 #include "fastcpp/io/value.hpp"
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 
 // The pickle text, and the storages it mentions: number i is the entry data/i. Throws ValueError
 // value.dtype.

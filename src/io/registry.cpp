@@ -4,7 +4,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 
 void throw_bad_entry(const char* what, const std::string& name, bool is_taken) {
   throw ValueError(

@@ -17,7 +17,7 @@
 #include "io/file_access.hpp"
 #include "io/safetensors_bytes.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using Json = nlohmann::json;

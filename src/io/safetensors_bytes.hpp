@@ -11,7 +11,7 @@
 #include "fastcpp/io/state_dict.hpp"
 #include "io/file_access.hpp"
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 
 // As load_safetensors.
 StateDict read_safetensors(const FilePart& part);

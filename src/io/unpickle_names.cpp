@@ -10,7 +10,7 @@
 #include "io/dtypes.hpp"
 #include "io/unpickler.hpp"
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 namespace {
 
 struct KnownName {

@@ -8,7 +8,7 @@
 #include "io/dtypes.hpp"
 #include "io/unpickler.hpp"
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 
 // Protocol 0 writes the id as Python prints it: ('storage', <class 'torch.FloatStorage'>, '94', 'cpu', 24, None)
 Ref Unpickler::persistent_id_of(std::string_view text) {

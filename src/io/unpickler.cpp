@@ -8,7 +8,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 namespace {
 
 // Bounds on what a pickle may build, far above any checkpoint of weights. They keep the memory

@@ -11,7 +11,7 @@
 
 #include "io/pickle_graph.hpp"
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 
 // Thrown when the buffer ends before the file does: the caller reads more and starts again.
 struct NeedMoreBytes {};

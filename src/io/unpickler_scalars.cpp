@@ -7,7 +7,7 @@
 
 #include "io/unpickler.hpp"
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 namespace {
 
 // Escaped text and decoded bytes need memory beside the file.

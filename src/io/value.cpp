@@ -14,7 +14,7 @@
 #include "fastcpp/core/error.hpp"
 #include "io/dtypes.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // What makes two keys equal in Python, where 1, 1.0 and True are one key. The text lives in the

@@ -10,7 +10,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 namespace {
 
 constexpr std::uint32_t kLocalHeader = 0x04034b50, kCentralHeader = 0x02014b50, kEnd = 0x06054b50,

@@ -9,7 +9,7 @@
 
 #include "io/file_access.hpp"
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 
 struct ZipEntry {
   std::string name;

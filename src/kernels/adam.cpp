@@ -4,7 +4,7 @@
 
 #include "fastcpp/kernels/processor.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // The widest vectors of the processor at hand; the square root becomes an instruction because this

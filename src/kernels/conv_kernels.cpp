@@ -4,7 +4,7 @@
 
 #define FASTCPP_BODY static inline __attribute__((always_inline))
 
-namespace fastcpp::models {
+namespace fastcpp::inline v0::models {
 namespace {
 
 template <int kBytes>

@@ -4,7 +4,7 @@
 
 #include <cstddef>
 
-namespace fastcpp::models {
+namespace fastcpp::inline v0::models {
 
 // Rows of a product with packed weights:
 // out[r][c] = act(bias[c] + add[r][c] + sum over runs and k of in[r][run * run_step + k] *

@@ -11,7 +11,7 @@
 
 #include "kernels/conv_kernels.hpp"
 
-namespace fastcpp::models {
+namespace fastcpp::inline v0::models {
 using torch::Tensor;
 
 namespace {

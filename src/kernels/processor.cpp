@@ -8,7 +8,7 @@
 
 #include "fastcpp/core/log.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 ProcessorLevel of_this_processor() {

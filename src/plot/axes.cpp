@@ -8,7 +8,7 @@
 #include "plot/model.hpp"
 #include "plot/text.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using namespace plot_detail;

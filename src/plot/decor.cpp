@@ -4,7 +4,7 @@
 #include <cmath>
 #include <functional>
 
-namespace fastcpp::plot_detail {
+namespace fastcpp::inline v0::plot_detail {
 namespace {
 
 constexpr double kTickPad = 3.5, kLabelPad = 4, kTitlePad = 4;

@@ -4,7 +4,7 @@
 
 #include "plot/layout.hpp"
 
-namespace fastcpp::plot_detail {
+namespace fastcpp::inline v0::plot_detail {
 
 // Sizes that shrink until everything has room.
 struct Style {

@@ -7,7 +7,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp::plot_detail {
+namespace fastcpp::inline v0::plot_detail {
 namespace {
 
 constexpr double kSpine = 0.8, kMinorWidth = 0.6;

@@ -6,7 +6,7 @@
 #include "plot/fonts.hpp"
 #include "plot/layout.hpp"
 
-namespace fastcpp::plot_detail {
+namespace fastcpp::inline v0::plot_detail {
 
 // What is drawn on: user units are points.
 struct Canvas {

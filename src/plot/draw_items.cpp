@@ -6,7 +6,7 @@
 
 #include "plot/draw.hpp"
 
-namespace fastcpp::plot_detail {
+namespace fastcpp::inline v0::plot_detail {
 namespace {
 
 struct Point {

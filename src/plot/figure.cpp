@@ -19,7 +19,7 @@
 #include "plot/layout.hpp"
 #include "plot/model.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace plot_detail {
 
 struct FigureAccess {

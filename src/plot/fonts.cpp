@@ -7,7 +7,7 @@
 #include <string_view>
 #include <utility>
 
-namespace fastcpp::plot_detail {
+namespace fastcpp::inline v0::plot_detail {
 namespace {
 
 struct FontconfigCloser {

@@ -9,7 +9,7 @@
 #include <unordered_map>
 #include <vector>
 
-namespace fastcpp::plot_detail {
+namespace fastcpp::inline v0::plot_detail {
 
 // The usual font, and others of the system for the letters that it lacks. One object a drawing: not thread-safe.
 class Fonts {

@@ -5,7 +5,7 @@
 
 #include "plot/decor.hpp"
 
-namespace fastcpp::plot_detail {
+namespace fastcpp::inline v0::plot_detail {
 namespace {
 
 constexpr double kEdge = 6, kColumnGap = 12, kRowGap = 10, kTitleSize = 12, kTitleGap = 6;

@@ -9,7 +9,7 @@
 #include "plot/scale.hpp"
 #include "plot/text.hpp"
 
-namespace fastcpp::plot_detail {
+namespace fastcpp::inline v0::plot_detail {
 
 struct Rect {
   double x = 0, y = 0, width = 0, height = 0;

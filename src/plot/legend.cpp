@@ -4,7 +4,7 @@
 
 #include "plot/decor.hpp"
 
-namespace fastcpp::plot_detail {
+namespace fastcpp::inline v0::plot_detail {
 namespace {
 
 constexpr double kHandleWidth = 20, kHandleGap = 8, kPad = 4, kCornerGap = 5, kEntryGap = 4;

@@ -11,7 +11,7 @@
 
 #include "fastcpp/plot/figure.hpp"
 
-namespace fastcpp::plot_detail {
+namespace fastcpp::inline v0::plot_detail {
 
 struct Line {
   std::vector<double> x, y;

@@ -6,7 +6,7 @@
 #include <cmath>
 #include <limits>
 
-namespace fastcpp::plot_detail {
+namespace fastcpp::inline v0::plot_detail {
 namespace {
 
 constexpr double kMargin = 0.05;

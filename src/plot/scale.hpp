@@ -6,7 +6,7 @@
 
 #include "plot/model.hpp"
 
-namespace fastcpp::plot_detail {
+namespace fastcpp::inline v0::plot_detail {
 
 // Values beyond this would overflow when ranges are subtracted.
 bool drawable(double value);

@@ -8,7 +8,7 @@
 
 #include "fastcpp/core/text.hpp"
 
-namespace fastcpp::plot_detail {
+namespace fastcpp::inline v0::plot_detail {
 namespace {
 
 constexpr double kMeasureSize = 100;

@@ -9,7 +9,7 @@
 
 #include "plot/fonts.hpp"
 
-namespace fastcpp::plot_detail {
+namespace fastcpp::inline v0::plot_detail {
 
 // The lines between newlines; at least one.
 std::vector<std::string> split_lines(const std::string& text);

@@ -8,7 +8,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp::serve_detail {
+namespace fastcpp::inline v0::serve_detail {
 namespace {
 
 double seconds(std::chrono::steady_clock::duration time) {

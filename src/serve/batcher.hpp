@@ -15,7 +15,7 @@
 #include "fastcpp/deploy/predictor.hpp"
 #include "serve/metrics.hpp"
 
-namespace fastcpp::serve_detail {
+namespace fastcpp::inline v0::serve_detail {
 
 // What becomes of one picture.
 struct Computed {

@@ -11,7 +11,7 @@
 #include <cerrno>
 #include <utility>
 
-namespace fastcpp::serve_detail {
+namespace fastcpp::inline v0::serve_detail {
 namespace {
 
 constexpr std::size_t kMaxHeader = 64 << 10;

@@ -17,7 +17,7 @@
 
 #include "compat/httplib.hpp"
 
-namespace fastcpp::serve_detail {
+namespace fastcpp::inline v0::serve_detail {
 
 using Clock = std::chrono::steady_clock;
 

@@ -4,7 +4,7 @@
 
 #include <algorithm>
 
-namespace fastcpp::serve_detail {
+namespace fastcpp::inline v0::serve_detail {
 namespace {
 
 // From a tiny network to one that needs seconds.

@@ -10,7 +10,7 @@
 #include <string_view>
 #include <vector>
 
-namespace fastcpp::serve_detail {
+namespace fastcpp::inline v0::serve_detail {
 
 // How often values fell below each of some bounds.
 class Histogram {

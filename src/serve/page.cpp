@@ -2,7 +2,7 @@
 
 #include "fastcpp/core/text.hpp"
 
-namespace fastcpp::serve_detail {
+namespace fastcpp::inline v0::serve_detail {
 namespace {
 
 constexpr const char* kHead = R"html(<!DOCTYPE html>

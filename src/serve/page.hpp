@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace fastcpp::serve_detail {
+namespace fastcpp::inline v0::serve_detail {
 
 // What the browser lets the page do: nothing is fetched from elsewhere.
 inline constexpr const char* kPagePolicy =

@@ -13,7 +13,7 @@
 #include "fastcpp/core/error.hpp"
 #include "serve/service.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using namespace std::chrono_literals;

@@ -22,7 +22,7 @@
 #include "fastcpp/vision/image/image_file.hpp"
 #include "serve/page.hpp"
 
-namespace fastcpp::serve_detail {
+namespace fastcpp::inline v0::serve_detail {
 namespace {
 
 using httplib::Request;

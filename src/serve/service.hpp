@@ -11,7 +11,7 @@
 #include "serve/http_server.hpp"
 #include "serve/metrics.hpp"
 
-namespace fastcpp::serve_detail {
+namespace fastcpp::inline v0::serve_detail {
 
 // Why a request, or one of its pictures, is not answered as asked.
 struct Refusal {

@@ -2,7 +2,7 @@
 
 #include "fastcpp/train/learner.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 class FunctionsCallback : public Callback {

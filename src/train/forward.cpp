@@ -7,7 +7,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 Tensors forward(const Model& model, const Tensors& x, const ForwardOptions& options) {
   if (x.count() == 0) throw ValueError("value.model", "a model was to be run on no tensor");

@@ -17,7 +17,7 @@
 #include "fastcpp/io/state_dict.hpp"
 #include "train/learner_impl.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 Loss default_loss(LabelKind kind) {

@@ -12,7 +12,7 @@
 #include "train/learner_impl.hpp"
 #include "train/training.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 class Fitting {

@@ -10,7 +10,7 @@
 #include "fastcpp/train/learner.hpp"
 #include "train/precompute.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 struct Learner::Impl {
   DataBunch data;

@@ -8,7 +8,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/io/recipe.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 void detail::throw_no_module() {
   throw ValueError("value.model", "a Model needs a module and a way to run it, found none (null)");

@@ -10,7 +10,7 @@
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/train/optim/layers.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace nn = torch::nn;
 namespace {
 

@@ -8,7 +8,7 @@
 #include "fastcpp/data/data_bunch.hpp"
 #include "fastcpp/train/forward.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 struct Features {
   DataBunch data;  // what the body makes of the items

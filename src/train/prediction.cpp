@@ -7,7 +7,7 @@
 
 #include "fastcpp/core/boundary.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // Along which dimension of one item's outputs the classes lie: C x H x W, unless only another one has their number.

@@ -13,7 +13,7 @@
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/train/learner.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 double now() {

@@ -4,7 +4,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/io/registry.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 detail::Registry<Model>& model_registry() {

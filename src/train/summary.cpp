@@ -19,7 +19,7 @@
 #include "fastcpp/core/python_text.hpp"
 #include "fastcpp/train/forward.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using Shape = std::vector<std::int64_t>;
@@ -157,7 +157,7 @@ std::string describe(const torch::nn::Module& module) {
   stream.imbue(std::locale::classic());
   stream << module;
   auto text = stream.str();
-  for (const std::string_view prefix : {"torch::nn::", "fastcpp::models::", "fastcpp::"}) {
+  for (const std::string_view prefix : {"torch::nn::", "fastcpp::v0::models::", "fastcpp::v0::"}) {
     for (auto at = text.find(prefix); at != std::string::npos; at = text.find(prefix, at)) {
       text.erase(at, prefix.size());
     }

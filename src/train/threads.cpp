@@ -10,7 +10,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/threads.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // OpenBLAS built on pthreads keeps a pool of its own, as large as the machine, of which LibTorch

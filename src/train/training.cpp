@@ -12,7 +12,7 @@
 #include "fastcpp/core/log.hpp"
 #include "train/learner_impl.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // A scalar on its way from the device.

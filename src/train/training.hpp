@@ -10,7 +10,7 @@
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/train/learner.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // Runs epochs of training and validation over the state that a learner's copies share. It asks the learner for optimizer,
 // model, loss and data at each use, so callbacks may change them in any event; the loader of an epoch under way stays, and

@@ -7,7 +7,7 @@
 #include "fastcpp/io/recipe.hpp"
 #include "fastcpp/vision/models/fold.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 Learner make_learner(const DataBunch& data, const models::Arch& base_arch,

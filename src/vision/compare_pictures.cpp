@@ -15,7 +15,7 @@
 #include "fastcpp/io/checksum.hpp"
 #include "fastcpp/vision/image/image.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 namespace {
 
 constexpr int kRows = 8, kCols = 9, kSide = 32, kMostDistance = 32;

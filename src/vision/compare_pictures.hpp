@@ -13,7 +13,7 @@
 #include "fastcpp/vision/image/image_file.hpp"
 #include "fastcpp/vision/image_fault.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 
 // What is left of a picture when it is made very small and grey.
 struct Look {

@@ -15,7 +15,7 @@
 #include "fastcpp/vision/image_list.hpp"
 #include "fastcpp/vision/transform/recipes.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 constexpr int kVersion = 2;

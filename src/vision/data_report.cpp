@@ -17,7 +17,7 @@
 #include "vision/compare_pictures.hpp"
 #include "vision/work_through.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace fs = std::filesystem;
 namespace {
 

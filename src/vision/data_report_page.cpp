@@ -9,7 +9,7 @@
 
 #include "fastcpp/data/files.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 struct Line {

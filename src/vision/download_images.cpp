@@ -18,7 +18,7 @@
 #include "fastcpp/vision/image/image.hpp"
 #include "vision/download_journal.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace fs = std::filesystem;
 namespace {
 

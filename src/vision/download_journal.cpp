@@ -13,7 +13,7 @@
 #include "fastcpp/core/disk.hpp"
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 namespace {
 
 constexpr std::size_t kDigest = 64;

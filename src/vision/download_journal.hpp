@@ -6,7 +6,7 @@
 
 #include "fastcpp/core/path.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 
 // Lines that are appended: a crash costs the last one at most. One thread.
 class DownloadJournal {

@@ -10,7 +10,7 @@
 #include "vision/compare_pictures.hpp"
 #include "vision/work_through.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 using detail::PictureFile;
 using detail::ReadPicture;

@@ -12,7 +12,7 @@
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/vision/image_list.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 std::uint64_t seed_of(const std::optional<std::uint64_t>& seed) {

@@ -10,7 +10,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/vision/transform/device.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 namespace {
 

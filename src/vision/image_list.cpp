@@ -8,7 +8,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/vision/image_dataset.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 constexpr std::int64_t kShown = 5;  // items in a printed form

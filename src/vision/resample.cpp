@@ -6,7 +6,7 @@
 #include <numbers>
 #include <vector>
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 namespace {
 
 double sinc(double x) {

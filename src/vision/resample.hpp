@@ -5,7 +5,7 @@
 
 #include "fastcpp/vision/verify_images.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 
 // `picture` has 8 bits and 1 to 4 channels.
 cv::Mat resample(const cv::Mat& picture, Resolution size, ResampleFilter filter);

@@ -12,7 +12,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 constexpr std::uint64_t kPasses = 8;

@@ -19,7 +19,7 @@
 #include "vision/resample.hpp"
 #include "vision/work_through.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace fs = std::filesystem;
 namespace {
 

@@ -15,7 +15,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/progress.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 namespace {
 
 constexpr int kMostWorkers = 1024;

@@ -6,7 +6,7 @@
 #include <stop_token>
 #include <string>
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 
 struct WorkOptions {
   int workers = 1;  // threads; 0 counts as 1; the caller's own waits

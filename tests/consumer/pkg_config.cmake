@@ -24,7 +24,7 @@ endfunction()
 file(WRITE "${FOLDER}/main.cpp" "#include <cstdio>
 #include <fastcpp/core/error.hpp>
 #include <fastcpp/version.hpp>
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 extern const int version[3];
 }
 int main() {

@@ -29,13 +29,14 @@ TEST_CASE("the formulas of the golden inputs") {
 
   for (const auto& item : file.at("fnv1a64")) {
     INFO(item.dump());
-    CHECK(same(hex(fnv1a64(item.at("text").get<std::string>())) == item.at("hex")));
+    CHECK(same(hex(fnv1a64(item.at("text").get<std::string>())) ==
+               item.at("hex").get<std::string>()));
   }
   for (const auto& item : file.at("raw")) {
     INFO(item.dump());
     std::uint64_t i = 0;
     for (const auto& want : item.at("hex")) {
-      CHECK(same(hex(raw(item.at("key").get<std::string>(), i++)) == want));
+      CHECK(same(hex(raw(item.at("key").get<std::string>(), i++)) == want.get<std::string>()));
     }
   }
   // Exact: the text of the file reads back to the same double.

@@ -1,11 +1,20 @@
-# fwd.hpp declares only what a header defines, with the same word; each room's umbrella brings every header of its room, and
+# What is declared stands in the inline namespace of the version; fwd.hpp declares only what a header defines, with the same word; each room's umbrella brings every header of its room, and
 # fastcpp.hpp everything but the server
 # and the kernels, which are for the inside.
 cmake_minimum_required(VERSION 3.22)
 set(include "${ROOT}/include")
 file(GLOB_RECURSE headers RELATIVE "${include}" "${include}/fastcpp/*.hpp")
+# Everything lies in an inline namespace of the major version: programs and libraries of two versions do not link.
+file(STRINGS "${include}/fastcpp/version.hpp" major REGEX "define FASTCPP_VERSION_MAJOR")
+string(REGEX REPLACE "[^0-9]" "" major "${major}")
 set(definitions)
 foreach(header ${headers})
+  file(STRINGS "${include}/${header}" namespaces REGEX "^namespace fastcpp")
+  foreach(line ${namespaces})
+    if(NOT line MATCHES "^namespace fastcpp::inline v${major}(::[a-z_]+)? {$")
+      message(SEND_ERROR "${header}: `${line}` should be of the inline namespace v${major}")
+    endif()
+  endforeach()
   file(STRINGS "${include}/${header}" lines REGEX "^(class|struct) [^;]*{")
   foreach(line ${lines})
     string(REGEX MATCH "^(class|struct) (FASTCPP_API )?([A-Za-z0-9_]+)" _ "${line}")

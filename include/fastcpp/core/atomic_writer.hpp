@@ -9,7 +9,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// A file under construction: a reader, a crash or a power failure meets the old content or the new, never a half.
 ///

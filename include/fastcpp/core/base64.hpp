@@ -7,7 +7,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Base64 with padding, in one line (RFC 4648, section 4).
 FASTCPP_API std::string base64(std::string_view bytes);

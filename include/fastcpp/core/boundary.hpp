@@ -10,7 +10,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// What an exception says to a person, in one line: without the stack dump of LibTorch and the source position of
 /// OpenCV.

@@ -5,7 +5,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Where a symbolic link leads, also when nothing is there yet; `file` itself when it is none. Thread-safe.
 /// \return empty, with `errno` set, when the links lead in a circle

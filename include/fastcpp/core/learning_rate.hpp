@@ -12,7 +12,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// A learning rate: one number for every layer group, a range over the groups (`slice`), or one number per group.
 ///

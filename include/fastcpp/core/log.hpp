@@ -8,7 +8,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// How important a message is.
 enum class LogLevel { kInfo, kWarning };

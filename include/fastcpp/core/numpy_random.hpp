@@ -7,7 +7,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// The numbers that `numpy.random.seed(seed); numpy.random.random_sample(n)` gives, each in [0, 1).
 /// \param seed the 32-bit seed

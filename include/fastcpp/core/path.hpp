@@ -9,7 +9,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// A file or a folder (fastai: `pathlib.Path`).
 using Path = std::filesystem::path;

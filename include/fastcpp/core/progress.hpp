@@ -10,7 +10,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// What a progress bar stands for.
 enum class ProgressPhase {

@@ -12,7 +12,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // 'text', or "text" where it holds a single quote and no double one.
 inline std::string python_text(std::string_view text) {

@@ -8,7 +8,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// A small counter-based generator (SplitMix64). Cheap to make, so every sample of every epoch gets its own. A value:
 /// copies go on from the same place and share nothing. One thread at a time.

@@ -8,7 +8,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// The length of the well-formed UTF-8 sequence at the start of a text that is not empty, 0 when there is none (RFC 3629).
 FASTCPP_API std::size_t utf8_length(std::string_view text);

@@ -4,7 +4,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// The number of processors this process may use, at least 1: those it is bound to, and no more than the quota of its
 /// container (control groups, rounded up). Thread-safe.

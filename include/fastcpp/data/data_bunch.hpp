@@ -18,7 +18,7 @@
 #include "fastcpp/data/stats.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Which of the loaders (fastai: `DatasetType`).
 enum class DatasetType { Train, Valid, Test, Single, Fix };

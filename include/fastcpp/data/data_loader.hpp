@@ -22,7 +22,7 @@
 #include "fastcpp/data/sampler.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// How a loader walks its data set.
 struct DataLoaderOptions {

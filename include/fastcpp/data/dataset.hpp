@@ -13,7 +13,7 @@
 #include "fastcpp/data/sample.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Items that become samples. Loading threads read from it at once, each another item: nothing here may change the object
 /// without a lock. The loaders and bunches that use it keep it alive.

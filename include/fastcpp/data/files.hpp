@@ -9,7 +9,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// How `get_files` walks (fastai: the arguments of `get_files`).
 struct GetFilesOptions {

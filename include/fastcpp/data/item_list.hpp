@@ -21,7 +21,7 @@
 #include "fastcpp/data/table.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Warns that a name is deprecated, in fastai's words.
 FASTCPP_API void warn_deprecated(std::string_view old_name, std::string_view new_name);

@@ -17,7 +17,7 @@
 #include "fastcpp/data/table.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// One label with its type: a text, a whole number, a number, a truth value, several of these, or nothing (missing).
 /// `1`, `1.0`, `"1"` and `true` keep their types; as classes numbers are equal by value, and a text equals none of

@@ -4,7 +4,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// What the targets are; decides loss and activation (fastai: the label list's class).
 enum class LabelKind {

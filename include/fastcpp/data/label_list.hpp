@@ -17,7 +17,7 @@
 #include "fastcpp/data/table.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// The label of each file by a regular expression (fastai: `label_from_re`): a search in the path with `/`, group 1.
 /// Characters are text, as in Python's `re`; names that are not UTF-8 are matched byte by byte.

@@ -16,7 +16,7 @@
 #include "fastcpp/data/sample.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 class Value;    // io/value.hpp
 struct Recipe;  // io/recipe.hpp

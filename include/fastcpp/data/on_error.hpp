@@ -7,7 +7,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// What a loader does with an item that cannot be loaded. An item is at fault when its data set throws a DataError (also
 /// ImageError), an IoError, a FormatError, or an exception that is none of fastcpp's; anything else, a lack of memory

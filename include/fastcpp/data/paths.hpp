@@ -14,7 +14,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// The files of a list: their texts one after the other, 8 bytes beside the text of each, where a `std::filesystem::path`
 /// takes hundreds. Reads like a `std::vector<Path>`, but makes each Path when it is asked for, so that elements are values

@@ -12,7 +12,7 @@
 #include "fastcpp/data/tensors.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// One item as tensors: what goes into the model, and what should come out. Both were made with the item's own random
 /// draws.

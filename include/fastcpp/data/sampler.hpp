@@ -11,7 +11,7 @@
 #include "fastcpp/core/rng.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Decides which items a pass takes, and in which order. Shared by passes in several threads: `order` must not change the
 /// object. The loaders that use it keep it alive.

@@ -13,7 +13,7 @@
 #include "fastcpp/data/table.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Which items train and which validate, as indices.
 struct Split {

@@ -8,7 +8,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Mean and standard deviation per channel.
 struct Stats {

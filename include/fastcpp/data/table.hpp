@@ -18,7 +18,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// One value of a table with its type: `1`, `1.0`, `"1"` and `true` are four different ones; std::monostate is a missing
 /// one. A whole number is int64 wherever int64 holds it.

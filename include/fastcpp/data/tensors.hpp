@@ -13,7 +13,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// What a model takes in or is compared with: usually one tensor, for example pictures, or several, for example the
 /// categories and the numbers of a table.

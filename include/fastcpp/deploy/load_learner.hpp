@@ -11,7 +11,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/learner.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Options of `load_learner`.
 struct LoadLearnerOptions {

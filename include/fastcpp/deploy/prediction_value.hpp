@@ -6,7 +6,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/io/value.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// `{"prediction": text, "top": [{"class", "index", "probability"}, …]}`; `"numbers"` instead of `"top"` where outputs are
 /// no classes. Texts are valid UTF-8; a number that is not finite is None.

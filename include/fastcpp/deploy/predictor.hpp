@@ -23,7 +23,7 @@
 #include "fastcpp/train/prediction.hpp"
 #include "fastcpp/vision/image/image.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 class Learner;
 

@@ -11,7 +11,7 @@
 #include "fastcpp/interpret/classification.hpp"
 #include "fastcpp/plot/figure.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Options of `calibration`.
 struct CalibrationOptions {

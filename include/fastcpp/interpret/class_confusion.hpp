@@ -13,7 +13,7 @@
 #include "fastcpp/interpret/classification.hpp"
 #include "fastcpp/plot/figure.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Which classes `ClassConfusion` looks at: `{"cat", "dog"}` for both orders of every two, or ordered pairs of actual and
 /// predicted class, `{{"cat", "dog"}, {"dog", "fox"}}` (fastai: `classlist` and `is_ordered`). A value: copies share

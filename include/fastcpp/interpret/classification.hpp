@@ -16,7 +16,7 @@
 #include "fastcpp/plot/figure.hpp"
 #include "fastcpp/train/learner.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// A pair of classes that were taken for each other.
 struct Confusion {

@@ -16,7 +16,7 @@
 #include "fastcpp/train/learner.hpp"
 #include "fastcpp/vision/image_dataset.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Pictures to look at. A copy shares the data set.
 struct FormattedDataset {

@@ -9,7 +9,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/model.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// What `grad_cam` finds for one input, on the CPU and in the model's floating-point type. A value: copies share the
 /// tensors. Threads: const calls by any number at once.

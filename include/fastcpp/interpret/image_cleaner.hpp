@@ -13,7 +13,7 @@
 #include "fastcpp/plot/figure.hpp"
 #include "fastcpp/vision/image_dataset.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Picture files with one label each. A value.
 struct LabelledFiles {

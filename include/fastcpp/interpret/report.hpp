@@ -8,7 +8,7 @@
 
 #include "fastcpp/data/data_bunch.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Options of `Learner::report`.
 ///

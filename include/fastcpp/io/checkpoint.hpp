@@ -11,7 +11,7 @@
 #include "fastcpp/io/state_dict.hpp"
 #include "fastcpp/io/value.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Keyword arguments of `load_checkpoint`.
 struct LoadCheckpointOptions {

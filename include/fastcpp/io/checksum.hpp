@@ -9,7 +9,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// What fastai knows of an archive: its length and a digest of its beginning (fastai:
 /// `_check_file`).

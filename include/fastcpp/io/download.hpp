@@ -12,7 +12,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Arguments of `download_url`; the first four are fastai's.
 struct DownloadUrlOptions {

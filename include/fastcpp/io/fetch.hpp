@@ -12,7 +12,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Arguments of `fetch_all`.
 struct FetchOptions {

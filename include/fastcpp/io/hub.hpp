@@ -8,7 +8,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/io/download.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// A weights file of PyTorch's server. A value: copies share nothing. Threads: const calls by any number at once.
 struct FASTCPP_API WeightsFile {

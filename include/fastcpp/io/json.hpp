@@ -10,7 +10,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/io/value.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// How `to_json` writes.
 struct ToJsonOptions {

@@ -7,7 +7,7 @@
 #include "fastcpp/io/state_dict.hpp"
 #include "fastcpp/io/value.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// What a model file holds.
 struct ModelFile {

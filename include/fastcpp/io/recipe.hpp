@@ -7,7 +7,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/io/value.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// A name known to a registry (`register_model`, `register_loss`, `register_labels`) and what its maker is told. A value.
 struct Recipe {

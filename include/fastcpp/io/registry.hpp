@@ -11,7 +11,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/io/recipe.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 
 // \throws ValueError
 [[noreturn]] FASTCPP_API void throw_bad_entry(const char* what, const std::string& name,

@@ -9,7 +9,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/io/state_dict.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Reads a safetensors file; the order is that of the header.
 ///

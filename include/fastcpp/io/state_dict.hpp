@@ -15,7 +15,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Tensors by name in the order of insertion, like the `OrderedDict` of PyTorch's
 /// `Module.state_dict()`.

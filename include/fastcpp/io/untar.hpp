@@ -12,7 +12,7 @@
 #include "fastcpp/io/checksum.hpp"
 #include "fastcpp/io/download.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Arguments of `extract_archive`.
 struct ExtractArchiveOptions {

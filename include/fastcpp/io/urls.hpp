@@ -13,7 +13,7 @@
 
 /// Addresses without extension; the archive is the address + `.tgz`, its last part is also the
 /// folder's name.
-namespace fastcpp::urls {
+namespace fastcpp::inline v0::urls {
 
 /// \name Pictures
 /// @{

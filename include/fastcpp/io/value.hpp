@@ -16,7 +16,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// A Python value. Cheap to copy: copies share their content until one changes, and tensors for good; changing a copy
 /// never changes the original, so no value can contain itself. Threads: const calls by any number at once; while a value

@@ -8,7 +8,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp::models {
+namespace fastcpp::inline v0::models {
 
 // A convolution whose weights were put into the order in which the processor reads them, once. Filters of 3 x 3 go through
 // Winograd's minimal filtering where pictures are large enough. No gradients, no dilation, no groups, zeros as padding.

@@ -4,7 +4,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Vector instructions, from few to many.
 enum class ProcessorLevel {

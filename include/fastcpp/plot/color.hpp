@@ -9,7 +9,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/plot/picture.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// An opaque sRGB colour, 0..255 a channel.
 struct Color {

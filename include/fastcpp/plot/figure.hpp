@@ -23,7 +23,7 @@
 #include "fastcpp/plot/color.hpp"
 #include "fastcpp/plot/picture.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 namespace plot_detail {
 struct AxesModel;

@@ -7,7 +7,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// An RGB picture of 8 bits a channel.
 struct Picture {

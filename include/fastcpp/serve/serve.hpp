@@ -12,7 +12,7 @@
 
 #include "fastcpp/deploy/predictor.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Options of `serve`.
 struct ServeOptions {

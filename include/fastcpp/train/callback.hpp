@@ -15,7 +15,7 @@
 #include "fastcpp/data/tensors.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 class Learner;
 

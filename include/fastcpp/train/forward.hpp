@@ -13,7 +13,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/model.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// What convolutions and linear layers compute in; absent: the type of their parameters.
 using ComputeType = std::optional<torch::ScalarType>;

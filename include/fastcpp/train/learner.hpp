@@ -26,7 +26,7 @@
 #include "fastcpp/train/prediction.hpp"
 #include "fastcpp/train/recorder.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 class Figure;
 class StateDict;

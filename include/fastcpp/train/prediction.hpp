@@ -14,7 +14,7 @@
 #include "fastcpp/data/labels.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Options of `predict`.
 struct PredictOptions {

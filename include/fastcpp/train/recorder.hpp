@@ -13,7 +13,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/callback.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 class Figure;
 

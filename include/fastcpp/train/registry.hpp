@@ -9,7 +9,7 @@
 #include "fastcpp/io/recipe.hpp"
 #include "fastcpp/train/model.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Makes a model out of the options of its recipe; its weights are loaded afterwards.
 using ModelMaker = std::function<Model(const Value& options)>;

@@ -12,7 +12,7 @@
 #include "fastcpp/train/learner.hpp"
 #include "fastcpp/train/model.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// One leaf layer of a model.
 struct LayerInfo {

@@ -4,7 +4,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Sets the number of threads that compute (LibTorch's own default is half the hardware threads).
 ///

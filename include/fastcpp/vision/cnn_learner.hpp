@@ -14,7 +14,7 @@
 #include "fastcpp/vision/models/cnn_model.hpp"
 #include "fastcpp/vision/models/models.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Options of `cnn_learner`, in fastai's order; those from `opt_func` on belong to the learner.
 struct CnnLearnerOptions {

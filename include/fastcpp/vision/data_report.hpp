@@ -17,7 +17,7 @@
 #include "fastcpp/vision/image/image.hpp"
 #include "fastcpp/vision/image_fault.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Arguments of `check_pictures`.
 struct CheckPicturesOptions {

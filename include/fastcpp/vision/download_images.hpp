@@ -13,7 +13,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Arguments of `download_images`; the first three are fastai's, in its order.
 struct DownloadImagesOptions {

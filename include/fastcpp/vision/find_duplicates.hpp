@@ -13,7 +13,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/vision/image_fault.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Arguments of `find_duplicates`.
 struct FindDuplicatesOptions {

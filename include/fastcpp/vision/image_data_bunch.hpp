@@ -21,7 +21,7 @@
 #include "fastcpp/vision/image_dataset.hpp"
 #include "fastcpp/vision/transform/transform.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 struct CheckPicturesOptions;
 struct DataReport;

@@ -14,7 +14,7 @@
 #include "fastcpp/vision/image/picture_cache.hpp"
 #include "fastcpp/vision/transform/transform.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// How files become pixels in memory. Without `scaled_decode` none of it changes a batch.
 struct ImageLoading {

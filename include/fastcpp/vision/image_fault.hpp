@@ -6,7 +6,7 @@
 
 #include "fastcpp/core/path.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// What is said about one file. A plain value.
 struct ImageFault {

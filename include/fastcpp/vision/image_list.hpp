@@ -15,7 +15,7 @@
 #include "fastcpp/vision/image_data_bunch.hpp"
 #include "fastcpp/vision/transform/transform.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 class ImageLabelLists;
 

@@ -9,7 +9,7 @@
 #include "fastcpp/data/data_bunch.hpp"
 #include "fastcpp/train/learner.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Options of `Learner::TTA` and `Learner::tta_only`, in fastai's order.
 struct TtaOptions {

@@ -14,7 +14,7 @@
 #include "fastcpp/vision/image/image.hpp"
 #include "fastcpp/vision/image_fault.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Arguments of `resize_to`.
 struct ResizeToOptions {

@@ -13,7 +13,7 @@
 #include "io/file_access.hpp"
 #include "io/net/digest.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 struct FreeContext {

@@ -13,7 +13,7 @@
 #include "fastcpp/core/error.hpp"
 #include "io/net/parts.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using Keys = std::map<std::string, std::string>;

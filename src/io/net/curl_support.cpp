@@ -12,7 +12,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/version.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // In a program that has closed its standard output, what is printed must not go to the server.

@@ -11,7 +11,7 @@
 
 #include "io/net/http_transfer.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 struct FreeEasy {
   void operator()(CURL* easy) const { curl_easy_cleanup(easy); }

@@ -14,7 +14,7 @@
 #include "io/net/parts.hpp"
 #include "io/net/url_parts.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 namespace fs = std::filesystem;
 

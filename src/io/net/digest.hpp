@@ -4,7 +4,7 @@
 #include <string>
 #include <string_view>
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 std::string sha256_text(std::string_view text);
 

@@ -27,7 +27,7 @@
 #include "io/file_access.hpp"
 #include "io/net/part_lock.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 namespace fs = std::filesystem;
 

@@ -15,7 +15,7 @@
 #include "io/net/part_lock.hpp"
 #include "io/net/url_parts.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using Clock = std::chrono::steady_clock;

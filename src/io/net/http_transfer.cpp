@@ -19,7 +19,7 @@
 #include "io/net/parts.hpp"
 #include "io/net/url_parts.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using Clock = std::chrono::steady_clock;

@@ -9,7 +9,7 @@
 
 #include "fastcpp/io/download.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // What the server says of the file: by the validator (a strong ETag or a date) it can be recognised
 // later.

@@ -13,7 +13,7 @@
 #include "fastcpp/io/config.hpp"
 #include "io/net/url_parts.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 Path torch_home() {

@@ -20,7 +20,7 @@
 #include "io/file_access.hpp"
 #include "io/net/digest.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // The holder may have renamed or removed what we opened while we waited for it.

@@ -7,7 +7,7 @@
 
 #include "fastcpp/core/path.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // Where a file or folder is built: beside it, under its name and `.part`, always the same. A name so long that this
 // would not fit is cut, and told apart by its digest.

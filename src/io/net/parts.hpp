@@ -6,7 +6,7 @@
 
 #include "fastcpp/core/path.hpp"
 
-namespace fastcpp::io {
+namespace fastcpp::inline v0::io {
 
 // Whether a file or folder has this name; what cannot be looked up is not there.
 inline bool is_there(const Path& path) {

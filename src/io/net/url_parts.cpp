@@ -4,7 +4,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 constexpr std::string_view kFile = "file://";

@@ -7,7 +7,7 @@
 
 #include "fastcpp/core/path.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // The path of a `file://` address; nothing for other addresses. Throws ValueError value.url on
 // another host.

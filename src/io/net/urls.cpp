@@ -6,7 +6,7 @@
 
 #include "fastcpp/core/boundary.hpp"
 
-namespace fastcpp::urls {
+namespace fastcpp::inline v0::urls {
 namespace {
 
 struct LocalPath {

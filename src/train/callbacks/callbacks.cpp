@@ -14,7 +14,7 @@
 #include "train/callbacks/factory.hpp"
 #include "train/callbacks/groups.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 std::vector<double> divided(std::vector<double> values, double by) {

@@ -8,7 +8,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // Throws a ValueError that names the argument, its range and what was found, unless it fits.
 template <typename T>

@@ -5,7 +5,7 @@
 
 #include "fastcpp/train/learner.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // Makes a new callback at every call. Makes and drops one at once, which refuses wrong options where they are written.
 template <typename C, typename Options>

@@ -7,7 +7,7 @@
 #include "train/callbacks/factory.hpp"
 #include "train/callbacks/groups.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using Setter = void (OptimWrapper::*)(const std::vector<double>&);

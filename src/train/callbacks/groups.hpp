@@ -5,7 +5,7 @@
 
 #include "fastcpp/train/optim/optimizer.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // Scheduled values for the layer groups that the optimizer has now. A schedule is made for the groups at the start of a
 // fit; where a callback has made another number of them since, all take what the last group was to have, as the

@@ -14,7 +14,7 @@
 #include "fastcpp/train/forward.hpp"
 #include "fastcpp/train/learner.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // The options of a fit among those of a schedule. A field more in FitOptions does not compile here.

@@ -9,7 +9,7 @@
 #include "train/callbacks/expect.hpp"
 #include "train/callbacks/factory.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 MixedPrecision::MixedPrecision(const MixedPrecisionOptions& options) : options_(options) {
   constexpr const char* kCode = "value.precision";

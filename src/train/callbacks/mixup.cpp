@@ -10,7 +10,7 @@
 #include "train/callbacks/expect.hpp"
 #include "train/callbacks/factory.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // The logarithm of a Gamma(shape, 1) number (Marsaglia and Tsang 2000). Small shapes give numbers

@@ -11,7 +11,7 @@
 #include "fastcpp/core/rng.hpp"
 #include "train/callbacks/factory.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // Known from other samplers by its type.

@@ -13,7 +13,7 @@
 #include "train/callbacks/expect.hpp"
 #include "train/callbacks/factory.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // Python writes a whole number as 1.0.

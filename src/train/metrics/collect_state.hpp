@@ -10,7 +10,7 @@
 #include "fastcpp/train/metrics/metrics.hpp"
 #include "train/metrics/metric_input.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 class CollectState : public MetricState {
  public:

@@ -10,7 +10,7 @@
 #include "fastcpp/core/error.hpp"
 #include "train/metrics/loss_recipes.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace F = torch::nn::functional;
 
 namespace {

@@ -7,7 +7,7 @@
 #include "fastcpp/train/metrics/loss.hpp"
 #include "train/metrics/loss_recipes.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 torch::Tensor weights_of(const Value& value) {

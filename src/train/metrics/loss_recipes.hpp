@@ -5,7 +5,7 @@
 
 #include "fastcpp/io/recipe.hpp"
 
-namespace fastcpp::losses {
+namespace fastcpp::inline v0::losses {
 
 // None where there are none.
 Value value_of(const torch::Tensor& weights);

@@ -5,7 +5,7 @@
 
 #include <string>
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // Throws value.metric_shape. `expected` continues "expected ".
 [[noreturn]] void metric_shape_error(const std::string& metric, const std::string& expected,

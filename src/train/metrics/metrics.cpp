@@ -10,7 +10,7 @@
 #include "fastcpp/core/error.hpp"
 #include "train/metrics/metric_input.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 using torch::Tensor;
 
 namespace {

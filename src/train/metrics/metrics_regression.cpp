@@ -8,7 +8,7 @@
 #include "train/metrics/collect_state.hpp"
 #include "train/metrics/metric_input.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 using torch::Tensor;
 
 namespace {

@@ -4,7 +4,7 @@
 
 #include <cmath>
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 void adam_many(std::vector<torch::Tensor>& params, const std::vector<torch::Tensor>& gradients,
                std::vector<torch::Tensor>& means, std::vector<torch::Tensor>& squares,

@@ -8,7 +8,7 @@
 
 #include "compat/fused_adam.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 // One fused kernel where LibTorch has it, else about ten operations over all tensors. `l2` times
 // the parameters is added to the gradients. Runs on every device.

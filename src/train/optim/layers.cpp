@@ -6,7 +6,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace nn = torch::nn;
 
 namespace {

@@ -10,7 +10,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // The state of PyTorch's own optimizers: `step` as a scalar tensor and the buffers by name.

@@ -8,7 +8,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 double annealing_no(double start, double, double) {
   return start;

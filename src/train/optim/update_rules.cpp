@@ -12,7 +12,7 @@
 #include "fastcpp/train/optim/optimizer.hpp"
 #include "train/optim/adam_many.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 torch::Tensor& buffer(ParamState& state, const char* name, const torch::Tensor& like) {

@@ -5,7 +5,7 @@
 #include <cstdint>
 #include <string_view>
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 
 class Bytes {
  public:

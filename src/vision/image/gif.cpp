@@ -8,7 +8,7 @@
 #include <optional>
 #include <vector>
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 namespace {
 
 struct Damage {

@@ -11,7 +11,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // 8-bit or 16-bit interleaved rows to float planes. Division, not multiplication by a reciprocal:

@@ -18,7 +18,7 @@
 #include "vision/image/png.hpp"
 #include "vision/image/webp.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using detail::FileFormat;

@@ -8,7 +8,7 @@
 #include "vision/image/bytes.hpp"
 #include "vision/image/image_header.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using detail::Bytes;

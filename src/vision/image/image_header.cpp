@@ -8,7 +8,7 @@
 
 #include "vision/image/bytes.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 namespace {
 
 // Whatever the locale says.

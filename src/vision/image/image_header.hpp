@@ -8,7 +8,7 @@
 
 #include "fastcpp/vision/image/image_file.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 
 using FileFormat = ImageFileFormat;
 

@@ -4,7 +4,7 @@
 
 #include "fastcpp/core/boundary.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 cv::Mat PictureCache::find(const Path& file, int least_side) const {
   return boundary([&] {

@@ -7,7 +7,7 @@
 #include <cstring>
 #include <new>
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 namespace {
 
 // What libpng calls back with.

@@ -6,7 +6,7 @@
 #include <string>
 #include <string_view>
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 
 // 8-bit RGB. On damage the matrix is empty and `fault` tells why.
 struct PngResult {

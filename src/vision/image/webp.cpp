@@ -2,7 +2,7 @@
 
 #include "vision/image/bytes.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 namespace {
 
 constexpr std::size_t kChunkHeader = 8;  // name and length

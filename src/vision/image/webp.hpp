@@ -5,7 +5,7 @@
 #include <string>
 #include <string_view>
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 
 // A frame within the canvas of its animation.
 struct WebpFrame {

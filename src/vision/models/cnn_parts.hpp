@@ -5,7 +5,7 @@
 
 #include "fastcpp/vision/models/cnn_model.hpp"
 
-namespace fastcpp::models {
+namespace fastcpp::inline v0::models {
 
 torch::nn::Sequential sequential(std::shared_ptr<torch::nn::SequentialImpl> layers);
 

@@ -9,7 +9,7 @@
 #include "vision/models/cnn_parts.hpp"
 #include "vision/models/layers.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 // The features that come out of the pool of a head made by create_head: its third layer takes them.

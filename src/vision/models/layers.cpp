@@ -7,7 +7,7 @@
 
 #include "compat/autocast.hpp"
 
-namespace fastcpp::models {
+namespace fastcpp::inline v0::models {
 namespace nn = torch::nn;
 
 // LibTorch draws random weights in the constructor. So the layer is made with one channel, then

@@ -15,7 +15,7 @@
 #include "fastcpp/vision/models/fold.hpp"
 #include "fastcpp/vision/models/models.hpp"
 
-namespace fastcpp::models {
+namespace fastcpp::inline v0::models {
 
 using torch::Tensor;
 using StackPtr = std::shared_ptr<Stack>;

@@ -6,7 +6,7 @@
 #include "fastcpp/core/error.hpp"
 #include "vision/models/layers.hpp"
 
-namespace fastcpp::models {
+namespace fastcpp::inline v0::models {
 namespace nn = torch::nn;
 
 std::shared_ptr<Stack> Stack::from(const nn::Sequential& layers) {

@@ -14,7 +14,7 @@
 #include "vision/models/cnn_parts.hpp"
 #include "vision/models/layers.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 namespace {
 

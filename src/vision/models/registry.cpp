@@ -10,7 +10,7 @@
 #include "fastcpp/vision/models/cnn_model.hpp"
 #include "vision/models/layers.hpp"
 
-namespace fastcpp::models {
+namespace fastcpp::inline v0::models {
 namespace nn = torch::nn;
 
 namespace {

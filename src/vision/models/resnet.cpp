@@ -3,7 +3,7 @@
 
 #include "vision/models/layers.hpp"
 
-namespace fastcpp::models {
+namespace fastcpp::inline v0::models {
 namespace nn = torch::nn;
 
 namespace {

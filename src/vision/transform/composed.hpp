@@ -3,7 +3,7 @@
 
 #include "vision/transform/geometry.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 
 // What a plan comes to for one picture.
 struct Composed {

@@ -9,7 +9,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "vision/transform/composed.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 namespace {
 
 using Index = std::int64_t;

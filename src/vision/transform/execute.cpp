@@ -11,7 +11,7 @@
 #include "vision/transform/geometry.hpp"
 #include "vision/transform/plan.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace detail {
 namespace {
 

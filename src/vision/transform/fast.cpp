@@ -7,7 +7,7 @@
 #include "vision/transform/composed.hpp"
 #include "vision/transform/kernels.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 
 Composed compose(const Plan& plan, Resolution picture) {
   Composed all;

@@ -9,7 +9,7 @@
 
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 namespace {
 
 Matrix scaling(double x, double y, double shift_x, double shift_y) {

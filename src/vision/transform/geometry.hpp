@@ -7,7 +7,7 @@
 
 #include "vision/transform/plan.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 
 // 3 x 3, row by row. Acts on (x, y, 1) with -1 and 1 at the centres of the border pixels; a
 // homography in general.

@@ -7,7 +7,7 @@
 
 #define FASTCPP_BODY static inline __attribute__((always_inline))
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 namespace {
 
 // Limits by comparing bits as integers, which compilers turn into vector code where they do not for

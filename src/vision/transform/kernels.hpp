@@ -5,7 +5,7 @@
 
 #include "fastcpp/vision/transform/transform.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 
 // How many columns are computed at a time: the arrays below then stay in the nearest cache.
 inline constexpr int kBlock = 256;

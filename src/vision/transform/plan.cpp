@@ -8,7 +8,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace detail {
 namespace {
 

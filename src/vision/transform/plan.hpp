@@ -13,7 +13,7 @@
 
 #include "fastcpp/vision/transform/transform.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 
 enum class Kind {
   kPad,

@@ -5,7 +5,7 @@
 
 #include "vision/transform/plan.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 namespace {
 
 // Window i of n along a side of `length`: neighbouring windows may share a line.

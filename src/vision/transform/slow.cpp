@@ -6,7 +6,7 @@
 #include "fastcpp/core/error.hpp"
 #include "vision/transform/geometry.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 namespace {
 
 struct Point {

@@ -3,7 +3,7 @@
 
 #include "vision/transform/plan.hpp"
 
-namespace fastcpp::detail {
+namespace fastcpp::inline v0::detail {
 namespace {
 
 constexpr double kInf = std::numeric_limits<double>::max();

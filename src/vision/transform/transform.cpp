@@ -8,7 +8,7 @@
 #include "fastcpp/core/error.hpp"
 #include "vision/transform/plan.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace {
 
 using detail::Draw;

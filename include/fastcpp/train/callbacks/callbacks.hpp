@@ -16,7 +16,7 @@
 #include "fastcpp/train/learner.hpp"
 #include "fastcpp/train/optim/schedule.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// The 1cycle policy (fastai: `OneCycleScheduler`): rate up and momentum down along half a cosine, then back. Of the
 /// options it takes no notice of wd, callbacks and stop, which are `fit_one_cycle`'s. Lifetime and threads as Callback.

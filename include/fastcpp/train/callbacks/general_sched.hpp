@@ -14,7 +14,7 @@
 #include "fastcpp/train/learner.hpp"
 #include "fastcpp/train/optim/schedule.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// What a schedule moves, one value per layer group.
 enum class Hyper {

@@ -9,7 +9,7 @@
 #include "fastcpp/train/callback.hpp"
 #include "fastcpp/train/learner.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Options of `to_fp16`, in fastai's order.
 struct MixedPrecisionOptions {

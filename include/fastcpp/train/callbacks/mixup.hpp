@@ -13,7 +13,7 @@
 #include "fastcpp/train/learner.hpp"
 #include "fastcpp/train/metrics/loss.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Who is mixed with whom, and how much of it stays.
 struct MixUpDraw {

@@ -13,7 +13,7 @@
 #include "fastcpp/train/callback.hpp"
 #include "fastcpp/train/learner.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// The weight of each training item that makes all classes equally likely: 1 / number of training items of its class. For
 /// a WeightedRandomSampler: `DataBunchOptions::sampler` keeps it for good, OverSamplingCallback for one fit.

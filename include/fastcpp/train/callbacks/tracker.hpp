@@ -13,7 +13,7 @@
 #include "fastcpp/train/callback.hpp"
 #include "fastcpp/train/learner.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// What counts as better.
 enum class TrackerMode {

@@ -12,7 +12,7 @@
 #include "fastcpp/data/tensors.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 class Value;    // io/value.hpp
 struct Recipe;  // io/recipe.hpp

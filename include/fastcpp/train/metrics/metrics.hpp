@@ -17,7 +17,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// A metric that keeps state over the validation set (fastai: a callback-style metric). Belongs to whoever called
 /// `Metric::start`, for one epoch. Threads: one at a time.

@@ -9,7 +9,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// A module, shared with the network it belongs to.
 using Layer = std::shared_ptr<torch::nn::Module>;

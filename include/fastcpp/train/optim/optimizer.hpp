@@ -16,7 +16,7 @@
 #include "fastcpp/io/value.hpp"
 #include "fastcpp/train/optim/layers.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Hyper-parameters of one step on one parameter.
 struct HyperParams {

@@ -8,7 +8,7 @@
 
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// A way from `start` to `end`: (start, end, pct in 0..1) -> value.
 using Anneal = std::function<double(double start, double end, double pct)>;

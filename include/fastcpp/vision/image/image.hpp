@@ -15,7 +15,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Rows and columns of a picture, in this order everywhere.
 struct Resolution {

@@ -9,7 +9,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Formats of picture files that can be read.
 enum class ImageFileFormat { kUnknown, kJpeg, kPng, kGif, kBmp, kWebp, kTiff, kPnm };

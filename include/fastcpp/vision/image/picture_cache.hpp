@@ -12,7 +12,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Decoded pictures by file and by how small they were decoded, up to a number of bytes. Thread-safe; not copied, but
 /// shared by a `std::shared_ptr`.

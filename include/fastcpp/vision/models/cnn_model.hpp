@@ -20,7 +20,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/vision/models/models.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 class Value;    // io/value.hpp
 struct Recipe;  // io/recipe.hpp

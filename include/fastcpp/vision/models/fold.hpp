@@ -6,7 +6,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/vision/models/models.hpp"
 
-namespace fastcpp::models {
+namespace fastcpp::inline v0::models {
 
 // Multiplies every batch norm that directly follows a convolution into it, in all of the module's
 // descendants that run their children in order (`Stack` and the blocks of the architectures); the

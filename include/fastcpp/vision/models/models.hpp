@@ -22,7 +22,7 @@
 #include "fastcpp/core/rng.hpp"
 #include "fastcpp/export.hpp"
 
-namespace fastcpp::models {
+namespace fastcpp::inline v0::models {
 
 /// A `torch::nn::Sequential` that can stand inside another one: its forward is no template, takes
 /// and gives one tensor. A LibTorch module: used by shared pointer, and `clone` shares nothing. Threads: `forward` by

@@ -10,7 +10,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/vision/transform/transform.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 namespace detail {
 
 // How many floats a picture takes in a batch that the device finishes; not less than the finished picture has.

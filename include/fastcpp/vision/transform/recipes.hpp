@@ -6,7 +6,7 @@
 #include "fastcpp/io/value.hpp"
 #include "fastcpp/vision/transform/transform.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// Name, arguments, probability of each transform, in a form that JSON holds.
 FASTCPP_API Value tfms_to_value(const TfmList& tfms);

@@ -18,7 +18,7 @@
 #include "fastcpp/export.hpp"
 #include "fastcpp/vision/image/image.hpp"
 
-namespace fastcpp {
+namespace fastcpp::inline v0 {
 
 /// A number, or an interval from which every item draws anew (fastai: a pair as an argument of a transform). A value:
 /// copies share nothing. Threads: const calls by any number at once.
