@@ -84,7 +84,7 @@ Array array(const Json& where, const std::string& folder) {
   std::int64_t count = 1;
   for (auto side : result.shape) count *= side;
   result.values.resize(static_cast<std::size_t>(count));
-  const Path file = golden_dir() / folder / where.at("file").get<std::string>();
+  const auto file = golden_dir() / folder / where.at("file").get<std::string>();
   const auto& bytes = raw_file(file);
   const auto offset = where.at("offset").get<std::size_t>();
   if (result.dtype == "float32") {
