@@ -40,6 +40,12 @@ def link(page, target):
     return relative.as_posix()
 
 
+def code(span):
+    """Code in a sentence. Doxygen looks for quotations in single backticks."""
+    inside = span.strip("`")
+    return f"``{inside}``" if set("'\"\\") & set(inside) else span
+
+
 def prepared(page):
     """The page as Doxygen reads it."""
     lines, fenced, used, first = [], False, set(), True
@@ -71,11 +77,11 @@ def prepared(page):
                 line = f"{heading[1]} {heading[2]}" + ("" if first and name == "index" else f" {{#{name}}}")
                 first = False
             # Not inside `code`.
-            parts = re.split(r"(`[^`]*`)", line)
+            parts = re.split(r"(``.*?``|`[^`]*`)", line)
             whole = "\0".join(part if i % 2 == 0 else "" for i, part in enumerate(parts))
             whole = re.sub(r"\]\(([^)\0]*)\)", lambda found: f"]({link(page, found[1])})", whole)
             plain = whole.split("\0")
-            line = "".join(plain[i] if i % 2 == 0 else parts[i] for i in range(len(parts)))
+            line = "".join(plain[i] if i % 2 == 0 else code(parts[i]) for i in range(len(parts)))
         lines.append(line)
     return "\n".join(lines)
 
