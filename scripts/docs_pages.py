@@ -76,6 +76,9 @@ def prepared(page):
                 # Doxygen's main page has a name of its own.
                 line = f"{heading[1]} {heading[2]}" + ("" if first and name == "index" else f" {{#{name}}}")
                 first = False
+            # Doxygen knows neither bold code nor code in the text of a link.
+            line = re.sub(r"\*\*(`[^`]*`)\*\*", r"<b>\1</b>", line)
+            line = re.sub(r"\[[^][]*\](?=\()", lambda found: found[0].replace("`", ""), line)
             # Not inside `code`.
             parts = re.split(r"(``.*?``|`[^`]*`)", line)
             whole = "\0".join(part if i % 2 == 0 else "" for i, part in enumerate(parts))
