@@ -40,6 +40,17 @@ def link(page, target):
     return relative.as_posix()
 
 
+def title(page):
+    """What stands above a page; links that show a file's name show this on the site."""
+    return re.search(r"^# (.*)", page.read_text(), re.M)[1]
+
+
+def code(span):
+    """Code in a sentence. Doxygen looks for quotations in single backticks."""
+    inside = span.strip("`")
+    return f"``{inside}``" if set("'\"\\") & set(inside) else span
+
+
 def prepared(page):
     """The page as Doxygen reads it."""
     lines, fenced, used, first = [], False, set(), True
@@ -70,12 +81,16 @@ def prepared(page):
                 # Doxygen's main page has a name of its own.
                 line = f"{heading[1]} {heading[2]}" + ("" if first and name == "index" else f" {{#{name}}}")
                 first = False
+            # Doxygen knows neither bold code nor code in the text of a link.
+            line = re.sub(r"\*\*(`[^`]*`)\*\*", r"<b>\1</b>", line)
+            line = re.sub(r"\[[^][]*\](?=\()", lambda found: found[0].replace("`", ""), line)
             # Not inside `code`.
-            parts = re.split(r"(`[^`]*`)", line)
+            parts = re.split(r"(``.*?``|`[^`]*`)", line)
             whole = "\0".join(part if i % 2 == 0 else "" for i, part in enumerate(parts))
+            whole = re.sub(r"\[([^][\0]*\.md)\]\(\1(?=[#)])", lambda found: f"[{title(page.parent / found[1])}]({found[1]}", whole)
             whole = re.sub(r"\]\(([^)\0]*)\)", lambda found: f"]({link(page, found[1])})", whole)
             plain = whole.split("\0")
-            line = "".join(plain[i] if i % 2 == 0 else parts[i] for i in range(len(parts)))
+            line = "".join(plain[i] if i % 2 == 0 else code(parts[i]) for i in range(len(parts)))
         lines.append(line)
     return "\n".join(lines)
 
@@ -93,11 +108,10 @@ for page in ORDER:
     target.write_text(prepared(page))
     made.append(str(target))
     shutil.copy(page, OUT / "html" / page.name)
-    title = re.search(r"^# (.*)", page.read_text(), re.M)[1]
     # What the index says of it.
     words = re.search(r"\]\([^)]*" + re.escape(page.name) + r"\)(?:: (.*?))?(?:, \[|$)", index, re.M)
     about = words[1] if words and words[1] else "all pages in order of reading" if page.name == "README.md" else ""
-    listed.append(f"- [{title}]({page.name})" + (f": {about}" if about else ""))
+    listed.append(f"- [{title(page)}]({page.name})" + (f": {about}" if about else ""))
 version = (ROOT / "README.md").read_text().split("\n")[2]
 (OUT / "html/llms.txt").write_text("# fastcpp\n\n> " + version + "\n\n## Pages\n\n" + "\n".join(listed) + "\n")
 print(" ".join(made))
