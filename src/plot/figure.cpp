@@ -175,8 +175,9 @@ std::vector<Axes> Figure::subplots(int rows, int cols) {
 Axes Figure::axes(std::size_t index) {
   if (model_->axes.empty() && index == 0) return add_axes();
   if (index >= model_->axes.size()) {
-    throw ValueError("value.axes_index", fmt::format("there are no axes {} in a figure of {}",
-                                                     index, model_->axes.size()));
+    throw ValueError("value.axes_index",
+                     fmt::format("there are no axes {} in a figure of {}; they count from 0", index,
+                                 model_->axes.size()));
   }
   return Axes(model_->axes[index]);
 }

@@ -109,7 +109,7 @@ class Averaging {
     if (pos_label != 0 && pos_label != 1) {
       throw ValueError("value.pos_label",
                        fmt::format("pos_label of {}: expected one of the two classes, 0 or 1, "
-                                   "found {}; use MetricMetricAverage::kNone for other classes",
+                                   "found {}; use MetricAverage::kNone for other classes",
                                    metric, pos_label));
     }
   }
