@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "fastcpp/data/data_bunch.hpp"
+#include "fastcpp/data/stats.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
 
@@ -116,4 +117,18 @@ TEST_CASE("fastai's advice when there is no full batch") {
   REQUIRE(log.warnings.size() == 1);
   CHECK(log.warnings[0].find("only 3 items") != std::string::npos);
   CHECK(log.warnings[0].find(".no_check = true") != std::string::npos);
+}
+
+TEST_CASE("batches are normalised in single precision whatever the default is") {
+  struct Default {
+    explicit Default(torch::Dtype type) {
+      torch::set_default_dtype(torch::scalarTypeToTypeMeta(type));
+    }
+    ~Default() { torch::set_default_dtype(torch::scalarTypeToTypeMeta(torch::kFloat32)); }
+  } const doubles(torch::kFloat64);
+  const Normalize norm({{0.5f, 1}, {2, 4}}, torch::kCPU);
+  const auto y = norm(torch::ones({1, 2, 1, 1}, torch::kFloat32));
+  CHECK(y.scalar_type() == torch::kFloat32);
+  CHECK(y.flatten()[0].item<double>() == 0.25);
+  CHECK(y.flatten()[1].item<double>() == 0);
 }
