@@ -27,8 +27,8 @@ const Stats& checked(const Stats& stats) {
 
 Normalize::Normalize(const Stats& stats, torch::Device device) {
   boundary([&] {
-    mean_ = torch::tensor(checked(stats).mean).to(device);
-    std_ = torch::tensor(stats.std).to(device);
+    mean_ = torch::tensor(checked(stats).mean, torch::kFloat32).to(device);
+    std_ = torch::tensor(stats.std, torch::kFloat32).to(device);
   });
 }
 

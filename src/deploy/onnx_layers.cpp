@@ -90,8 +90,8 @@ void instance_norm(Step& s) {
 void group_norm(Step& s) {
   const auto groups = s.integer("num_groups");
   const auto shape = s.shape("input");
-  const auto ones = s.constant(torch::ones({groups}));
-  const auto zeros = s.constant(torch::zeros({groups}));
+  const auto ones = s.constant(torch::ones({groups}, torch::kFloat32));
+  const auto zeros = s.constant(torch::zeros({groups}, torch::kFloat32));
   auto x = s.emit("Reshape", {s.value("input"), s.constant(Ints{0, groups, -1})});
   x = s.emit("InstanceNormalization", {x, ones, zeros},
              {{"epsilon", static_cast<float>(s.number("eps"))}});
@@ -237,7 +237,7 @@ bool is_one(const Ints& shape) {
 
 // in x out: column k holds the weights of the numbers that make the mean k.
 torch::Tensor means(std::int64_t in, std::int64_t out) {
-  auto matrix = torch::zeros({in, out});
+  auto matrix = torch::zeros({in, out}, torch::kFloat32);
   for (std::int64_t k = 0; k < out; ++k) {
     const auto begin = k * in / out, end = ((k + 1) * in + out - 1) / out;
     matrix.slice(0, begin, end).select(1, k).fill_(1.0 / static_cast<double>(end - begin));

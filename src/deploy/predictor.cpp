@@ -160,7 +160,7 @@ HeatMap Predictor::heat_map(const torch::Tensor& prepared, std::int64_t cls) con
     auto picture = prepared[0].to(torch::kCPU, torch::kFloat32);
     if (const auto& stats = impl_->input.stats) {
       const auto channel = [](const std::vector<float>& of) {
-        return torch::tensor(of).view({-1, 1, 1});
+        return torch::tensor(of, torch::kFloat32).view({-1, 1, 1});
       };
       picture = picture * channel(stats->std) + channel(stats->mean);
     }
@@ -258,7 +258,7 @@ torch::Tensor with_gaps(const std::vector<torch::Tensor>& results, const std::ve
   std::vector<std::int64_t> shape{c};
   if (some != results.end()) shape = some->sizes().slice(1).vec();
   shape.insert(shape.begin(), n);
-  auto all = torch::full(shape, std::numeric_limits<float>::quiet_NaN());
+  auto all = torch::full(shape, std::numeric_limits<float>::quiet_NaN(), torch::kFloat32);
   for (std::size_t i = 0; i < chunks.size(); ++i) {
     const auto& positions = chunks[i].positions;
     for (std::size_t row = 0; row < positions.size(); ++row) {

@@ -106,7 +106,7 @@ torch::Tensor activations_of(const Learner& learn, const SimilarsOptions& option
       bar.update(static_cast<std::int64_t>(found.size()));
     }
     refuse_left_out(loader);
-    return found.empty() ? torch::empty({0, 1}) : torch::cat(found);
+    return found.empty() ? torch::empty({0, 1}, torch::kFloat32) : torch::cat(found);
   });
 }
 

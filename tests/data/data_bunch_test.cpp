@@ -3,6 +3,7 @@
 #include <stdexcept>
 
 #include "fastcpp/data/data_bunch.hpp"
+#include "fastcpp/data/stats.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
 
@@ -117,4 +118,18 @@ TEST_CASE("fastai's advice when there is no full batch") {
         std::vector<std::string>{"Your training dataloader is empty, you have only 3 items in your "
                                  "training set and your batch size is 64: you should lower it "
                                  "(`.bs`)."});
+}
+
+TEST_CASE("batches are normalised in single precision whatever the default is") {
+  struct Default {
+    explicit Default(torch::Dtype type) {
+      torch::set_default_dtype(torch::scalarTypeToTypeMeta(type));
+    }
+    ~Default() { torch::set_default_dtype(torch::scalarTypeToTypeMeta(torch::kFloat32)); }
+  } const doubles(torch::kFloat64);
+  const Normalize norm({{0.5f, 1}, {2, 4}}, torch::kCPU);
+  const auto y = norm(torch::ones({1, 2, 1, 1}, torch::kFloat32));
+  CHECK(y.scalar_type() == torch::kFloat32);
+  CHECK(y.flatten()[0].item<double>() == 0.25);
+  CHECK(y.flatten()[1].item<double>() == 0);
 }

@@ -69,32 +69,6 @@ struct NotingSink : ProgressSink {
   int ended = 0;
 };
 
-// A server in a process of its own, with streams of its own.
-struct OtherServer {
-  explicit OtherServer(const std::string& body) {
-    int ends[2];
-    if (::pipe(ends) != 0) return;
-    process = ::fork();
-    if (process == 0) {
-      ::close(STDERR_FILENO);  // for whose end the test waits
-      HttpServer server([&](const Request&, int) { return Response{.body = body}; });
-      const std::string address = server.url("/a");
-      if (::write(ends[1], address.data(), address.size()) > 0) ::pause();
-      ::_exit(0);
-    }
-    char buffer[200];
-    const auto got = ::read(ends[0], buffer, sizeof buffer);
-    url.assign(buffer, got > 0 ? static_cast<std::size_t>(got) : 0);
-    ::close(ends[0]);
-    ::close(ends[1]);
-  }
-  ~OtherServer() {
-    if (process > 0) ::kill(process, SIGKILL);
-  }
-  std::string url;
-  pid_t process = -1;
-};
-
 }  // namespace
 
 TEST_CASE("a download that does not fit the disk") {
@@ -343,7 +317,7 @@ TEST_CASE("what is printed to closed streams lands in no file and goes to no ser
   pack(dir / "x.tar", "x", content());
   const auto result = in_child([&] {
     ::alarm(60);
-    const OtherServer server(content());
+    const OtherServer server([](const Request&, int) { return Response{.body = content()}; });
     const ScopedSink sink(std::make_shared<PrintingSink>());
     for (int fd = 0; fd <= 2; ++fd) ::close(fd);
     for (const auto& url : {server.url, file_url(dir / "x.tar")}) {

@@ -3,7 +3,10 @@
 
 #include <functional>
 #include <string>
+#include <utility>
 
+#include <fcntl.h>
+#include <signal.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -39,5 +42,51 @@ inline ChildResult in_child(const std::function<int()>& f) {
   ::waitpid(child, &result.status, 0);
   return result;
 }
+
+// A process that begins when it is told to, with what it is told: forked before this one has threads, used after.
+class WaitingChild {
+ public:
+  explicit WaitingChild(const std::function<int(const std::string&)>& f) {
+    int ends[2];
+    if (::pipe(ends) != 0) return;
+    child_ = ::fork();
+    if (child_ == 0) {
+      ::close(ends[1]);
+      std::string told;
+      char buffer[4096];
+      for (ssize_t got; (got = ::read(ends[0], buffer, sizeof buffer)) > 0;)
+        told.append(buffer, static_cast<std::size_t>(got));
+      int status = 99;
+      try {
+        if (!told.empty()) status = f(told);
+      } catch (...) {
+      }
+      ::_exit(status);
+    }
+    ::close(ends[0]);
+    to_ = ends[1];
+    ::fcntl(to_, F_SETFD, FD_CLOEXEC);
+  }
+  ~WaitingChild() { wait(); }
+  WaitingChild(const WaitingChild&) = delete;
+  WaitingChild& operator=(const WaitingChild&) = delete;
+
+  void begin(const std::string& told) {
+    const auto written = ::write(to_, told.data(), told.size());
+    static_cast<void>(written);
+    ::close(std::exchange(to_, -1));
+  }
+  void kill() { ::kill(child_, SIGKILL); }
+  // Its status, as waitpid gives it.
+  int wait() {
+    if (to_ >= 0) ::close(std::exchange(to_, -1));
+    if (child_ > 0) ::waitpid(std::exchange(child_, -1), &status_, 0);
+    return status_;
+  }
+
+ private:
+  pid_t child_ = -1;
+  int to_ = -1, status_ = -1;
+};
 
 }  // namespace fastcpp::test

@@ -3,7 +3,6 @@
 #include <fmt/format.h>
 
 #include "fastcpp/core/boundary.hpp"
-#include "fastcpp/core/disk.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/io/config.hpp"
@@ -38,18 +37,6 @@ Path folder_path(const ArchiveUrl& url, bool data) {
 Path chosen_archive(const ArchiveUrl& url, const std::optional<Path>& fname, bool data) {
   if (fname) return *fname;
   return url.local ? *url.local : archive_path(url, data);
-}
-
-// Where the name is a symbolic link, the link stays and what it names goes, so that the new one lies there too.
-void remove_old(const Path& path) {
-  const Path target = follow_links(path);
-  std::error_code ec;
-  fs::remove_all(target, ec);
-  if (ec) {
-    throw IoError("io.cannot_write",
-                  fmt::format("cannot remove the old '{}': {}; remove it by hand", path.string(),
-                              ec.message()));
-  }
 }
 
 void load_archive(const ArchiveUrl& parts, const Path& archive, const DownloadUrlOptions& options) {
@@ -101,12 +88,14 @@ Path untar(const std::string& url, const UntarDataOptions& options) {
       checksum_error(archive, *check, found);
     }
   }
-  // Not earlier: without a connection the old folder is better than none.
-  if (renew) remove_old(dest);
   ExtractArchiveOptions extract = options.extract;
   extract.show_progress = extract.show_progress && download.show_progress;
   if (!extract.stop.stop_possible()) extract.stop = download.stop;
-  extract_archive(archive, dest, extract);
+  if (renew) {
+    io::replace_by_archive(archive, dest, extract);
+  } else {
+    extract_archive(archive, dest, extract);
+  }
   return dest;
 }
 

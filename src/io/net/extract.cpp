@@ -26,6 +26,7 @@
 #include "fastcpp/io/untar.hpp"
 #include "io/file_access.hpp"
 #include "io/net/part_lock.hpp"
+#include "io/net/parts.hpp"
 
 namespace fastcpp::inline v0 {
 namespace {
@@ -398,12 +399,10 @@ void remove_content(const Path& folder) {
   }
 }
 
-// Removes the folder unless told otherwise.
+// Removes the folder at the end.
 struct Removal {
-  const Path* folder;
-  ~Removal() {
-    if (folder) remove_quietly(*folder);
-  }
+  const Path& folder;
+  ~Removal() { remove_quietly(folder); }
 };
 
 // Everything that was extracted, at once: flushing file by file would take longer than the extraction (at 8 ms each,
@@ -414,9 +413,15 @@ void flush_disk(const Path& folder, int fd) {
   if (errno == EIO || errno == ENOSPC || errno == EDQUOT) io::cannot_write(folder, errno);
 }
 
-bool extract(const Path& archive, const Path& dest, const ExtractArchiveOptions& options) {
+enum class Existing { kKeep, kReplace };
+
+bool extract(const Path& archive, const Path& dest, const ExtractArchiveOptions& options,
+             Existing existing) {
+  const auto is_done = [&](const Path& folder) {
+    return io::has_folder(folder) && existing == Existing::kKeep;
+  };
   const Path named = dest.has_filename() ? dest : dest.parent_path();
-  if (io::has_folder(named)) return false;
+  if (is_done(named)) return false;
   if (options.max_bytes.value_or(1) <= 0 || options.max_entries <= 0) {
     throw ValueError("value.extract_options",
                      fmt::format("max_bytes and max_entries must be > 0; found {} and {}",
@@ -430,27 +435,38 @@ bool extract(const Path& archive, const Path& dest, const ExtractArchiveOptions&
   struct stat found {};
   if (::lstat(target.c_str(), &found) != 0 && errno != ENOENT) io::cannot_write(named, errno);
   const PartLock lock(part_of(target), PartLock::Kind::kFolder, options.stop);
-  Removal removal{&lock.path()};
-  if (io::has_folder(target)) return false;
+  const Removal removal{lock.path()};
+  if (is_done(target)) return false;
   remove_content(lock.path());
 
-  Extraction extraction(archive, lock.path(), options);
+  const Path root = lock.path() / "new", old = lock.path() / "old";
+  make_folder(root);
+  Extraction extraction(archive, root, options);
   extraction.run();
-  const std::string name = named.filename().string();
-  const Path top = options.unwrap ? top_folder(lock.path(), name, archive) : lock.path();
+  const Path top = options.unwrap ? top_folder(root, named.filename().string(), archive) : root;
   extraction.make_links(top);
   flush_disk(target, lock.fd());
-  if (std::rename(top.c_str(), target.c_str()) != 0) io::cannot_write(target, errno);
+  // What was there goes in one step, too: nothing removed by halves ever has the name.
+  const bool replaced =
+      existing == Existing::kReplace && std::rename(target.c_str(), old.c_str()) == 0;
+  if (std::rename(top.c_str(), target.c_str()) != 0) {
+    const int cause = errno;
+    if (replaced) static_cast<void>(std::rename(old.c_str(), target.c_str()));
+    io::cannot_write(target, cause);
+  }
   flush_folder(target.parent_path());
-  // By now the name may belong to another call's folder.
-  if (top == lock.path()) removal.folder = nullptr;
   return true;
 }
 
 }  // namespace
 
 bool extract_archive(const Path& archive, const Path& dest, const ExtractArchiveOptions& options) {
-  return boundary([&] { return extract(archive, dest, options); });
+  return boundary([&] { return extract(archive, dest, options, Existing::kKeep); });
+}
+
+void io::replace_by_archive(const Path& archive, const Path& dest,
+                            const ExtractArchiveOptions& options) {
+  extract(archive, dest, options, Existing::kReplace);
 }
 
 }  // namespace fastcpp

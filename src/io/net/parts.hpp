@@ -5,8 +5,13 @@
 #include <string_view>
 
 #include "fastcpp/core/path.hpp"
+#include "fastcpp/io/untar.hpp"
 
 namespace fastcpp::inline v0::io {
+
+// `extract_archive` for a folder that may be there: it stays until the new one is complete, and goes in one step.
+void replace_by_archive(const Path& archive, const Path& dest,
+                        const ExtractArchiveOptions& options);
 
 // Whether a file or folder has this name; what cannot be looked up is not there.
 inline bool is_there(const Path& path) {
