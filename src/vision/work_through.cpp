@@ -9,6 +9,7 @@
 #include <exception>
 #include <mutex>
 #include <optional>
+#include <system_error>
 #include <thread>
 #include <vector>
 
@@ -89,11 +90,11 @@ bool work_through(std::size_t count, const WorkOptions& options,
     pool.reserve(threads);
     try {
       while (pool.size() < threads) pool.emplace_back([&shared] { shared.run(); });
-    } catch (...) {
+    } catch (const std::system_error&) {
       // The system has no more threads: those that run are enough.
-      if (pool.empty()) throw;
     }
-    shared.wait(static_cast<int>(pool.size()), bar ? &*bar : nullptr);
+    if (pool.empty()) shared.run();
+    shared.wait(static_cast<int>(std::max<std::size_t>(pool.size(), 1)), bar ? &*bar : nullptr);
   }
   const bool complete = shared.complete();
   if (bar && complete) bar->update(static_cast<std::int64_t>(count));
