@@ -10,7 +10,7 @@
 #include "fastcpp/io/download.hpp"
 #include "fastcpp/io/fetch.hpp"
 #include "fuzz.hpp"
-#include "support/environment.hpp"
+#include "../support/environment.hpp"
 
 using namespace fastcpp;
 namespace fs = std::filesystem;
