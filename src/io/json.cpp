@@ -171,6 +171,12 @@ std::string to_json(const Value& value, const ToJsonOptions& options) {
 
 Value from_json(std::string_view text, const FromJsonOptions& options) {
   return boundary([&] {
+    // To the parser a zero byte is the end of the text.
+    const auto zero = text.find('\0');
+    if (zero != text.npos) {
+      throw FormatError("json.bad", fmt::format("the text is no JSON from byte {} on", zero),
+                        static_cast<std::int64_t>(zero));
+    }
     JsonReader reader(options.max_values);
     if (!OrderedJson::sax_parse(text, &reader))
       throw FormatError("json.bad", "the text is no JSON");

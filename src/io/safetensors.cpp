@@ -76,6 +76,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   bool start_object(std::size_t) override {
     if (depth_ >= 2 || in_list_) return stop("a nested object");
     ++depth_;
+    fields_.clear();
     return true;
   }
 
@@ -94,7 +95,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   bool key(string_t& name) override {
     if (depth_ == 2) {
       field_ = name;
-      return true;
+      return in_metadata_ || fields_.insert(name).second || stop("a field that occurs twice");
     }
     if (!names_.insert(name).second) return stop("a name that occurs twice");
     in_metadata_ = name == kMetadata;
@@ -103,10 +104,8 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   }
 
   bool start_array(std::size_t) override {
-    const bool good =
-        depth_ == 2 && !in_list_ && !in_metadata_ &&
-        (field_ == "shape" || field_ == "data_offsets") &&
-        (field_ == "shape" ? tensors.back().shape.empty() : tensors.back().offsets.empty());
+    const bool good = depth_ == 2 && !in_list_ && !in_metadata_ &&
+                      (field_ == "shape" || field_ == "data_offsets");
     if (!good) return stop("a list");
     in_list_ = true;
     tensors.back().has_shape |= field_ == "shape";
@@ -137,7 +136,7 @@ class HeaderReader : public nlohmann::json_sax<Json> {
   int depth_ = 0;
   bool in_list_ = false, in_metadata_ = false;
   std::string field_;
-  std::set<std::string> names_;
+  std::set<std::string> names_, fields_;
 };
 
 struct Opened {
@@ -170,6 +169,9 @@ struct Opened {
     data = 8 + length;
     if (text.empty() || text[0] != '{')
       fail("safetensors.bad_header", "the header is no JSON object", 8);
+    // To the parser a zero byte is the end of the text.
+    if (text.find('\0') != text.npos)
+      fail("safetensors.bad_header", "a zero byte in the header", 8 + text.find('\0'));
     if (!Json::sax_parse(text, &header)) {
       fail("safetensors.bad_header", "the header holds " + header.fault, 8 + header.fault_at);
     }

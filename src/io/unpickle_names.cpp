@@ -318,13 +318,14 @@ Ref Unpickler::make_slice(const std::vector<Ref>& arguments) {
 Ref Unpickler::make_encoded(const std::vector<Ref>& arguments) {
   const bool good =
       arguments.size() == 2 && graph_.is_text(arguments[0]) && graph_.is_text(arguments[1]) &&
-      (graph_.text(arguments[1]) == "latin1" || graph_.text(arguments[1]) == "latin-1");
+      (graph_.text(arguments[1]) == "latin1" || graph_.text(arguments[1]) == "latin-1") &&
+      is_utf8(graph_.text(arguments[0]));  // a text of Python 2 need not be
   if (!good) fail("pickle.bad_call", "bytes that are not given as latin1 text");
   std::string bytes;
   const std::string_view text = graph_.text(arguments[0]);
   for (std::size_t i = 0; i < text.size(); ++i) {
     const auto byte = static_cast<unsigned char>(text[i]);
-    if (byte >= 0x80 && ((byte & 0xFC) != 0xC0 || i + 1 >= text.size())) {
+    if (byte >= 0xC4) {
       fail("pickle.bad_call", "bytes with a character beyond latin1");
     }
     bytes += byte < 0x80 ? text[i] : static_cast<char>((byte << 6) | (text[++i] & 0x3F));

@@ -114,6 +114,7 @@ void Unpickler::put(std::uint64_t index) {
     if (memo_.size() >= kMaxMemo)
       fail("pickle.too_large", "more memo entries than a checkpoint needs");
     memo_.push_back(value);
+    sparse_memo_.erase(index);  // MEMOIZE counts entries
   } else {
     // Indices may be scattered over 64 bits; only those in use take memory.
     if (sparse_memo_.size() >= kMaxSparseMemo)

@@ -161,7 +161,9 @@ Ref Unpickler::decimal(std::string_view text) {
       digits.find_first_not_of("0123456789") != std::string_view::npos) {
     fail("pickle.bad_number", fmt::format("'{}' is no integer", text.substr(0, 40)));
   }
-  return own(RefKind::kBigInt, std::string(text));
+  // One number has one text: keys are compared by it.
+  const auto plain = digits.substr(digits.find_first_not_of('0'));
+  return own(RefKind::kBigInt, (digits.size() < text.size() ? "-" : "") + std::string(plain));
 }
 
 Ref Unpickler::text_integer() {
@@ -174,7 +176,9 @@ Ref Unpickler::text_float() {
   const auto text = line();
   double value = 0;
   const auto [end, ec] = std::from_chars(text.data(), text.data() + text.size(), value);
-  if (text.empty() || end != text.data() + text.size() || ec != std::errc()) {
+  // C++ also reads "nan(7)".
+  if (text.empty() || end != text.data() + text.size() || ec != std::errc() ||
+      text.ends_with(')')) {
     fail("pickle.bad_number", fmt::format("'{}' is no float", text.substr(0, 40)));
   }
   return make_float(value);
@@ -227,6 +231,8 @@ Ref Unpickler::escaped_unicode() {
                                : text[i + 1] == 'U'                    ? 8
                                                                        : 0;
     if (digits == 0) {
+      // A backslash takes what follows with it, so that two of them do not begin an escape.
+      if (text[i] == '\\' && i + 1 < text.size()) plain += text[i++];
       append_utf8(plain, static_cast<unsigned char>(text[i]));
       continue;
     }

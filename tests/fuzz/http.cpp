@@ -6,11 +6,11 @@
 #include <mutex>
 #include <thread>
 
+#include "../support/environment.hpp"
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/io/download.hpp"
 #include "fastcpp/io/fetch.hpp"
 #include "fuzz.hpp"
-#include "support/environment.hpp"
 
 using namespace fastcpp;
 namespace fs = std::filesystem;

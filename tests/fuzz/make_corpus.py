@@ -112,6 +112,12 @@ def main():
     seed("zip", "zip64", zip64_of("a", b"some text"))
     seed("zip", "empty", zip_of([]))
 
+    # LibTorch's reader wants a version, and everything in one folder.
+    records = [("a/version", b"3\n"), ("a/data.pkl", b"\x80\x02N."), ("a/data/0", bytes(range(12))), ("a/code/x", b"text " * 20)]
+    seed("zip_libtorch", "stored", zip_of(records))
+    seed("zip_libtorch", "deflated", zip_of(records, zipfile.ZIP_DEFLATED))
+    seed("zip_libtorch", "torch", torch_file({"w": torch.ones(2)}, True))
+
     one = torch.arange(3, dtype=torch.float32)
     seed("checkpoint", "zip", torch_file({"w": one}, True))
     seed("checkpoint", "legacy", torch_file({"w": one, "v": one[1:]}, False))
@@ -176,8 +182,9 @@ def main():
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
     jpeg = picture("JPEG", quality=60)
     seed("image", "exif", jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:])
-    if not (ROOT / "image_header").exists():
-        (ROOT / "image_header").symlink_to("image")
+    for name, other in (("image_header", "image"), ("pickle_python", "pickle"), ("safetensors_python", "safetensors")):
+        if not (ROOT / name).exists():
+            (ROOT / name).symlink_to(other)
     for name, data in (("still", picture("GIF", "P")), ("animated", animation("GIF")), ("grey", picture("GIF", "L", interlace=1))):
         seed("gif", name, data[6:])
     transparent = Image.new("P", (7, 5), 1)

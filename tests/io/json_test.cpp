@@ -51,6 +51,7 @@ TEST_CASE("text that is no JSON, or too much of it, is refused") {
     INFO(text);
     CHECK(json_code(text) == "json.bad");
   }
+  CHECK(json_code(std::string("[1]\0[2]", 7)) == "json.bad");
   CHECK(json_code("18446744073709551616") == "json.number");
   CHECK(json_code("-9223372036854775809") == "json.number");
   CHECK(json_code("1e999") == "json.number");

@@ -53,6 +53,14 @@ TEST_CASE("plain values of every pickle protocol are read") {
       // Not UTF-8: bytes, as a text of Python 2 may be.
       {"S'x\xf4'\n", "b'x\xf4'"},
       {"Vcaf\\u00e9\n", "'caf\xc3\xa9'"},
+      // Two backslashes are two letters.
+      {"V\\\\u00e9\n", "'\\\\\\\\u00e9'"},
+      {"L00012345678901234567890L\n", "12345678901234567890"},
+      {"L-00012345678901234567890L\n", "-12345678901234567890"},
+      // Entries of the memo are counted once, in whatever order they came: this is entry 3.
+      {"K\x01q\x02q\0q\x01q\x02\x94"
+       "0h\x03"s,
+       "1"},
       {"U\x01\xff"s, "b'\xff'"},
       {"C\x02"
        "ab",
@@ -92,6 +100,8 @@ TEST_CASE("every kind of fault has its code") {
       {"X\xff\xff\xff\x7f"s, "pickle.truncated"},
       {"X\x01\x00\x00\x00\xff"s, "pickle.bad_text"},
       {"Ix\n", "pickle.bad_number"},
+      {"Fnan(7)\n", "pickle.bad_number"},
+      {"c_codecs\nencode\n(U\x02\xc3XX\x06\0\0\0latin1tR"s, "pickle.bad_call"},
       {"}]Ns", "pickle.bad_key"},
       {"\x80\x07", "pickle.bad_protocol"},
       {"K\x01)R", "pickle.bad_call"},

@@ -125,6 +125,9 @@ TEST_CASE("damaged safetensors are named with code and offset") {
   CHECK(code(container(R"({"a":{"dtype":"U8","shape":[2],"data_offsets":[0,2,3]}})", "xy")) ==
         "safetensors.bad_header");
   CHECK(code(container(R"({"__metadata__":{"a":1}})", "")) == "safetensors.bad_header");
+  CHECK(code(container(R"({"a":{"dtype":"U8","shape":[],"shape":[2],"data_offsets":[0,2]}})",
+                       "xy")) == "safetensors.bad_header");
+  CHECK(code(container(good + std::string("\0{", 2), "xy")) == "safetensors.bad_header");
   CHECK(code(container(
             R"({"a":{"dtype":"F64","shape":[4294967296,4294967296],"data_offsets":[0,2]}})",
             "xy")) == "safetensors.bad_shape");
