@@ -19,7 +19,7 @@ using namespace fastcpp;
 
 namespace {
 
-constexpr std::uint64_t kMost = 1 << 20;
+constexpr std::uint64_t kMostOfLibTorch = 1 << 20;
 // LibTorch's reader cuts longer names.
 constexpr std::size_t kLongestName = 500;
 
@@ -62,7 +62,7 @@ Records read_by_fastcpp(const Path& file) {
   const bool good = fuzz::accepted([&] {
     const io::FileReader reader(file);
     const io::ZipReader zip(reader);
-    for (const auto& entry : zip.entries()) records[entry.name] = zip.read(entry, kMost);
+    for (const auto& entry : zip.entries()) records[entry.name] = zip.read(entry, kMostOfLibTorch);
   });
   return good ? records : Records();
 }
