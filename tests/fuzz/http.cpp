@@ -75,7 +75,7 @@ class Proxy {
 
 FASTCPP_FUZZ_TARGET(http)(std::string_view input) {
   using std::chrono::milliseconds;
-  constexpr std::int64_t kMost = 1 << 16;
+  constexpr std::int64_t kMost = 64;  // small, so that small answers come to the limit
   static Proxy& proxy = *new Proxy;
   const auto quiet = set_log_sink([](LogLevel, std::string_view) {});
   const test::ScopedEnv http("http_proxy", proxy.url()), https("https_proxy", proxy.url()),

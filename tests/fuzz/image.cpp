@@ -3,10 +3,12 @@
 
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
+#include <vector>
 
 #include "fuzz.hpp"
 #include "vision/image/gif.hpp"
 #include "vision/image/image_header.hpp"
+#include "vision/image/png.hpp"
 #include "vision/image/webp.hpp"
 
 using namespace fastcpp;
@@ -40,6 +42,12 @@ FASTCPP_FUZZ_TARGET(image)(std::string_view input) {
                   "another size than the header says");
   }
   fuzz::accepted([&] { pixels.empty() ? cv::Mat() : decode_image_bytes(input, "small", 8); });
+  if (header.format == ImageFileFormat::kPng && header.fault.empty()) {
+    // Exactly so many bytes on the heap, so that a byte beyond them is found.
+    const std::vector<char> exact(header.cleaned.begin(), header.cleaned.end());
+    const auto again = fastcpp::detail::decode_png({exact.data(), exact.size()});
+    fuzz::require(again.rgb.empty() != read, "another answer the second time");
+  }
   if (!read || header.format != ImageFileFormat::kJpeg) return;
   const std::string whole = header.cleaned.empty() ? std::string(input) : header.cleaned;
   const cv::Mat raw(1, static_cast<int>(whole.size()), CV_8UC1, const_cast<char*>(whole.data()));

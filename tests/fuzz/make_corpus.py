@@ -61,6 +61,12 @@ def tar_of(add, mode):
     return data[: (len(data.rstrip(b"\0")) + 1023) // 512 * 512 + 512] if mode == "w" else data
 
 
+def tar_info(name, size):
+    info = tarfile.TarInfo(name)
+    info.size = size
+    return info
+
+
 def tar_entries(t, long=True):
     def entry(name, data=None, **more):
         info = tarfile.TarInfo(name)
@@ -143,6 +149,10 @@ def main():
 
     seed("archive", "tar", tar_of(lambda t: tar_entries(t, long=False), "w"))
     seed("archive", "tgz", gzip.compress(tar_of(tar_entries, "w"), mtime=0))
+    # As many bytes and entries as the target allows, and one more.
+    for name, sizes in (("full", (600, 400)), ("more_bytes", (600, 401)), ("many", (1,) * 8), ("more_entries", (1,) * 9)):
+        files = lambda t: [t.addfile(tar_info(f"set/{i}", size), io.BytesIO(bytes(size))) for i, size in enumerate(sizes)]
+        seed("archive", name, gzip.compress(tar_of(files, "w"), mtime=0))
     seed("archive", "bz2", tar_of(tar_entries, "w:bz2"))
     seed("archive", "xz", tar_of(tar_entries, "w:xz"))
     seed("archive", "zip", zip_of([("set/", b""), ("set/a.txt", b"some text"), ("set/b", b"")]))
@@ -162,10 +172,17 @@ def main():
     seed("json", "values", b'{"a": [1, -2, 2.5e3, true, false, null], "b": {"c": "text \\u00e9\\n"}, "d": 18446744073709551615}\n')
     seed("json", "list", b'[[], {}, "", 0.1, [["x"]]]\n')
 
+    seed("json", "many", b"[" + b"0," * 298 + b"0]\n")
+    seed("json", "deep", b"[" * 199 + b"]" * 199 + b"\n")
+
     ok = b"HTTP/1.1 200 OK\r\nContent-Length: 4\r\nETag: \"x1\"\r\n\r\nbody"
     seed("http", "whole", ok)
     seed("http", "resumed", b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\nETag: \"x1\"\r\n\r\nhalf====\nHTTP/1.1 206 Partial Content\r\nContent-Range: bytes 4-7/8\r\nContent-Length: 4\r\nETag: \"x1\"\r\n\r\nmore")
     seed("http", "redirect", b"HTTP/1.1 302 Found\r\nLocation: http://fuzz.invalid/other\r\nContent-Length: 0\r\n\r\n====\n" + ok)
+    # As long as the target allows, and one byte more.
+    for size in (64, 65):
+        seed("http", f"long{size}", b"HTTP/1.0 200 OK\r\n\r\n" + b"x" * size)
+        seed("http", f"told{size}", b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n" % size + b"x" * size)
     seed("http", "chunked", b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\nLast-Modified: Thu, 01 Jan 1970 00:00:00 GMT\r\n\r\n3\r\nabc\r\n0\r\n\r\n")
     seed("http", "retry", b"HTTP/1.1 503 Busy\r\nRetry-After: 0\r\n\r\n====\nHTTP/1.0 200 OK\r\n\r\ntext")
 

@@ -3,6 +3,8 @@
 
 #include <algorithm>
 
+#include "fastcpp/io/json.hpp"
+#include "fastcpp/io/safetensors.hpp"
 #include "fuzz.hpp"
 #include "io/zip_file.hpp"
 
@@ -24,7 +26,15 @@ FASTCPP_FUZZ_TARGET(model_file)(std::string_view input) {
   }
   fuzz::accepted([&] { load_model_description(file); });
   ModelFile read;
-  if (!fuzz::accepted([&] { read = load_model_file(file); })) return;
+  if (!fuzz::accepted([&] { read = load_model_file(file); })) {
+    const fuzz::InputFile alone(weights);
+    const bool good = fuzz::accepted([&] {
+      load_safetensors(alone.path());
+      const auto value = from_json(description, {.max_values = 64});
+      if (!value.is_dict()) throw FormatError("json.bad", "no object");
+    });
+    return fuzz::require(!good, "refused, though both parts are good");
+  }
   save_model_file(again, read);
   const auto other = load_model_file(again);
   fuzz::require(other.description.to_string() == read.description.to_string() &&

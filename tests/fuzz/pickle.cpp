@@ -1,10 +1,16 @@
 // The pickles of a legacy checkpoint: the input is what follows its head. What is read is written and read again.
+#include <vector>
+
 #include "fastcpp/io/checkpoint.hpp"
 #include "fuzz.hpp"
+#include "io/unpickler.hpp"
 
 using namespace fastcpp;
 
 FASTCPP_FUZZ_TARGET(pickle)(std::string_view input) {
+  // By itself, on exactly so many bytes on the heap, so that a byte beyond them is found.
+  const std::vector<char> exact(input.begin(), input.end());
+  fuzz::accepted([&] { io::Unpickler("pickle", {exact.data(), exact.size()}, 0).run(); });
   // Magic number, version and system record.
   static constexpr std::string_view kHead(
       "\x80\x02\x8a\x0al\xfc\x9c\x46\xf9 j\xa8P\x19.\x80\x02M\xe9\x03.\x80\x02}.", 25);

@@ -127,8 +127,8 @@ void inspect_png(const Bytes& in, FileHeader& header) {
       pixels = true;
       header.cleaned += chunk;
       if (length <= rest) header.cleaned.append(length + kWhole - chunk.size(), '\0');
-    } else if (type == "IHDR" || type == "PLTE") {
-      if (!pixels && crc32(in.part(at + 4, length + 4)) != in.be32(at + kNamed + length)) {
+    } else if (!pixels && (type == "IHDR" || type == "PLTE")) {
+      if (crc32(in.part(at + 4, length + 4)) != in.be32(at + kNamed + length)) {
         header.fault = fmt::format("byte {}: the checksum of the chunk {} is wrong", at, type);
         return;
       }

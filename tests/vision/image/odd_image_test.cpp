@@ -241,6 +241,11 @@ TEST_CASE("PNG: damaged pixels are refused, other chunks are passed over", "[ima
   CHECK(largest_gap(decode_image_bytes(with_text), rgb) == 0);
   with_text.insert(idat, png_chunk("ABCD", ""));
   CHECK(code_of(with_text) == "image.cannot_decode");
+  // A small header behind the pixels does not hide that they are too many.
+  auto two = whole;
+  two.replace(8, 25, png_chunk("IHDR", be32(60000) + be32(60000) + std::string("\x08\2\0\0\0", 5)));
+  two.insert(start_of(two, "IEND"), whole.substr(8, 25));
+  CHECK(code_of(two) == "image.too_large");
 }
 
 TEST_CASE("PNG: every kind of pixel, as OpenCV reads it", "[images]") {
