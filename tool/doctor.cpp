@@ -87,6 +87,22 @@ Finding libtorch() {
   return {text + ", computes"};
 }
 
+// oneDNN, which computes LibTorch's convolutions, takes the sizes of the caches from the processor; virtual machines that
+// hide them have made some of its versions compute nonsense or divide by zero.
+Finding convolution() {
+  torch::manual_seed(1);
+  const auto x = torch::randn({2, 24, 14, 11}, torch::kFloat32);
+  const auto weight = torch::randn({40, 24, 3, 3}, torch::kFloat32);
+  const auto in_float = torch::conv2d(x, weight, {}, 1, 1).to(torch::kFloat64);
+  const auto in_double = torch::conv2d(x.to(torch::kFloat64), weight.to(torch::kFloat64), {}, 1, 1);
+  if ((in_float - in_double).abs().max().item<double>() > 1e-3) {
+    return {"wrong",
+            "LibTorch's oneDNN computes nonsense on this processor: set "
+            "ONEDNN_MAX_CPU_ISA=AVX in the environment of every program that uses LibTorch"};
+  }
+  return {"single precision agrees with double"};
+}
+
 Finding opencv() {
   const std::string built = CV_VERSION, runs = cv::getVersionString();
   if (built != runs) return {"runs " + runs, "built with " + built + ": build fastcpp again"};
@@ -167,6 +183,7 @@ int doctor() {
   Report report;
   report.add("fastcpp", versions);
   report.add("LibTorch", libtorch);
+  report.add("convolution", convolution);
   report.add("OpenCV", opencv);
   report.add("processor", processor);
   report.add("speed", speed);

@@ -108,6 +108,65 @@ std::vector<Writing> all_writing() {
 
 }  // namespace
 
+// Processes of their own come first: LibTorch forks no more once it has gone backwards.
+TEST_CASE(
+    "a disk that is full, and a folder of somebody else, end what writes and keep what was there") {
+  set_threads(1);
+  for (const bool full : {true, false}) {
+    CAPTURE(full);
+    if (!full && ::geteuid() != 0) continue;  // only root can become somebody else
+    for (const auto& [name, write] : all_writing()) {
+      INFO(name);
+      TempDir dir;
+      const auto result = in_child([&, &write = write] {
+        const CapturedLog log;
+        auto learn = drawn_learner(dir);
+        const auto file = write(learn);
+        const auto before = bytes_of(file);
+        if (full) {
+          ::signal(SIGXFSZ, SIG_IGN);
+          // Half of what is to be written; of the log not even a row.
+          const rlimit limit{before.size() / 2, before.size() / 2};
+          if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return 10;
+        } else {
+          ::chmod(dir.path().c_str(), 0755);
+          for (const auto& entry : fs::recursive_directory_iterator(dir.path())) {
+            ::chmod(entry.path().c_str(), entry.is_directory() ? 0755 : 0644);
+          }
+          if (::setgid(65534) != 0 || ::setuid(65534) != 0) return 11;
+        }
+        const auto error = caught([&, &write = write] { write(learn); });
+        if (error.code != "io.cannot_write" && error.code != "io.cannot_create") return 12;
+        if (error.message.find(dir.path().string()) == std::string::npos) return 13;
+        if (std::string_view(name) != "log" && bytes_of(file) != before) return 14;
+        // A search for a rate writes nothing, so it does not fail.
+        if (learn.lr_find({.num_it = 2}) != FitOutcome::kFinished) return 15;
+        return 0;
+      });
+      INFO(result.warnings);
+      CHECK(WEXITSTATUS(result.status) == 0);
+    }
+  }
+}
+
+TEST_CASE("a whole training with output closed") {
+  set_threads(1);
+  TempDir dir;
+  const auto result = in_child([&] {
+    auto data = pictures(dir);
+    ::close(STDOUT_FILENO);
+    ::close(STDERR_FILENO);
+    set_progress_sink(console_progress());
+    auto learn =
+        cnn_learner(data, models::squeezenet1_1, {.pretrained = false, .metrics = {accuracy}});
+    learn.fit(1, 1e-4);
+    learn.save("model");
+    return 0;
+  });
+  CHECK(result.status == 0);
+  CHECK(fs::exists(dir / "models/model.pth"));
+}
+
 TEST_CASE("without threads the caller does the work") {
   set_threads(1);
   TempDir dir;
@@ -154,63 +213,9 @@ TEST_CASE("without memory a file that was written stays whole, and the error say
   CHECK_NOTHROW(load_learner(dir / "export.fastcpp"));
 }
 
-TEST_CASE(
-    "a disk that is full, and a folder of somebody else, end what writes and keep what was there") {
-  set_threads(1);
-  for (const bool full : {true, false}) {
-    CAPTURE(full);
-    if (!full && ::geteuid() != 0) continue;  // only root can become somebody else
-    for (const auto& [name, write] : all_writing()) {
-      INFO(name);
-      TempDir dir;
-      const auto result = in_child([&, &write = write] {
-        const CapturedLog log;
-        auto learn = drawn_learner(dir);
-        const auto file = write(learn);
-        const auto before = bytes_of(file);
-        if (full) {
-          ::signal(SIGXFSZ, SIG_IGN);
-          // Half of what is to be written; of the log not even a row.
-          const rlimit limit{before.size() / 2, before.size() / 2};
-          if (::setrlimit(RLIMIT_FSIZE, &limit) != 0) return 10;
-        } else {
-          ::chmod(dir.path().c_str(), 0755);
-          for (const auto& entry : fs::recursive_directory_iterator(dir.path())) {
-            ::chmod(entry.path().c_str(), entry.is_directory() ? 0755 : 0644);
-          }
-          if (::setgid(65534) != 0 || ::setuid(65534) != 0) return 11;
-        }
-        const auto error = caught([&, &write = write] { write(learn); });
-        if (error.code != "io.cannot_write" && error.code != "io.cannot_create") return 12;
-        if (error.message.find(dir.path().string()) == std::string::npos) return 13;
-        if (std::string_view(name) != "log" && bytes_of(file) != before) return 14;
-        // A search for a rate writes nothing, so it does not fail.
-        if (learn.lr_find({.num_it = 2}) != FitOutcome::kFinished) return 15;
-        return 0;
-      });
-      INFO(result.warnings);
-      CHECK(WEXITSTATUS(result.status) == 0);
-    }
-  }
-}
-
-TEST_CASE("a whole training with output closed, and a sink that looks at the learner") {
+TEST_CASE("a sink may look at the learner that trains") {
   set_threads(1);
   TempDir dir;
-  const auto result = in_child([&] {
-    auto data = pictures(dir);
-    ::close(STDOUT_FILENO);
-    ::close(STDERR_FILENO);
-    set_progress_sink(console_progress());
-    auto learn =
-        cnn_learner(data, models::squeezenet1_1, {.pretrained = false, .metrics = {accuracy}});
-    learn.fit(1, 1e-4);
-    learn.save("model");
-    return 0;
-  });
-  CHECK(result.status == 0);
-  CHECK(fs::exists(dir / "models/model.pth"));
-
   class Looks : public ProgressSink {
    public:
     Learner* learn = nullptr;

@@ -1,6 +1,8 @@
 // Work done in a process of its own, for what would harm this one.
 #pragma once
 
+#include <cstdio>
+#include <exception>
 #include <functional>
 #include <string>
 #include <utility>
@@ -30,6 +32,8 @@ inline ChildResult in_child(const std::function<int()>& f) {
     int status = 99;
     try {
       status = f();
+    } catch (const std::exception& e) {
+      ::dprintf(STDERR_FILENO, "%s\n", e.what());
     } catch (...) {
     }
     ::_exit(status);

@@ -218,6 +218,7 @@ TEST_CASE("the doctor looks at everything") {
   CHECK((doctor.status == 0 || doctor.status == 3));
   CHECK(contains(doctor.out, "LibTorch"));
   CHECK(contains(doctor.out, "computes"));
+  CHECK(contains(doctor.out, "convolution"));
   CHECK(contains(doctor.out, "AVX") != contains(doctor.out, "any processor"));
 }
 
