@@ -16,7 +16,7 @@ namespace {
 
 constexpr std::size_t kMaxHeader = 64 << 10;
 // Later versions of httplib take no more, and do not say why.
-constexpr std::size_t kMaxHeaderLines = 100;
+constexpr std::size_t kMaxHeaderLines = 100, kMaxHeaderLine = 8000;
 // How long what a client still sends after its answer is thrown away. Closed at once, its system might throw the answer away.
 constexpr auto kRest = std::chrono::seconds(2);
 // How long a new connection may stay without a request where others wait for its thread.
@@ -106,7 +106,7 @@ bool Connection::wait_for_request(const std::function<bool()>& hurry) {
 
 void Connection::begin_request() {
   until_ = Clock::now() + limits_.request_time;
-  received_ = lines_ = 0;
+  received_ = lines_ = line_ = 0;
   allowed_ = kMaxHeader;
   answered_ = false;
 }
@@ -142,7 +142,8 @@ ssize_t Connection::receive(char* to, std::size_t size) {
 ssize_t Connection::read(char* to, std::size_t size) {
   if (trouble_ != Trouble::kNone) return -1;
   const bool in_header = allowed_ == kMaxHeader;
-  if (received_ >= allowed_ || (in_header && lines_ >= kMaxHeaderLines)) {
+  if (received_ >= allowed_ ||
+      (in_header && (lines_ >= kMaxHeaderLines || line_ > kMaxHeaderLine))) {
     trouble_ = Trouble::kLong;
     return -1;
   }
@@ -159,7 +160,11 @@ ssize_t Connection::read(char* to, std::size_t size) {
   }
   const auto n = std::min({size, end_ - at_, allowed_ - received_});
   std::copy_n(buffer_.data() + at_, n, to);
-  if (in_header) lines_ += static_cast<std::size_t>(std::count(to, to + n, '\n'));
+  for (std::size_t i = 0; in_header && i < n; ++i) {
+    const bool end = to[i] == '\n';
+    lines_ += end;
+    line_ = end ? 0 : line_ + 1;
+  }
   at_ += n;
   received_ += n;
   return static_cast<ssize_t>(n);

@@ -79,7 +79,7 @@ class Connection final : public httplib::Stream {
   std::array<char, 16384> buffer_{};
   std::size_t at_ = 0, end_ = 0;            // what of the buffer is still to be read
   std::size_t received_ = 0, allowed_ = 0;  // bytes of this part of the request
-  std::size_t lines_ = 0;                   // of its header
+  std::size_t lines_ = 0, line_ = 0;        // of its header; bytes of the last one
   Clock::time_point until_ = {};
   httplib::Request* request_ = nullptr;
   Trouble trouble_ = Trouble::kNone;
