@@ -20,5 +20,6 @@
 #include "fastcpp/train/prediction.hpp"
 #include "fastcpp/train/recorder.hpp"
 #include "fastcpp/train/registry.hpp"
+#include "fastcpp/train/resume.hpp"
 #include "fastcpp/train/summary.hpp"
 #include "fastcpp/train/threads.hpp"

@@ -60,19 +60,35 @@ std::optional<Batch> DataLoader::Pass::next() {
   return impl_ ? impl_->next() : std::nullopt;
 }
 
+std::int64_t DataLoader::Pass::position() const {
+  return impl_ ? impl_->position : 0;
+}
+
 DataLoader::Pass DataLoader::pass() const {
   return boundary([&] {
-    return Pass(Pass::Impl::begin(impl_, impl_->next_pass++, impl_->options.num_workers));
+    return Pass(Pass::Impl::begin(impl_, impl_->next_pass++, impl_->options.num_workers, 0));
   });
 }
 
 DataLoader::Iterator DataLoader::begin() const {
-  return boundary([&] { return Iterator(pass()); });
+  return begin_after(0);
+}
+
+DataLoader::Iterator DataLoader::begin_after(std::int64_t batches) const {
+  if (batches < 0 || batches > size()) {
+    throw ValueError("value.first_batch",
+                     fmt::format("batches: expected 0 <= batches <= {} (those of a pass), found {}",
+                                 size(), batches));
+  }
+  return boundary([&] {
+    return Iterator(
+        Pass(Pass::Impl::begin(impl_, impl_->next_pass++, impl_->options.num_workers, batches)));
+  });
 }
 
 Batch DataLoader::first_batch() const {
   auto batch =
-      boundary([&] { return Pass(Pass::Impl::begin(impl_, impl_->next_pass.load(), 0)).next(); });
+      boundary([&] { return Pass(Pass::Impl::begin(impl_, impl_->next_pass.load(), 0, 0)).next(); });
   if (!batch) {
     throw DataError("data.empty_loader",
                     fmt::format("a loader over {} items with batch size {} has "
@@ -96,6 +112,12 @@ const std::shared_ptr<const Dataset>& DataLoader::dataset() const {
 }
 std::vector<SkippedItem> DataLoader::skipped() const {
   return boundary([&] { return impl_->skipped.list(); });
+}
+std::uint64_t DataLoader::next_pass() const {
+  return impl_->next_pass;
+}
+void DataLoader::set_next_pass(std::uint64_t number) {
+  impl_->next_pass = number;
 }
 void DataLoader::add_tfm(BatchTransform tfm) {
   check_tfm(tfm);

@@ -89,7 +89,7 @@ std::vector<std::int64_t> DataLoader::Impl::order(std::uint64_t pass) const {
 }
 
 DataLoader::Pass::Impl::Impl(std::shared_ptr<DataLoader::Impl> loader_, std::uint64_t number_,
-                             int num_workers)
+                             int num_workers, std::int64_t first_batch)
     : loader(std::move(loader_)), number(number_), order(loader->order(number)) {
   if (!loader->options.collate) layout = loader->dataset->layout();
   if (layout) {
@@ -101,12 +101,15 @@ DataLoader::Pass::Impl::Impl(std::shared_ptr<DataLoader::Impl> loader_, std::uin
   total = std::min(batches * loader->options.bs, loader->items());
   ring = num_workers > 0 ? kPrefetch + 1 : 1;
   slots.resize(static_cast<std::size_t>(ring));
+  opened = consumed = position = first_batch;
+  next_sample = std::min(first_batch * loader->options.bs, total);
 }
 
 std::unique_ptr<DataLoader::Pass::Impl> DataLoader::Pass::Impl::begin(
-    std::shared_ptr<DataLoader::Impl> loader, std::uint64_t number, int num_workers) {
-  auto pass = std::make_unique<Impl>(std::move(loader), number, num_workers);
-  pass->start(std::min<std::int64_t>(num_workers, pass->total));
+    std::shared_ptr<DataLoader::Impl> loader, std::uint64_t number, int num_workers,
+    std::int64_t first_batch) {
+  auto pass = std::make_unique<Impl>(std::move(loader), number, num_workers, first_batch);
+  pass->start(std::min<std::int64_t>(num_workers, pass->total - pass->next_sample));
   return pass;
 }
 
@@ -297,6 +300,7 @@ std::optional<Batch> DataLoader::Pass::Impl::next_batch() {
   if (!device.is_cuda()) {
     auto s = filled();
     if (!s) return std::nullopt;
+    position = consumed;
     return finish_batch(moved(collate(std::move(*s)), device, /*non_blocking=*/false));
   }
   auto now = std::exchange(ahead, std::nullopt);
@@ -313,6 +317,7 @@ std::optional<Batch> DataLoader::Pass::Impl::next_batch() {
       ahead_error = std::current_exception();  // of the next call's batch
     }
   }
+  position = now->position;
   const auto stream = compat::current_stream(device);
   now->arrived.block(stream);
   for (const auto* part : {&now->batch.x, &now->batch.y}) {
@@ -334,7 +339,8 @@ DataLoader::Pass::Impl::Upload DataLoader::Pass::Impl::upload(Slot s) {
   const auto device = loader->options.device;
   if (!side) side = compat::side_stream(device);
   const c10::StreamGuard guard(*side);
-  Upload up{moved(collate(std::move(s)), device, /*non_blocking=*/true), c10::Event(device.type())};
+  Upload up{moved(collate(std::move(s)), device, /*non_blocking=*/true), c10::Event(device.type()),
+            consumed};
   up.arrived.record(*side);
   return up;
 }
@@ -362,7 +368,7 @@ std::optional<DataLoader::Pass::Impl::Slot> DataLoader::Pass::Impl::filled() {
 void DataLoader::Pass::Impl::end() {
   if (std::exchange(ended, true)) return;
   loader->skipped.tell_rest();
-  if (given > 0 || left_out == 0) return;
+  if (left_out == 0 || left_out < batches) return;
   const auto first = loader->skipped.list().at(0);
   throw DataError("data.all_skipped",
                   fmt::format("there is no batch, because none of its {} items could be loaded; "

@@ -42,12 +42,13 @@ struct DataLoader::Impl {
 };
 
 struct DataLoader::Pass::Impl {
-  Impl(std::shared_ptr<DataLoader::Impl> loader, std::uint64_t number, int num_workers);
+  Impl(std::shared_ptr<DataLoader::Impl> loader, std::uint64_t number, int num_workers,
+       std::int64_t first_batch);
   ~Impl() { join(); }
 
   // Threads start when all else is made: the destructor stops them, whatever is thrown from then on.
   static std::unique_ptr<Impl> begin(std::shared_ptr<DataLoader::Impl> loader, std::uint64_t number,
-                                     int num_workers);
+                                     int num_workers, std::int64_t first_batch);
   std::optional<Batch> next();
 
   // What became of a sample that could not be loaded.
@@ -71,6 +72,7 @@ struct DataLoader::Pass::Impl {
   struct Upload {
     Batch batch;
     c10::Event arrived;
+    std::int64_t position;
   };
 
   void start(std::int64_t wanted);
@@ -113,6 +115,7 @@ struct DataLoader::Pass::Impl {
   std::vector<std::jthread> workers;
   // Of the caller's thread:
   std::int64_t given = 0, left_out = 0;  // batches
+  std::int64_t position = 0;             // batches up to the one given last
   bool ended = false;
 
   std::optional<c10::Stream> side;

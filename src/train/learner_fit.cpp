@@ -9,7 +9,9 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/train/prediction.hpp"
+#include "train/checkpoints.hpp"
 #include "train/learner_impl.hpp"
+#include "train/plan.hpp"
 #include "train/training.hpp"
 
 namespace fastcpp::inline v0 {
@@ -44,13 +46,17 @@ void Learner::refuse_nested_fit() const {
 }
 
 FitOutcome Learner::fit(int epochs, const LearningRate& lr, const FitOptions& options) {
-  return boundary([&] { return run(epochs, lr, options, nullptr); });
+  return boundary([&] {
+    return run({epochs, lr, Value::dict({{"schedule", "fit"}, {"lr", to_list(lr_range(lr))}})},
+               options, nullptr);
+  });
 }
 
 // With a finder, of the learner's own callbacks only those take part that belong to the computation of a step.
-FitOutcome Learner::run(int epochs, const LearningRate& lr, const FitOptions& options,
+FitOutcome Learner::run(const Plan& plan, const FitOptions& options,
                         const std::shared_ptr<Callback>& finder) {
   auto& impl = *impl_;
+  const int epochs = plan.epochs;
   if (epochs < 0) {
     throw ValueError("value.epochs", fmt::format("epochs must be >= 0, found {}", epochs));
   }
@@ -67,7 +73,34 @@ FitOutcome Learner::run(int epochs, const LearningRate& lr, const FitOptions& op
                     impl.data.train_ds().size(), impl.data.batch_size()));
   }
   if (impl.features) check_body_frozen(impl.model);
-  const auto rates = lr_range(lr);
+  const auto rates = lr_range(plan.lr);
+
+  std::unique_ptr<Checkpoints> files;
+  std::optional<Value> saved;
+  auto description = plan.description;
+  if (options.checkpoint) {
+    description.set("epochs", epochs);
+    description.set("wd", wd);
+    description.set("checkpoint", to_value(*options.checkpoint));
+    files = std::make_unique<Checkpoints>(model_dir(), *options.checkpoint, impl.fits);
+    if (options.checkpoint->resume) {
+      saved = Checkpoints::last(model_dir(), options.checkpoint->name, impl.fits);
+    }
+  }
+  if (saved) {
+    opt();
+    if (!impl.recorder) impl.recorder = std::make_shared<Recorder>();
+    check_plan(saved->at("plan"), description);
+    if (saved->at("finished").as_bool()) {
+      Training::load_finished(*this, *saved);
+      ++impl.fits;
+      log_info(fmt::format("fit {} was finished before: its checkpoint in '{}' was loaded",
+                           impl.fits - 1, model_dir().string()));
+      return saved->at("training").at("stop_training").as_bool() ? FitOutcome::kEnded
+                                                                 : FitOutcome::kFinished;
+    }
+    impl.load_model(*saved);
+  }
   opt().set_lr(rates);
   opt().set_wd({wd});
 
@@ -95,7 +128,10 @@ FitOutcome Learner::run(int epochs, const LearningRate& lr, const FitOptions& op
   // seed alone.
   torch::manual_seed(Rng{impl.data.seed(), impl.fits++}.next() >> 1);
   const Fitting fitting(impl.fitting);
-  return Training(*this, options.stop).run(epochs, std::move(callbacks));
+  Training training(*this, options.stop);
+  training.write_to(files.get(), std::move(description));
+  if (saved) training.resume_from(std::move(*saved));
+  return training.run(epochs, std::move(callbacks));
 }
 
 std::vector<double> Learner::validate(const ValidateOptions& options) {

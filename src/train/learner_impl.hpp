@@ -6,6 +6,7 @@
 #include <optional>
 #include <vector>
 
+#include "fastcpp/io/value.hpp"
 #include "fastcpp/train/forward.hpp"
 #include "fastcpp/train/learner.hpp"
 #include "train/precompute.hpp"
@@ -36,6 +37,14 @@ struct Learner::Impl {
   // What is trained and validated: the data and the model, or precomputed features and the head.
   const DataBunch& training_data() const { return features ? features->data : data; }
   const Model& training_model() const { return features ? features->head : model; }
+
+  // What a checkpoint keeps of a learner: weights, what is trained, modes, optimizer with its rates, the record.
+  Value state() const;
+  // Takes weights, what is trained and the optimizer's state back; throws TrainError `train.checkpoint` on a state of
+  // other data, and as `load_state_dict`.
+  void load_model(const Value& state);
+  // Takes back what a fit sets when it begins: rates and modes.
+  void load_modes(const Value& state);
 
   // The optimizer for the present layer groups and trainable parameters, in the object there is.
   void rebuild_opt();

@@ -12,6 +12,8 @@
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/train/learner.hpp"
+#include "train/slope.hpp"
+#include "train/values.hpp"
 
 namespace fastcpp::inline v0 {
 namespace {
@@ -20,22 +22,60 @@ double now() {
   return std::chrono::duration<double>(std::chrono::steady_clock::now().time_since_epoch()).count();
 }
 
-// Central differences, one-sided at the ends.
-std::vector<double> gradient(const std::vector<double>& y) {
-  const std::size_t n = y.size();
-  std::vector<double> slope(n);
-  for (std::size_t i = 0; i < n; ++i) {
-    const std::size_t low = i == 0 ? 0 : i - 1, high = std::min(n - 1, i + 1);
-    slope[i] = (y[high] - y[low]) / static_cast<double>(high - low);
-  }
-  return slope;
-}
-
 // Position of the smallest value; as in NumPy the first value that is no number wins.
 std::size_t argmin(const std::vector<double>& values) {
   const auto smaller = [](double a, double b) { return std::isnan(a) ? !std::isnan(b) : a < b; };
   return static_cast<std::size_t>(std::min_element(values.begin(), values.end(), smaller) -
                                   values.begin());
+}
+
+Value to_value(const std::vector<std::string>& texts) {
+  auto list = Value::list();
+  for (const auto& text : texts) list.append(text);
+  return list;
+}
+
+std::vector<std::string> to_texts(const Value& value) {
+  std::vector<std::string> texts;
+  for (const auto& item : value.items()) texts.push_back(item.as_string());
+  return texts;
+}
+
+Value to_value(const FitRecord& record) {
+  auto batches = Value::list(), history = Value::list();
+  for (const auto n : record.nb_batches) batches.append(n);
+  for (const auto& row : record.history) {
+    history.append(Value::dict({{"epoch", row.epoch},
+                                {"train_loss", row.train_loss},
+                                {"valid_loss", row.valid_loss ? Value(*row.valid_loss) : Value()},
+                                {"metrics", to_value(row.metrics)},
+                                {"seconds", row.seconds}}));
+  }
+  return Value::dict({{"lr_find", record.lr_find},
+                      {"lrs", to_value(record.lrs)},
+                      {"moms", to_value(record.moms)},
+                      {"losses", to_value(record.losses)},
+                      {"nb_batches", batches},
+                      {"metric_names", to_value(record.metric_names)},
+                      {"history", history}});
+}
+
+FitRecord to_record(const Value& value) {
+  FitRecord record{.lr_find = value.at("lr_find").as_bool(),
+                   .lrs = to_numbers(value.at("lrs")),
+                   .moms = to_numbers(value.at("moms")),
+                   .losses = to_numbers(value.at("losses")),
+                   .metric_names = to_texts(value.at("metric_names"))};
+  for (const auto& n : value.at("nb_batches").items()) record.nb_batches.push_back(n.as_int());
+  for (const auto& row : value.at("history").items()) {
+    HistoryRow read{.epoch = static_cast<int>(row.at("epoch").as_int()),
+                    .train_loss = row.at("train_loss").as_double(),
+                    .metrics = to_numbers(row.at("metrics")),
+                    .seconds = row.at("seconds").as_double()};
+    if (const auto& loss = row.at("valid_loss"); !loss.is_none()) read.valid_loss = loss.as_double();
+    record.history.push_back(std::move(read));
+  }
+  return record;
 }
 
 }  // namespace
@@ -100,6 +140,49 @@ void Recorder::on_epoch_end(TrainState& state) {
   show_table_row(sink_, table_row(row));
 }
 
+Value Recorder::state() const {
+  auto earlier = Value::list();
+  for (const auto& fit : earlier_) earlier.append(to_value(fit));
+  // The batch under way does not count yet.
+  return Value::dict({{"fit", to_value(record())},
+                      {"names", to_value(names)},
+                      {"earlier", earlier},
+                      {"seconds", now() - epoch_start_}});
+}
+
+void Recorder::load_state(const Value& state) {
+  auto fit = to_record(state.at("fit"));
+  lr_find_ = fit.lr_find;
+  lrs = std::move(fit.lrs);
+  moms = std::move(fit.moms);
+  losses = std::move(fit.losses);
+  nb_batches = std::move(fit.nb_batches);
+  metric_names_ = std::move(fit.metric_names);
+  history = std::move(fit.history);
+  val_losses.clear();
+  metrics.clear();
+  for (const auto& row : history) {
+    if (!row.valid_loss) continue;
+    val_losses.push_back(*row.valid_loss);
+    metrics.push_back(row.metrics);
+  }
+  names = to_texts(state.at("names"));
+  earlier_.clear();
+  for (const auto& record : state.at("earlier").items()) earlier_.push_back(to_record(record));
+  epoch_start_ = now() - state.at("seconds").as_double();
+  for (const auto& row : history) show_table_row(sink_, table_row(row));
+}
+
+std::optional<double> Recorder::last_value(const std::string& column) const {
+  if (column == "train_loss" && !losses.empty()) return losses.back();
+  if (history.empty() || !history.back().valid_loss) return std::nullopt;
+  if (column == "valid_loss") return history.back().valid_loss;
+  for (std::size_t i = 0; i < history.back().metrics.size(); ++i) {
+    if (metric_names_[i] == column) return history.back().metrics[i];
+  }
+  return std::nullopt;
+}
+
 TableRow Recorder::table_row(const HistoryRow& row) const {
   TableRow shown{.epoch = row.epoch, .cells = {}, .values = {}};
   const auto add = [&](std::string cell, double value) {
@@ -153,7 +236,7 @@ std::optional<LrSuggestion> suggest_lr(const std::vector<double>& lrs,
                                        const std::vector<double>& losses) {
   if (losses.size() < 2 || lrs.size() != losses.size()) return std::nullopt;
   LrSuggestion result;
-  const auto slope = gradient(losses);
+  const auto slope = slope_of(losses);
   result.index = argmin(slope);
   result.min_grad_lr = lrs[result.index];
   result.min_loss_lr_10 = lrs[argmin(losses)] / 10;

@@ -57,6 +57,7 @@ FitOutcome Training::run(int n_epochs, std::vector<std::shared_ptr<Callback>> ca
   state_ = TrainState{};
   state_.n_epochs = n_epochs;
   state_.fit = learner_.impl_->fits - 1;  // this one is counted already
+  state_.resumed = !saved_.is_none();
   const auto bs = learner_.impl_->data.batch_size();
   const auto attempt = [&](void (Training::*part)()) {
     try {
@@ -66,8 +67,14 @@ FitOutcome Training::run(int n_epochs, std::vector<std::shared_ptr<Callback>> ca
     }
   };
   attempt(&Training::begin);
-  if (!state_.exception) attempt(&Training::epochs);
+  if (!state_.exception) {
+    attempt(&Training::epochs);
+    if (state_.exception) write_after_error();
+  }
   end();
+  if (!state_.exception && files_) {
+    attempt(&Training::finish_files);
+  }
   if (state_.exception) std::rethrow_exception(state_.exception);
   if (state_.cancelled) return FitOutcome::kStopped;
   return state_.epoch < n_epochs || state_.stop_training ? FitOutcome::kEnded
@@ -90,6 +97,12 @@ void Training::begin() {
     callback->on_train_begin(state_);
     begun_.push_back(callback);
   }
+  if (state_.resumed) load(std::exchange(saved_, {}));
+}
+
+void Training::finish_files() {
+  if (!state_.cancelled) write_checkpoint(/*finished=*/true, /*best=*/false);
+  files_->wait();
 }
 
 void Training::end() {
@@ -104,24 +117,31 @@ void Training::end() {
 }
 
 void Training::epochs() {
-  if (state_.epoch != 0) {
+  if (state_.epoch != 0 && !state_.resumed) {
     for (const auto& callback : begun_) callback->jump_to_epoch(state_.epoch);
   }
+  if (state_.resumed && !in_epoch_ && state_.stop_training) return;  // nothing was left to do
   while (state_.epoch < state_.n_epochs) {
-    learner_.impl_->training_model()->train();
-    state_.num_batch = 0;
-    state_.stop_training = false;
-    call(&Callback::on_epoch_begin);
+    if (!in_epoch_) {
+      learner_.impl_->training_model()->train();
+      state_.num_batch = position_ = 0;
+      state_.stop_training = false;
+      call(&Callback::on_epoch_begin);
+      in_epoch_ = true;
+    }
     train_epoch();
-    if (state_.cancelled) return;
+    if (state_.cancelled) return write_checkpoint(/*finished=*/false, /*best=*/false);
     state_.last_metrics.clear();
     const auto& data = learner_.impl_->training_data();
     if (!state_.skip_validate && !data.empty_val()) {
       state_.last_metrics = validate(data.valid_dl(), learner_.impl_->training_model());
     }
-    if (state_.cancelled) return;
+    if (state_.cancelled) return write_checkpoint(/*finished=*/false, /*best=*/false);
+    steady_ = {};
     call(&Callback::on_epoch_end);
+    in_epoch_ = false;
     ++state_.epoch;
+    write_checkpoint(/*finished=*/false, is_best());
     if (state_.stop_training) return;
   }
 }
@@ -131,23 +151,32 @@ void Training::train_epoch() {
   // and their head.
   const DataLoader loader = learner_.impl_->training_data().train_dl();
   const Model model = learner_.impl_->training_model();
-  each_batch(ProgressPhase::kTrain, loader, [&](const Batch& batch, ProgressBar& bar) {
-    train_batch(batch, model);
-    bar.update(state_.num_batch, fmt::format("{:.4f}", state_.smooth_loss));
-  });
+  keep_steady();
+  each_batch(ProgressPhase::kTrain, loader, position_,
+             [&](const Batch& batch, ProgressBar& bar, std::int64_t position) {
+               train_batch(batch, model);
+               position_ = position;
+               keep_steady();
+               bar.update(state_.num_batch, fmt::format("{:.4f}", state_.smooth_loss));
+               // At the end of an epoch there is one anyway.
+               const bool last = state_.stop_epoch || position_ == loader.size();
+               if (files_ && !last && files_->due()) write_checkpoint(false, false);
+             });
 }
 
-void Training::each_batch(ProgressPhase phase, const DataLoader& loader,
-                          const std::function<void(const Batch&, ProgressBar&)>& work) {
+void Training::each_batch(
+    ProgressPhase phase, const DataLoader& loader, std::int64_t done,
+    const std::function<void(const Batch&, ProgressBar&, std::int64_t)>& work) {
   ProgressBar bar(
       learner_.progress(),
       {.phase = phase, .total = loader.size(), .epoch = state_.epoch, .n_epochs = state_.n_epochs});
-  for (auto& batch : loader) {
+  // In a training that goes on in the middle of an epoch the first batches are not loaded again.
+  for (auto at = loader.begin_after(done); at != loader.end(); ++at) {
     if (stop_.stop_requested()) {
       state_.cancelled = true;
       return;
     }
-    work(batch, bar);
+    work(*at, bar, at.position());
     if (state_.stop_epoch) return;
   }
 }
@@ -176,6 +205,7 @@ void Training::train_batch(const Batch& batch, const Model& model) {
   call(&Callback::on_backward_begin);
   if (!state_.skip_bwd) state_.last_loss.backward();
   call(&Callback::on_backward_end);
+  steady_ = {};
   if (!state_.skip_bwd && !state_.skip_step) learner_.opt().step();
   call(&Callback::on_step_end);
   if (!state_.skip_bwd && !state_.skip_zero) learner_.opt().zero_grad();
@@ -211,17 +241,19 @@ std::vector<double> Training::validate(const DataLoader& given, const Model& giv
   double sum = 0, count = 0;
   state_.train = false;
   validated_ = 0;
-  each_batch(ProgressPhase::kValidate, loader, [&](const Batch& batch, ProgressBar& bar) {
-    compute_loss(batch, model);
-    const auto n = static_cast<double>(state_.last_target.length());
-    sum += state_.last_loss.item<double>() * n;
-    count += n;
-    for (auto& metric : states) {
-      metric->update(state_.last_output.one("a metric"), state_.last_target.one("a metric"));
-    }
-    call(&Callback::on_batch_end);
-    bar.update(++validated_);
-  });
+  each_batch(ProgressPhase::kValidate, loader, 0,
+             [&](const Batch& batch, ProgressBar& bar, std::int64_t) {
+               compute_loss(batch, model);
+               const auto n = static_cast<double>(state_.last_target.length());
+               sum += state_.last_loss.item<double>() * n;
+               count += n;
+               for (auto& metric : states) {
+                 metric->update(state_.last_output.one("a metric"),
+                                state_.last_target.one("a metric"));
+               }
+               call(&Callback::on_batch_end);
+               bar.update(++validated_);
+             });
   if (state_.cancelled) return {};
   std::vector<double> figures{sum / count};
   for (const auto& metric : states) figures.push_back(metric->value());

@@ -140,7 +140,7 @@ TEST_CASE(
         if (error.message.find(dir.path().string()) == std::string::npos) return 13;
         if (std::string_view(name) != "log" && bytes_of(file) != before) return 14;
         // A search for a rate writes nothing, so it does not fail.
-        if (learn.lr_find({.num_it = 2}) != FitOutcome::kFinished) return 15;
+        if (learn.lr_find({.num_it = 2}).outcome != FitOutcome::kFinished) return 15;
         return 0;
       });
       INFO(result.warnings);

@@ -14,6 +14,7 @@
 
 #include "fastcpp/data/tensors.hpp"
 #include "fastcpp/export.hpp"
+#include "fastcpp/io/value.hpp"
 
 namespace fastcpp::inline v0 {
 
@@ -32,6 +33,13 @@ class SmoothenValue {
   }
   /// The average of the values so far; not a number before the first.
   double smooth() const { return average_ / (1 - left_); }
+  /// The average as a checkpoint keeps it.
+  Value state() const { return Value::dict({{"average", average_}, {"left", left_}}); }
+  /// Goes on from what `state` gave.
+  void load_state(const Value& state) {
+    average_ = state.at("average").as_double();
+    left_ = state.at("left").as_double();
+  }
 
  private:
   double beta_, average_ = 0, left_ = 1;
@@ -52,6 +60,7 @@ struct TrainState {
   bool skip_zero = false;      ///< keep the gradients after this batch
   bool skip_bwd = false;       ///< no backward pass for this batch
   bool cancelled = false;      ///< the stop token was triggered
+  bool resumed = false;        ///< the fit goes on from a checkpoint
   Tensors last_input = {};   ///< batch on its way into the model; may be replaced in on_batch_begin
   Tensors last_target = {};  ///< its target; may be replaced in on_batch_begin
   Tensors last_output = {};  ///< what the model gave; may be replaced in on_loss_begin
@@ -102,6 +111,13 @@ class FASTCPP_API Callback {
   virtual void on_train_end(TrainState&) {}
   /// A fit starts at an epoch other than 0 (fastai: `jump_to_epoch`).
   virtual void jump_to_epoch(int) {}
+
+  /// What a checkpoint of a training keeps of this callback: all that it remembers from one batch to the next. Empty where
+  /// that is nothing. Asked for between two batches.
+  virtual Value state() const { return {}; }
+  /// Takes back what `state` gave, in a fit that goes on from a checkpoint: after the on_train_begin of all callbacks, and
+  /// before weights' rates and random numbers come back.
+  virtual void load_state(const Value&) {}
 
   /// The learner this callback takes part in.
   /// \throws TrainError `train.no_learner` outside a fit

@@ -25,6 +25,7 @@
 #include "fastcpp/train/optim/optimizer.hpp"
 #include "fastcpp/train/prediction.hpp"
 #include "fastcpp/train/recorder.hpp"
+#include "fastcpp/train/resume.hpp"
 
 namespace fastcpp::inline v0 {
 
@@ -54,18 +55,12 @@ struct LearnerOptions {
       {};  ///< absent: the process-wide one (`progress_sink()`)
 };
 
-/// How a fit ended.
-enum class FitOutcome {
-  kFinished,  ///< all epochs were trained
-  kEnded,     ///< a callback asked for the end
-  kStopped    ///< the stop token ended it, in the middle of an epoch
-};
-
 /// Options of `fit` and of everything that fits.
 struct FitOptions {
   std::optional<double> wd = {};            ///< absent: the learner's; >= 0
   std::vector<CallbackArg> callbacks = {};  ///< take part in this fit only: objects or factories
   std::stop_token stop = {};                ///< ends the fit between two batches
+  std::optional<CheckpointOptions> checkpoint = {};  ///< writes the training down as it goes on
 };
 
 /// Options of `fit_one_cycle`, in fastai's order.
@@ -80,6 +75,7 @@ struct OneCycleOptions {
   std::optional<int> tot_epochs = {};       ///< length of the whole cycle; absent: cyc_len
   int start_epoch = 0;        ///< epochs of the cycle done before, 0 <= start_epoch < cyc_len
   std::stop_token stop = {};  ///< ends the fit between two batches
+  std::optional<CheckpointOptions> checkpoint = {};  ///< writes the training down as it goes on
 };
 
 /// Options of `fit_fc`, in fastai's order.
@@ -90,6 +86,22 @@ struct FitFcOptions {
   std::optional<double> wd = {};                  ///< absent: the learner's; >= 0
   std::vector<CallbackArg> callbacks = {};  ///< take part in this fit only: objects or factories
   std::stop_token stop = {};                ///< ends the fit between two batches
+  std::optional<CheckpointOptions> checkpoint = {};  ///< writes the training down as it goes on
+};
+
+/// Options of `fine_tune`, in the order of fastai's second version.
+struct FineTuneOptions {
+  double base_lr = 2e-3;                          ///< highest rate of the head while it is trained alone, > 0
+  int freeze_epochs = 1;                          ///< epochs of the head alone, >= 0
+  double lr_mult = 100;                           ///< the first layers get base_lr / 2 / lr_mult, > 0
+  double pct_start = 0.3;                         ///< as in OneCycleOptions, of the second part
+  double div = 5;                                 ///< likewise its div_factor
+  std::pair<double, double> moms = {0.95, 0.85};  ///< as in OneCycleOptions, of both parts
+  std::optional<double> wd = {};                  ///< absent: the learner's; >= 0
+  /// Take part in both parts: objects or factories.
+  std::vector<CallbackArg> callbacks = {};
+  std::stop_token stop = {};  ///< ends the fit between two batches
+  std::optional<CheckpointOptions> checkpoint = {};  ///< writes the training down as it goes on
 };
 
 struct MixUpOptions;
@@ -203,11 +215,30 @@ class FASTCPP_API Learner {
   /// \throws as `fit`; ValueError `value.flat_cos`
   FitOutcome fit_fc(int tot_epochs = 1, const FitFcOptions& options = {});
 
+  /// Trains the head alone, then everything (fastai 2: `fine_tune`): freezes, runs one cycle of `freeze_epochs` at
+  /// slice(base_lr) with pct_start 0.99, halves base_lr, unfreezes, and runs one cycle of `epochs` at slice(base_lr /
+  /// lr_mult, base_lr). A model of one layer group is trained as a whole in both.
+  /// \returns how the last part ended that was begun
+  /// \throws as `fit_one_cycle`; ValueError `value.fine_tune` on a rate or factor that is not > 0, or negative epochs
+  FitOutcome fine_tune(int epochs, const FineTuneOptions& options = {});
+  /// The same with the rate as fastai's second argument, which replaces `options.base_lr`.
+  FitOutcome fine_tune(int epochs, double base_lr, FineTuneOptions options = {});
+
+  /// Goes on with the training that wrote the last whole checkpoint, also from the middle of an epoch, to the same numbers
+  /// as if it had never been interrupted (on the same machine, with as many threads): weights, optimizer, schedule, random
+  /// numbers, callbacks and the record come from the file. Make data and learner as before; callbacks that were given to the
+  /// fit alone are given again. A training that was finished is not trained again. A program of several fits is simplest
+  /// with `.checkpoint = {.resume = true}` in each of them: those that are done are passed over.
+  /// \throws TrainError `train.no_checkpoint` when there is none, `train.checkpoint` when it is of another training or
+  /// damaged; as `fit`
+  FitOutcome resume(const ResumeOptions& options = {});
+
   /// Raises the rate exponentially over a mock training, then restores weights, optimizer and modes from memory (fastai:
   /// `lr_find`; Smith 2015, arXiv:1506.01186). The curve is in `recorder()`. Of the learner's callbacks only those take
   /// part that belong to the computation of a step (`Callback::in_lr_find`); nothing is written to disk.
+  /// \returns rates to take, read off the curve without its first tenth and its last five points
   /// \throws as `fit`; ValueError `value.lr_find`
-  FitOutcome lr_find(const LrFindOptions& options = {});
+  SuggestedLRs lr_find(const LrFindOptions& options = {});
 
   /// Adds mix-up to every fit from now on (fastai: `mixup`). Returns the learner.
   /// \throws ValueError `value.mixup`
@@ -389,7 +420,8 @@ class FASTCPP_API Learner {
   explicit Learner(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
   Prediction predict_any(const std::any& item, const PredictOptions& options);
   std::vector<Prediction> mc_dropout_any(const std::any& item, const McDropoutOptions& options);
-  FitOutcome run(int epochs, const LearningRate& lr, const FitOptions& options,
+  struct Plan;
+  FitOutcome run(const Plan& plan, const FitOptions& options,
                  const std::shared_ptr<Callback>& finder);
   void refuse_nested_fit() const;
   void load_weights(const Path& source, const StateDict& weights, bool strict);

@@ -66,6 +66,31 @@ struct LrSuggestion {
 FASTCPP_API std::optional<LrSuggestion> suggest_lr(const std::vector<double>& lrs,
                                                    const std::vector<double>& losses);
 
+/// How a fit ended.
+enum class FitOutcome {
+  kFinished,  ///< all epochs were trained
+  kEnded,     ///< a callback asked for the end
+  kStopped    ///< the stop token ended it, in the middle of an epoch
+};
+
+/// What `lr_find` suggests, and how it ended. Rates are absent where the curve has too few points or no such place.
+struct SuggestedLRs {
+  std::optional<double> valley = {};   ///< two thirds down the longest fall (fastai 2: `valley`)
+  std::optional<double> slide = {};    ///< before the fall ends (fastai 2: `slide`)
+  std::optional<double> steep = {};    ///< where the loss falls fastest by the rate's logarithm (fastai 2: `steep`)
+  std::optional<double> minimum = {};  ///< a tenth of the rate at the lowest loss (fastai 2: `minimum`)
+  FitOutcome outcome = FitOutcome::kFinished;  ///< kStopped: by the stop token
+  /// Whether two are alike in all.
+  bool operator==(const SuggestedLRs&) const = default;
+};
+
+/// The suggestions for a curve, as `lr_find` makes them.
+/// \param lrs    rates, > 0, rising
+/// \param losses as many
+/// \returns without rates where there are fewer than two points or another number of losses
+FASTCPP_API SuggestedLRs suggested_lrs(const std::vector<double>& lrs,
+                                       const std::vector<double>& losses);
+
 /// What was recorded of one fit, or of one search for a learning rate. A value.
 struct FitRecord {
   bool lr_find = false;                        ///< a search, not a training
@@ -88,6 +113,12 @@ class FASTCPP_API Recorder : public Callback {
   void on_batch_begin(TrainState&) override;
   void on_batch_end(TrainState&) override;
   void on_epoch_end(TrainState&) override;
+  Value state() const override;
+  /// Also shows the rows of the epochs that were done.
+  void load_state(const Value& state) override;
+
+  /// The last figure of a column: `train_loss`, `valid_loss` or a metric's; nothing where the last epoch has none.
+  std::optional<double> last_value(const std::string& column) const;
 
   std::vector<double> lrs;                   ///< rate of the last layer group, per training batch
   std::vector<double> moms;                  ///< momentum likewise
@@ -119,6 +150,10 @@ class FASTCPP_API Recorder : public Callback {
   /// points. Tells them to the log as fastai prints them.
   /// \throws TrainError `train.nothing_recorded`
   std::optional<LrSuggestion> suggest(const RecorderPlotOptions& options = {});
+
+  /// The rates that the curve of the last fit suggests, as `lr_find` gives them: without the first tenth of the points and
+  /// the last five. Nothing is told or drawn.
+  SuggestedLRs suggested_lrs() const;
 
   /// All fits and searches of the learner that trained a batch, the last one included (fastai keeps the last one only).
   std::vector<FitRecord> fits() const;

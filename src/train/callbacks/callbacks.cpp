@@ -57,12 +57,14 @@ void OneCycleScheduler::on_train_begin(TrainState& state) {
   moms_ = {Scheduler(first, second, up, annealing_cos),
            Scheduler(second, first, down, annealing_cos)};
   phase_ = 0;
+  steps_ = 0;
   learner.opt().set_lr(low);
   learner.opt().set_mom(first);
   if (options_.start_epoch != 0) state.epoch = options_.start_epoch;
 }
 
 void OneCycleScheduler::advance(TrainState& state) {
+  ++steps_;
   if (phase_ >= lrs_.size()) {
     state.stop_training = state.stop_epoch = true;
     return;
@@ -77,6 +79,15 @@ void OneCycleScheduler::advance(TrainState& state) {
 void OneCycleScheduler::jump_to_epoch(int epoch) {
   TrainState ignored;
   for (std::int64_t i = 0; i < learn().data().train_dl().size() * epoch; ++i) advance(ignored);
+}
+
+Value OneCycleScheduler::state() const {
+  return Value::dict({{"steps", steps_}});
+}
+
+void OneCycleScheduler::load_state(const Value& state) {
+  TrainState ignored;
+  while (steps_ < state.at("steps").as_int()) advance(ignored);
 }
 
 void OneCycleScheduler::on_batch_end(TrainState& state) {
@@ -150,14 +161,15 @@ CSVLogger::CSVLogger(const CSVLoggerOptions& options) : options_(options) {
   expect_name("filename of CSVLogger", options.filename);
 }
 
-void CSVLogger::on_train_begin(TrainState&) {
+void CSVLogger::on_train_begin(TrainState& state) {
   const auto learner = learn();
   file_ = learner.path() / (options_.filename + ".csv");
   make_folder(file_.parent_path());
   const auto header = fmt::format("{}\n", fmt::join(learner.recorder().names, ","));
   std::error_code ec;
   std::string text;
-  if (options_.append && std::filesystem::exists(file_, ec)) text = read_file(file_);
+  const bool keep = options_.append || state.resumed;
+  if (keep && std::filesystem::exists(file_, ec)) text = read_file(file_);
   if (text.empty()) {
     if (!(std::ofstream(file_, std::ios::trunc) << header).flush()) {
       throw IoError("io.cannot_create",
@@ -184,6 +196,29 @@ void CSVLogger::on_epoch_end(TrainState&) {
   if (learner.recorder().history.empty()) return;
   const auto text = learner.recorder().csv();
   add(text.substr(text.rfind('\n', text.size() - 2) + 1));
+}
+
+Value CSVLogger::state() const {
+  std::error_code ec;
+  const auto size = std::filesystem::file_size(file_, ec);
+  return Value::dict({{"size", ec ? std::int64_t{0} : static_cast<std::int64_t>(size)}});
+}
+
+void CSVLogger::load_state(const Value& state) {
+  const auto size = static_cast<std::uintmax_t>(state.at("size").as_int());
+  std::error_code ec;
+  const auto now = std::filesystem::file_size(file_, ec);
+  if (!ec && now >= size) {
+    if (now > size) std::filesystem::resize_file(file_, size, ec);
+  } else {
+    // on_train_begin wrote the header.
+    const auto text = learn().recorder().csv();
+    add(text.substr(text.find('\n') + 1));
+  }
+  if (!ec) return;
+  throw IoError("io.cannot_write", fmt::format("'{}' cannot be shortened to the rows of the "
+                                               "checkpoint: {}",
+                                               file_.string(), ec.message()));
 }
 
 void CSVLogger::add(const std::string& text) const {

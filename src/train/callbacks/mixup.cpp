@@ -126,6 +126,14 @@ void MixUpCallback::on_train_end(TrainState&) {
   old_loss_ = {};
 }
 
+Value MixUpCallback::state() const {
+  return Value::dict({{"batches", static_cast<std::int64_t>(batches_)}});
+}
+
+void MixUpCallback::load_state(const Value& state) {
+  batches_ = static_cast<std::uint64_t>(state.at("batches").as_int());
+}
+
 MixUpDraw MixUpCallback::draw(std::int64_t n) {
   if (options_.draw) {
     auto draw = options_.draw(n);

@@ -254,7 +254,7 @@ TEST_CASE("the LR finder puts layer groups back that a callback split") {
   TempDir dir;
   auto learner = deep_learner(dir.path());
   learner.callbacks().push_back(std::make_shared<Splits>(std::vector<std::size_t>{1, 2}, 2));
-  CHECK(learner.lr_find({.num_it = 6, .stop_div = false}) == FitOutcome::kFinished);
+  CHECK(learner.lr_find({.num_it = 6, .stop_div = false}).outcome == FitOutcome::kFinished);
   CHECK(learner.recorder().lrs.size() == 6);
   CHECK(learner.layer_groups().size() == 2);
   CHECK(learner.opt().lr().size() == 2);

@@ -5,6 +5,7 @@
 /// make a new one for every fit; they are what `LearnerOptions::callback_fns` takes.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
@@ -30,11 +31,14 @@ class FASTCPP_API OneCycleScheduler : public Callback {
   void on_batch_end(TrainState&) override;
   void on_epoch_end(TrainState&) override;
   void jump_to_epoch(int epoch) override;
+  Value state() const override;
+  void load_state(const Value& state) override;
 
  private:
   void advance(TrainState& state);
 
   OneCycleOptions options_;
+  std::int64_t steps_ = 0;
   int tot_epochs_ = 0;
   std::size_t phase_ = 0;
   std::vector<Scheduler> lrs_, moms_;
@@ -109,6 +113,10 @@ class FASTCPP_API CSVLogger : public Callback {
   void on_train_begin(TrainState&) override;
   /// \throws IoError `io.cannot_write`
   void on_epoch_end(TrainState&) override;
+  Value state() const override;
+  /// Takes rows back that were written after the checkpoint; where the file is gone it is written anew.
+  /// \throws IoError `io.cannot_write`
+  void load_state(const Value& state) override;
 
  private:
   void add(const std::string& text) const;

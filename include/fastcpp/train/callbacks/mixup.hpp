@@ -60,6 +60,8 @@ class FASTCPP_API MixUpCallback : public Callback {
   /// \throws ValueError `value.mixup` on inputs that are whole numbers, or a draw that does not fit the batch
   void on_batch_begin(TrainState&) override;
   void on_train_end(TrainState&) override;
+  Value state() const override;
+  void load_state(const Value& state) override;
 
  private:
   struct Batch;
