@@ -32,6 +32,7 @@ struct RecorderPlotOptions {
   int skip_end = 5;         ///< batches left out at the end
   bool suggestion = false;  ///< mark the steepest descent
   double dpi = 100;         ///< pixels an inch; the figure has 6 by 4 inches
+  bool suggestions = false;  ///< mark what `lr_find` returns: valley, slide, steep and minimum
 };
 
 /// Options of `Recorder::plot_losses` and `Recorder::plot_metrics`.
