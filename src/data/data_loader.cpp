@@ -61,7 +61,7 @@ std::optional<Batch> DataLoader::Pass::next() {
 }
 
 std::int64_t DataLoader::Pass::position() const {
-  return impl_ ? impl_->position : 0;
+  return impl_ ? impl_->reached : 0;
 }
 
 DataLoader::Pass DataLoader::pass() const {

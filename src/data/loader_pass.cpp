@@ -101,7 +101,7 @@ DataLoader::Pass::Impl::Impl(std::shared_ptr<DataLoader::Impl> loader_, std::uin
   total = std::min(batches * loader->options.bs, loader->items());
   ring = num_workers > 0 ? kPrefetch + 1 : 1;
   slots.resize(static_cast<std::size_t>(ring));
-  opened = consumed = position = first_batch;
+  opened = consumed = reached = first_batch;
   next_sample = std::min(first_batch * loader->options.bs, total);
 }
 
@@ -300,7 +300,7 @@ std::optional<Batch> DataLoader::Pass::Impl::next_batch() {
   if (!device.is_cuda()) {
     auto s = filled();
     if (!s) return std::nullopt;
-    position = consumed;
+    reached = consumed;
     return finish_batch(moved(collate(std::move(*s)), device, /*non_blocking=*/false));
   }
   auto now = std::exchange(ahead, std::nullopt);
@@ -317,7 +317,7 @@ std::optional<Batch> DataLoader::Pass::Impl::next_batch() {
       ahead_error = std::current_exception();  // of the next call's batch
     }
   }
-  position = now->position;
+  reached = now->reached;
   const auto stream = compat::current_stream(device);
   now->arrived.block(stream);
   for (const auto* part : {&now->batch.x, &now->batch.y}) {

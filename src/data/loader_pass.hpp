@@ -72,7 +72,7 @@ struct DataLoader::Pass::Impl {
   struct Upload {
     Batch batch;
     c10::Event arrived;
-    std::int64_t position;
+    std::int64_t reached;
   };
 
   void start(std::int64_t wanted);
@@ -115,7 +115,7 @@ struct DataLoader::Pass::Impl {
   std::vector<std::jthread> workers;
   // Of the caller's thread:
   std::int64_t given = 0, left_out = 0;  // batches
-  std::int64_t position = 0;             // batches up to the one given last
+  std::int64_t reached = 0;              // batches up to the one given last
   bool ended = false;
 
   std::optional<c10::Stream> side;

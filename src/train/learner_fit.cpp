@@ -4,6 +4,9 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <optional>
+#include <utility>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
@@ -84,7 +87,8 @@ FitOutcome Learner::run(const Plan& plan, const FitOptions& options,
     description.set("checkpoint", to_value(*options.checkpoint));
     files = std::make_unique<Checkpoints>(model_dir(), *options.checkpoint, impl.fits);
     if (options.checkpoint->resume) {
-      saved = Checkpoints::last(model_dir(), options.checkpoint->name, impl.fits);
+      saved = std::exchange(impl.resuming, std::nullopt);
+      if (!saved) saved = Checkpoints::last(model_dir(), options.checkpoint->name, impl.fits);
     }
   }
   if (saved) {

@@ -25,6 +25,7 @@ struct Learner::Impl {
   bool fitting = false;
   ComputeType precision;
   std::optional<Features> features;
+  std::optional<Value> resuming;  // the checkpoint that the fit which begins goes on from, when `resume` has read it
 
   Impl(DataBunch data_, Model model_, const LearnerOptions& options_)
       : data(std::move(data_)), model(std::move(model_)), options(options_) {}

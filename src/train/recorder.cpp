@@ -29,7 +29,7 @@ std::size_t argmin(const std::vector<double>& values) {
                                   values.begin());
 }
 
-Value to_value(const std::vector<std::string>& texts) {
+Value text_list(const std::vector<std::string>& texts) {
   auto list = Value::list();
   for (const auto& text : texts) list.append(text);
   return list;
@@ -41,7 +41,7 @@ std::vector<std::string> to_texts(const Value& value) {
   return texts;
 }
 
-Value to_value(const FitRecord& record) {
+Value record_value(const FitRecord& record) {
   auto batches = Value::list(), history = Value::list();
   for (const auto n : record.nb_batches) batches.append(n);
   for (const auto& row : record.history) {
@@ -56,7 +56,7 @@ Value to_value(const FitRecord& record) {
                       {"moms", to_value(record.moms)},
                       {"losses", to_value(record.losses)},
                       {"nb_batches", batches},
-                      {"metric_names", to_value(record.metric_names)},
+                      {"metric_names", text_list(record.metric_names)},
                       {"history", history}});
 }
 
@@ -142,10 +142,10 @@ void Recorder::on_epoch_end(TrainState& state) {
 
 Value Recorder::state() const {
   auto earlier = Value::list();
-  for (const auto& fit : earlier_) earlier.append(to_value(fit));
+  for (const auto& fit : earlier_) earlier.append(record_value(fit));
   // The batch under way does not count yet.
-  return Value::dict({{"fit", to_value(record())},
-                      {"names", to_value(names)},
+  return Value::dict({{"fit", record_value(record())},
+                      {"names", text_list(names)},
                       {"earlier", earlier},
                       {"seconds", now() - epoch_start_}});
 }

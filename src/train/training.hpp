@@ -81,6 +81,7 @@ class Training {
   Checkpoints* files_ = nullptr;
   Value plan_, saved_;
   Value steady_;               // between the last two batches; none while a step is under way
+  std::vector<torch::Tensor> steady_buffers_;  // likewise: a forward pass changes running statistics
   std::optional<double> best_;  // of the column by which the best checkpoint is kept
 };
 

@@ -98,11 +98,12 @@ void Learner::Impl::load_model(const Value& state) {
 
 void Learner::Impl::load_modes(const Value& state) {
   const auto& rates = state.at("rates");
-  if (rates.at("lr").size() != layer_groups.size()) {
-    other_training(fmt::format("it has {} layer groups, this learner {}", rates.at("lr").size(),
+  const auto lr = to_numbers(rates.at("lr"));
+  if (lr.size() != layer_groups.size()) {
+    other_training(fmt::format("it has {} layer groups, this learner {}", lr.size(),
                                layer_groups.size()));
   }
-  opt->set_lr(to_numbers(rates.at("lr")));
+  opt->set_lr(lr);
   opt->set_mom(to_numbers(rates.at("mom")));
   opt->set_beta(to_numbers(rates.at("beta")));
   opt->set_wd(to_numbers(rates.at("wd")));
@@ -235,13 +236,21 @@ bool Training::is_best() {
 
 // For a batch that may fail.
 void Training::keep_steady() {
-  if (files_ && files_->options().on_error) steady_ = between_batches();
+  if (!files_ || !files_->options().on_error) return;
+  steady_ = between_batches();
+  steady_buffers_.clear();
+  for (const auto& buffer : learner_.model()->buffers()) {
+    steady_buffers_.push_back(buffer.detach().clone());
+  }
 }
 
 // Of a fit that failed: as it was before the batch that failed, unless its step was under way.
 void Training::write_after_error() {
   if (!files_ || !files_->options().on_error || steady_.is_none()) return;
   try {
+    const torch::NoGradGuard no_grad;
+    auto buffers = learner_.model()->buffers();
+    for (std::size_t i = 0; i < buffers.size(); ++i) buffers[i].copy_(steady_buffers_.at(i));
     files_->write(whole(steady_), state_.iteration, false, false);
     files_->wait();
   } catch (...) {

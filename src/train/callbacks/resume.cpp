@@ -65,6 +65,7 @@ FitOutcome Learner::resume(const ResumeOptions& options) {
     const auto checkpoint = checkpoint_in(plan, options.name);
     const auto wd = number_in(plan.at("wd"));
     impl_->fits = *fit_number;
+    impl_->resuming = saved;
     if (schedule == "one_cycle") {
       return fit_one_cycle(epochs, {.max_lr = numbers_in(plan.at("max_lr")),
                                     .moms = pair_in(plan.at("moms")),

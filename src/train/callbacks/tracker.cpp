@@ -24,7 +24,7 @@ std::string python_number(double value) {
   return text;
 }
 
-bool lower_is_better(const TrackerOptions& options) {
+bool expects_less(const TrackerOptions& options) {
   if (options.mode != TrackerMode::kAuto) return options.mode == TrackerMode::kMin;
   return lower_is_better(options.monitor);
 }
@@ -49,7 +49,7 @@ TrackerOptions watched(const Options& options) {
 }  // namespace
 
 TrackerCallback::TrackerCallback(const TrackerOptions& options)
-    : options_(options), lower_is_better_(lower_is_better(options)) {
+    : options_(options), lower_is_better_(expects_less(options)) {
   if (options.monitor.empty()) {
     throw ValueError(
         "value.tracker",
@@ -171,12 +171,15 @@ Value SaveModelCallback::state() const {
 }
 
 void SaveModelCallback::load_state(const Value& state) {
-  TrackerCallback::load_state(state);
-  saved_ = state.at("saved").as_bool();
-  watched_ = state.at("watched").as_bool();
+  const bool saved = state.at("saved").as_bool();
   const auto file = learn().model_dir() / (options_.name + ".pth");
   std::error_code ec;
-  if (!saved_ || std::filesystem::exists(file, ec)) return;
+  if (!saved || std::filesystem::exists(file, ec)) {
+    TrackerCallback::load_state(state);
+    saved_ = saved;
+    watched_ = state.at("watched").as_bool();
+    return;
+  }
   throw IoError("io.cannot_read",
                 fmt::format("the training is to go on, but its best model so far is not there: "
                             "'{}'; put it back, or start again from the beginning",

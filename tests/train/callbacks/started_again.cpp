@@ -8,6 +8,7 @@
 #include <thread>
 
 #include "fastcpp/core/path.hpp"
+#include "fastcpp/io/checkpoint.hpp"
 #include "fastcpp/io/state_dict.hpp"
 #include "fastcpp/train/callbacks/callbacks.hpp"
 #include "fastcpp/train/callbacks/mixup.hpp"
