@@ -175,10 +175,11 @@ void Recorder::load_state(const Value& state) {
 
 std::optional<double> Recorder::last_value(const std::string& column) const {
   if (column == "train_loss" && !losses.empty()) return losses.back();
-  if (history.empty() || !history.back().valid_loss) return std::nullopt;
-  if (column == "valid_loss") return history.back().valid_loss;
-  for (std::size_t i = 0; i < history.back().metrics.size(); ++i) {
-    if (metric_names_[i] == column) return history.back().metrics[i];
+  if (history.empty() || !history.back().valid_loss || metrics.empty()) return std::nullopt;
+  if (column == "valid_loss") return val_losses.back();
+  // Columns: epoch, train_loss, valid_loss, then the metrics.
+  for (std::size_t i = 0; i < metrics.back().size(); ++i) {
+    if (names[i + 3] == column) return metrics.back()[i];
   }
   return std::nullopt;
 }
