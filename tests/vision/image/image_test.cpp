@@ -183,19 +183,19 @@ TEST_CASE("decode: a JPEG's size is read from its frame header only", "[images]"
     const auto info = image_file_info(bytes);
     CHECK(info.rows == 0);
     CHECK(info.cols == 0);
-    CHECK(detail::inspect(bytes).fault.find("frame header") != std::string::npos);
+    CHECK(fastcpp::detail::inspect(bytes).fault.find("frame header") != std::string::npos);
     CHECK(code_of(bytes) == "image.cannot_decode");
   }
 }
 
 TEST_CASE("decode: rows of a BMP that no 64 bits can count are refused", "[images]") {
   auto bmp = encoded(drawing(8, 8), ".bmp");
-  CHECK(detail::inspect(bmp).fault.empty());
-  CHECK(detail::inspect(bmp.substr(0, bmp.size() - 1)).fault == "it is cut off");
+  CHECK(fastcpp::detail::inspect(bmp).fault.empty());
+  CHECK(fastcpp::detail::inspect(bmp.substr(0, bmp.size() - 1)).fault == "it is cut off");
   // 2^30 rows of 2^30 pixels of 2^15 bits: 2^72 bytes, of which 64 bits keep nothing.
   bmp.replace(18, 8, le(1 << 30, 4) + le(1 << 30, 4));
   bmp.replace(28, 2, le(1 << 15, 2));
-  CHECK(detail::inspect(bmp).fault == "it is cut off");
+  CHECK(fastcpp::detail::inspect(bmp).fault == "it is cut off");
   CHECK(code_of(bmp) == "image.too_large");
 }
 
