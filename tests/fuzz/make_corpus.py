@@ -163,6 +163,7 @@ def main():
     seed("csv", "numbers", b"@aa,b,c,d\n1,1.5,True,18446744073709551615\n-2,1e9,false,1\n,nan,,2\n")
     seed("csv", "semicolons", b"Eaa;b\n 1;2\n\n3\n")
     seed("csv", "crlf", b"@a\xef\xbb\xbfa,a,\r\n1,2,3\r\n\xc3\xa9,\xf0\x9f\x98\x80,0001\r")
+    seed("csv", "marks", b'@a\xef\xbb\xbf"\xef\xbb\xbfa",\xef\xbb\xbf,b\xef\xbb\xbfc\n1,2,3\n')
     seed("csv", "latin1", b"Haname\n\xe9\n")
 
     seed("regex", "pets", b"([^/]+)_\\d+.jpg$\n/data/images/great_pyrenees_12.jpg\n")
@@ -196,6 +197,11 @@ def main():
         seed("image", name, data)
     # Found: a frame of 225 channels.
     seed("image", "found_channels", b"\xff\xd8\xff\xc0\0\x0b\x08\0\x09\0\x0d\xe1\0\0\0\xff\xd9")
+    # A frame header that ends before it tells a size.
+    seed("image", "found_short_frame", b"\xff\xd8\xff\xc0\0\x07\x08\0\x09\0\x0d\x01\0\x11\0\xff\xd9")
+    # Rows whose bytes are too many for 64 bits.
+    header = struct.pack("<IiiHHIIiiII", 40, 1 << 30, 1 << 30, 1, 1 << 15, 0, 0, 0, 0, 0, 0)
+    seed("image", "found_endless_rows", b"BM" + struct.pack("<IHHI", 54, 0, 0, 54) + header)
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
     jpeg = picture("JPEG", quality=60)
     seed("image", "exif", jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:])

@@ -3,8 +3,10 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <sstream>
 #include <thread>
 
@@ -220,6 +222,20 @@ TEST_CASE("the doctor looks at everything") {
   CHECK(contains(doctor.out, "computes"));
   CHECK(contains(doctor.out, "convolution"));
   CHECK(contains(doctor.out, "AVX") != contains(doctor.out, "any processor"));
+}
+
+TEST_CASE("the doctor tells each finding before the next check") {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> out(
+      ::popen("OMP_WAIT_POLICY=passive '" FASTCPP_TOOL "' doctor", "r"), ::pclose);
+  REQUIRE(out);
+  char line[1024];
+  REQUIRE(std::fgets(line, sizeof line, out.get()));
+  CHECK(contains(line, "fastcpp"));
+  const auto first = std::chrono::steady_clock::now();
+  while (std::fgets(line, sizeof line, out.get())) {
+  }
+  // A network is made and run between the first line and the last; a pipe would give both at once, were they kept.
+  CHECK(std::chrono::steady_clock::now() - first > std::chrono::milliseconds(50));
 }
 
 TEST_CASE("a training that is told to stop saves what it has") {

@@ -128,9 +128,9 @@ class FASTCPP_API DataLoader {
   /// workers; the last one to go ends it. Threads: one at a time.
   class Iterator {
    public:
-    using iterator_concept = std::input_iterator_tag;
-    using value_type = Batch;
-    using difference_type = std::ptrdiff_t;
+    using iterator_concept = std::input_iterator_tag;  ///< it walks once
+    using value_type = Batch;                          ///< what it gives
+    using difference_type = std::ptrdiff_t;            ///< as every iterator has one
 
     /// Of no pass; only for assigning another one.
     Iterator() = default;
@@ -178,6 +178,8 @@ class FASTCPP_API DataLoader {
 
 }  // namespace fastcpp
 
+/// \cond
 // `size` promises too much where `on_error` leaves whole batches out.
 template <>
 inline constexpr bool std::ranges::disable_sized_range<fastcpp::DataLoader> = true;
+/// \endcond
