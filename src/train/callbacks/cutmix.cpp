@@ -18,12 +18,12 @@ namespace {
 constexpr const char* kCutMix = "value.cutmix";
 
 void expect_partners(const torch::Tensor& perm, std::int64_t n) {
-  const bool fits = perm.defined() && perm.dim() == 1 && perm.size(0) == n &&
-                    perm.scalar_type() == torch::kLong;
+  const bool fits =
+      perm.defined() && perm.dim() == 1 && perm.size(0) == n && perm.scalar_type() == torch::kLong;
   if (fits && perm.ge(0).logical_and(perm.lt(n)).all().item<bool>()) return;
-  throw ValueError(kCutMix,
-                   fmt::format("draw: expected perm of {} int64 in 0..{}, one per item of the batch",
-                               n, n - 1));
+  throw ValueError(
+      kCutMix,
+      fmt::format("draw: expected perm of {} int64 in 0..{}, one per item of the batch", n, n - 1));
 }
 
 torch::Tensor inside(const torch::Tensor& pictures, const CutMixBox& box) {
@@ -127,8 +127,8 @@ void CutMixCallback::on_batch_begin(TrainState& state) {
     y = pasted(y, box, perm);
   } else {
     // What the clipped box leaves.
-    const double share = 1 - static_cast<double>(box.rows * box.cols) /
-                                 static_cast<double>(rows * cols);
+    const double share =
+        1 - static_cast<double>(box.rows * box.cols) / static_cast<double>(rows * cols);
     const auto lambda = torch::full({x.size(0)}, share, x.options());
     const auto dtype = x.scalar_type();
     if (options_.stack_y) {

@@ -54,10 +54,9 @@ void MixUpCallback::on_train_begin(TrainState& state) {
   auto learner = learn();
   const Loss loss = learner.loss_func();
   if (options_.stack_y && loss.name() == detail::kMixedLoss) {
-    throw ValueError(
-        "value.mixup",
-        "two callbacks that mix items take part in this fit: call mixup() or cutmix() once, or take "
-        "one of them out of callbacks()");
+    throw ValueError("value.mixup",
+                     "two callbacks that mix items take part in this fit: call mixup() or cutmix() "
+                     "once, or take one of them out of callbacks()");
   }
   // Another fit draws other mixtures.
   seed_ = Rng{learner.data().seed(), 0x6d69787570, state.fit}.next();

@@ -72,10 +72,8 @@ void erase_box(const Step& step, Planes& planes, const Uniform& uniform) {
   for (int c = 0; c < planes.channels; ++c) {
     const auto value = static_cast<float>(list[4 + (values > 1 ? static_cast<std::size_t>(c) : 0)]);
     for (int r = box->row; r < box->row + box->rows; ++r) {
-      float* row =
-          planes.plane(c) + static_cast<std::ptrdiff_t>(r) * planes.size.cols + box->col;
-      for (int k = 0; k < box->cols; ++k)
-        row[k] = noise ? static_cast<float>(uniform()) : value;
+      float* row = planes.plane(c) + static_cast<std::ptrdiff_t>(r) * planes.size.cols + box->col;
+      for (int k = 0; k < box->cols; ++k) row[k] = noise ? static_cast<float>(uniform()) : value;
     }
   }
 }

@@ -26,8 +26,8 @@ void take_from(Planes& planes, const From& from) {
     for (int c = 0; c < cols; ++c) {
       const Where place = from(c + 0.5, r + 0.5);
       if (!(place.x >= 0 && place.x < cols && place.y >= 0 && place.y < rows)) continue;
-      const auto at = static_cast<std::ptrdiff_t>(place.y) * cols +
-                      static_cast<std::ptrdiff_t>(place.x);
+      const auto at =
+          static_cast<std::ptrdiff_t>(place.y) * cols + static_cast<std::ptrdiff_t>(place.x);
       const auto to = static_cast<std::ptrdiff_t>(r) * cols + c;
       for (int k = 0; k < planes.channels; ++k) out.plane(k)[to] = planes.plane(k)[at];
     }

@@ -33,10 +33,10 @@ Learner colour_learner(const Path& dir, const torch::Tensor& y, std::uint64_t se
   auto set = std::make_shared<TensorDataset>(x.expand({kItems, 3, kSide, kSide}).clone(), y);
   auto data = DataBunch::create({set, set, nullptr, nullptr}, dir,
                                 {.bs = 8, .num_workers = 0, .device = torch::kCPU, .seed = seed});
-  return {data,
-          Model(torch::nn::Sequential(torch::nn::Flatten(),
-                                      torch::nn::Linear(3 * kSide * kSide, 3))),
-          {.silent = true}};
+  return {
+      data,
+      Model(torch::nn::Sequential(torch::nn::Flatten(), torch::nn::Linear(3 * kSide * kSide, 3))),
+      {.silent = true}};
 }
 
 Learner colour_learner(const Path& dir, std::uint64_t seed = 0) {
@@ -72,9 +72,9 @@ TEST_CASE("CutMix: boxes of given numbers", "[golden]") {
   CHECK(cases.size() >= 20);
   for (const auto& item : cases) {
     INFO(item.dump());
-    const auto got = cutmix_box(number(item.at("lambda")), number(item.at("row")),
-                                number(item.at("col")), item.at("rows").get<std::int64_t>(),
-                                item.at("cols").get<std::int64_t>());
+    const auto got =
+        cutmix_box(number(item.at("lambda")), number(item.at("row")), number(item.at("col")),
+                   item.at("rows").get<std::int64_t>(), item.at("cols").get<std::int64_t>());
     const auto& want = item.at("want");
     CHECK(got.row == want[0].get<std::int64_t>());
     CHECK(got.col == want[1].get<std::int64_t>());
@@ -159,7 +159,8 @@ TEST_CASE("CutMix: the draw is that of seed, fit, epoch and batch, whatever the 
   const auto shares = [&](std::uint64_t seed, int epochs, int start_epoch) {
     auto learner = colour_learner(dir.path(), seed);
     auto batches = std::make_shared<CutBatches>();
-    learner.fit(epochs, 1e-3, {.callbacks = {cutmix(), batches}, .start_epoch = start_epoch});
+    learner.fit_one_cycle(
+        epochs, {.max_lr = 1e-3, .callbacks = {cutmix(), batches}, .start_epoch = start_epoch});
     std::vector<double> all;
     for (const auto& y : batches->y) all.push_back(y[0][2].item<double>());
     return all;
@@ -217,7 +218,8 @@ TEST_CASE("CutMix: any targets, mixed losses or targets, and masks that follow")
   state.last_target = mask;
   callback.on_batch_begin(state);
   auto want = mask.clone();
-  want.slice(1, 2, 6).slice(2, 2, 6).copy_(mask.index_select(0, perm).slice(1, 2, 6).slice(2, 2, 6));
+  want.slice(1, 2, 6).slice(2, 2, 6).copy_(
+      mask.index_select(0, perm).slice(1, 2, 6).slice(2, 2, 6));
   CHECK(torch::equal(state.last_target, want));
   state.train = false;
   state.last_target = mask;
@@ -247,9 +249,8 @@ TEST_CASE("CutMix: what it cannot cut is refused, and the loss always comes back
         }})}) == "value.cutmix");
   CHECK(fails_with({cutmix()}) == "");
   CHECK(caught([] { cutmix({.alpha = 0}); }).code == "value.cutmix");
-  CHECK(caught([] {
-          CutMixCallback({.alpha = std::numeric_limits<double>::infinity()});
-        }).code == "value.cutmix");
+  CHECK(caught([] { CutMixCallback({.alpha = std::numeric_limits<double>::infinity()}); }).code ==
+        "value.cutmix");
   TrainState rows;
   rows.train = true;
   rows.last_input = torch::ones({2, 3});

@@ -24,9 +24,9 @@ using detail::Planes;
 // The program stores single precision, and so do planes.
 constexpr double kSinglePrecision = 1e-6;
 
-constexpr std::array kOpNames = {"Identity",  "ShearX",     "ShearY",       "TranslateX", "TranslateY",
-                                 "Rotate",    "Brightness", "Color",        "Contrast",   "Sharpness",
-                                 "Posterize", "Solarize",   "AutoContrast", "Equalize"};
+constexpr std::array kOpNames = {
+    "Identity", "ShearX",   "ShearY",    "TranslateX", "TranslateY", "Rotate",       "Brightness",
+    "Color",    "Contrast", "Sharpness", "Posterize",  "Solarize",   "AutoContrast", "Equalize"};
 static_assert(kOpNames.size() == detail::kAugmentOps);
 
 AugmentOp op_named(const std::string& name) {
@@ -117,10 +117,9 @@ TEST_CASE("augment: operations and magnitudes drawn from given numbers", "[golde
     const int bins = item.at("num_magnitude_bins").get<int>();
     std::vector<detail::AugmentChoice> got;
     if (name == "rand_augment") {
-      got = detail::rand_augment_choices(item.at("num_ops").get<int>(),
-                                         item.at("magnitude").get<int>(), bins,
-                                         {item.at("rows").get<int>(), item.at("cols").get<int>()},
-                                         draws);
+      got = detail::rand_augment_choices(
+          item.at("num_ops").get<int>(), item.at("magnitude").get<int>(), bins,
+          {item.at("rows").get<int>(), item.at("cols").get<int>()}, draws);
     } else {
       got.push_back(detail::trivial_augment_choice(bins, draws));
     }
@@ -140,12 +139,11 @@ TEST_CASE("augment: whole transforms from given numbers", "[golden][transforms]"
     const auto name = item.at("name").get<std::string>();
     INFO(name << " " << item.at("uniform").dump());
     const auto& args = item.at("args");
-    const auto tfm = name == "rand_augment"
-                         ? rand_augment({.num_ops = number(args.at("num_ops")),
-                                         .magnitude = number(args.at("magnitude"))})
-                     : name == "random_erasing"
-                         ? random_erasing({.p = 1, .values = numbers(args.at("values"))})
-                         : trivial_augment_wide();
+    const auto tfm =
+        name == "rand_augment"     ? rand_augment({.num_ops = number(args.at("num_ops")),
+                                                   .magnitude = number(args.at("magnitude"))})
+        : name == "random_erasing" ? random_erasing({.p = 1, .values = numbers(args.at("values"))})
+                                   : trivial_augment_wide();
     Rng rng(1);
     auto plan = detail::draw_plan({tfm}, {}, rng);
     REQUIRE(plan.steps.size() == 1);
@@ -254,10 +252,11 @@ TEST_CASE("augment: after all geometry, the crop too, and alike on workers and d
 
   cv::Mat rgb(50, 40, CV_8UC3);
   for (int y = 0; y < 50; ++y) {
-    for (int x = 0; x < 3 * 40; ++x) rgb.ptr<uchar>(y)[x] = static_cast<uchar>((7 * x + 3 * y) % 256);
+    for (int x = 0; x < 3 * 40; ++x)
+      rgb.ptr<uchar>(y)[x] = static_cast<uchar>((7 * x + 3 * y) % 256);
   }
-  auto all = get_transforms({.xtra_tfms = {rand_augment(), trivial_augment_wide(),
-                                           random_erasing({.p = 1})}})
+  auto all = get_transforms(
+                 {.xtra_tfms = {rand_augment(), trivial_augment_wide(), random_erasing({.p = 1})}})
                  .train;
   CHECK(output_size(all, {.size = 24}) == Resolution{24, 24});
   for (std::uint64_t seed = 0; seed < 30; ++seed) {
@@ -266,7 +265,8 @@ TEST_CASE("augment: after all geometry, the crop too, and alike on workers and d
     Rng one(seed), two(seed);
     apply_tfms_into(rgb, all, {.size = 24}, one, batch.data_ptr<float>());
     detail::pack_tfms_into(rgb, all, {.size = 24}, two, {24, 24}, packed.data_ptr<float>());
-    CHECK(torch::equal(detail::finish_on_device(packed, {24, 24}, PaddingMode::kReflection), batch));
+    CHECK(
+        torch::equal(detail::finish_on_device(packed, {24, 24}, PaddingMode::kReflection), batch));
     CHECK(batch.min().item<float>() >= 0);
     CHECK(batch.max().item<float>() <= 1 + kSinglePrecision);
   }
@@ -276,7 +276,8 @@ TEST_CASE("augment: the same Rng the same picture, of bytes or floats, of one ch
           "[transforms]") {
   cv::Mat rgb(20, 30, CV_8UC3);
   for (int y = 0; y < 20; ++y) {
-    for (int x = 0; x < 3 * 30; ++x) rgb.ptr<uchar>(y)[x] = static_cast<uchar>((5 * x + 11 * y) % 256);
+    for (int x = 0; x < 3 * 30; ++x)
+      rgb.ptr<uchar>(y)[x] = static_cast<uchar>((5 * x + 11 * y) % 256);
   }
   const auto bytes = Image::from_rgb(rgb), floats = Image::from_tensor(bytes.tensor());
   const auto gray = Image::from_tensor(bytes.tensor().slice(0, 0, 1).clone());
@@ -318,8 +319,9 @@ TEST_CASE("augment: arguments, words and files", "[transforms]") {
           Transform("random_erasing", {{"scale", std::vector<double>{}}});
         }) == "value.transform_argument");
   const auto image = bright(20, 20);
-  CHECK(refused([&] { after(image, {random_erasing({.p = 1, .values = {0, 0.5}})}); }) ==
-        "value.transform_argument");
+  CHECK(refused([&] {
+          after(image, {random_erasing({.p = 1, .values = {0, 0.5}})});
+        }) == "value.transform_argument");
 }
 
 }  // namespace fastcpp::test

@@ -16,7 +16,7 @@ namespace fastcpp::inline v0 {
 /// Arguments of rand_augment, torchvision's.
 struct RandAugmentOptions {
   ParamRange num_ops = 2;       ///< integer >= 0, how many operations, one after the other
-  ParamRange magnitude = 9;     ///< integer, 0 <= magnitude < num_magnitude_bins; a range: drawn for every picture
+  ParamRange magnitude = 9;     ///< integer, 0 <= magnitude < num_magnitude_bins
   int num_magnitude_bins = 31;  ///< >= 2, how many strengths there are
   double p = 1.0;               ///< how often it runs, 0..1
 };
