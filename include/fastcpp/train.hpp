@@ -4,6 +4,7 @@
 
 #include "fastcpp/train/callback.hpp"
 #include "fastcpp/train/callbacks/callbacks.hpp"
+#include "fastcpp/train/callbacks/cutmix.hpp"
 #include "fastcpp/train/callbacks/general_sched.hpp"
 #include "fastcpp/train/callbacks/mixed_precision.hpp"
 #include "fastcpp/train/callbacks/mixup.hpp"

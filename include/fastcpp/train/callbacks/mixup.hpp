@@ -33,7 +33,7 @@ struct MixUpOptions {
 struct MixedTargets {
   torch::Tensor first;   ///< n x ..., as the data give them
   torch::Tensor second;  ///< those of the partners, alike
-  torch::Tensor lambda;  ///< n, how much of the first there is, 0.5..1
+  torch::Tensor lambda;  ///< n, how much of the first there is, 0..1
 };
 
 /// The loss of mixed targets (fastai: `MixUpLoss`): lambda times the loss of the first targets and 1 - lambda times
