@@ -22,7 +22,8 @@ ShardSampler::ShardSampler(const Paths& items, std::int64_t window)
     std::unordered_map<std::string, std::size_t> known;
     for (std::size_t i = 0; i < items.size(); ++i) {
       const auto parts = split_shard(items.text(i));
-      const auto [at, fresh] = known.try_emplace(parts ? parts->shard : std::string(), shards_.size());
+      const auto [at, fresh] =
+          known.try_emplace(parts ? parts->shard : std::string(), shards_.size());
       if (fresh) shards_.emplace_back();
       shards_[at->second].push_back(static_cast<std::int64_t>(i));
     }

@@ -66,7 +66,12 @@ bool has_checksum(const Block& block) {
 // The name of what a file begins with, when it is a compressed one.
 std::string_view compression(const Block& block) {
   static constexpr std::pair<std::string_view, std::string_view> kAll[] = {
-      {"\x1f\x8b", "gzip"}, {"BZh", "bzip2"}, {"\xfd" "7zXZ", "xz"}, {"\x28\xb5\x2f\xfd", "zstd"}};
+      {"\x1f\x8b", "gzip"},
+      {"BZh", "bzip2"},
+      {"\xfd"
+       "7zXZ",
+       "xz"},
+      {"\x28\xb5\x2f\xfd", "zstd"}};
   for (const auto& [magic, name] : kAll) {
     if (std::string_view(block.data(), kBlock).starts_with(magic)) return name;
   }
@@ -116,8 +121,7 @@ class TarReader {
       block_ = {};
       file_.read(at_, block_.data(), static_cast<std::size_t>(file_.size() - at_));
       if (at_ == 0) refuse_compressed();
-      truncated(at_ == 0 && file_.size() == 0 ? "it is empty"
-                                              : "the mark of its end is not there");
+      truncated(at_ == 0 && file_.size() == 0 ? "it is empty" : "the mark of its end is not there");
     }
     file_.read(at_, block_.data(), kBlock);
     if (std::all_of(block_.begin(), block_.end(), [](char c) { return c == 0; })) return false;
@@ -201,8 +205,8 @@ class TarReader {
     while (named.starts_with("./")) named.erase(0, 2);
     // Before POSIX a folder was a file whose name ends so.
     if (named.empty() || named.ends_with('/')) return;
-    members_.push_back({std::move(named), static_cast<std::int64_t>(next_),
-                        static_cast<std::int64_t>(size)});
+    members_.push_back(
+        {std::move(named), static_cast<std::int64_t>(next_), static_cast<std::int64_t>(size)});
   }
 
   void forget() {
@@ -248,10 +252,9 @@ class TarReader {
 };
 
 [[noreturn]] void bad_pattern(std::string_view pattern, std::string_view why) {
-  throw ValueError("value.shards",
-                   fmt::format("the pattern of shards '{}' {}; write it like "
-                               "train-{{0000..0009}}.tar or {{a,b}}.tar",
-                               pattern, why));
+  throw ValueError("value.shards", fmt::format("the pattern of shards '{}' {}; write it like "
+                                               "train-{{0000..0009}}.tar or {{a,b}}.tar",
+                                               pattern, why));
 }
 
 constexpr std::size_t kMostShards = 1'000'000;
@@ -280,9 +283,7 @@ std::vector<std::string> choices(std::string_view inside, std::string_view patte
   const auto from = value(first), to = value(last);
   if (to < from) bad_pattern(pattern, "counts to an end before its beginning");
   if (to - from >= kMostShards) bad_pattern(pattern, "stands for more than a million names");
-  const auto leads = [](std::string_view digits) {
-    return digits.size() > 1 && digits[0] == '0';
-  };
+  const auto leads = [](std::string_view digits) { return digits.size() > 1 && digits[0] == '0'; };
   const bool padded = leads(first) || leads(last);
   const auto width = padded ? std::max(first.size(), last.size()) : 1;
   for (auto i = from; i <= to; ++i) names.push_back(fmt::format("{:0{}}", i, width));

@@ -68,8 +68,7 @@ Image ImageList::get(std::int64_t i) const {
   if (at < 0 || at >= size()) {
     throw ValueError("value.index", fmt::format("there is no item {} in a list of {}", i, size()));
   }
-  return Image::from_rgb(
-      detail::decode_item(items()[static_cast<std::size_t>(at)], files_.get()));
+  return Image::from_rgb(detail::decode_item(items()[static_cast<std::size_t>(at)], files_.get()));
 }
 
 std::string ImageList::str() const {
@@ -124,7 +123,8 @@ ImageLabelLists& ImageLabelLists::filter_by_func(const DropPair& drop) & {
 }
 
 ImageDataBunch ImageLabelLists::databunch(const DatabunchOptions& options) const {
-  return boundary([&] { return ImageDataBunch::make(lists_, path_, tfms_, apply_, options, files_); });
+  return boundary(
+      [&] { return ImageDataBunch::make(lists_, path_, tfms_, apply_, options, files_); });
 }
 
 std::string ImageLabelLists::str() const {

@@ -45,10 +45,12 @@ MemberName member_name(std::string_view name) {
 
 MemberKind member_kind(const std::string& extension, const std::vector<std::string>& pictures) {
   static const std::map<std::string, MemberKind> known{
-      {"class", MemberKind::kNumber}, {"cls", MemberKind::kNumber},  {"cls2", MemberKind::kNumber},
-      {"count", MemberKind::kNumber}, {"id", MemberKind::kNumber},   {"index", MemberKind::kNumber},
-      {"inx", MemberKind::kNumber},   {"text", MemberKind::kText},   {"transcript", MemberKind::kText},
-      {"txt", MemberKind::kText},     {"json", MemberKind::kJson},   {"jsn", MemberKind::kJson}};
+      {"class", MemberKind::kNumber},    {"cls", MemberKind::kNumber},
+      {"cls2", MemberKind::kNumber},     {"count", MemberKind::kNumber},
+      {"id", MemberKind::kNumber},       {"index", MemberKind::kNumber},
+      {"inx", MemberKind::kNumber},      {"text", MemberKind::kText},
+      {"transcript", MemberKind::kText}, {"txt", MemberKind::kText},
+      {"json", MemberKind::kJson},       {"jsn", MemberKind::kJson}};
   if (std::find(pictures.begin(), pictures.end(), "." + extension) != pictures.end()) {
     return MemberKind::kPicture;
   }
@@ -101,8 +103,8 @@ class SampleRows {
         }
       }
     } catch (const FormatError& e) {
-      std::throw_with_nested(
-          FormatError(e.code(), fmt::format("'{}' cannot be read: {}", member, e.what()), e.offset()));
+      std::throw_with_nested(FormatError(
+          e.code(), fmt::format("'{}' cannot be read: {}", member, e.what()), e.offset()));
     }
   }
 
@@ -167,7 +169,7 @@ struct ShardSample {
 
 // The samples of a shard in the order of their first members.
 std::vector<ShardSample> samples_of(const std::vector<TarMember>& members,
-                               const std::vector<std::string>& pictures) {
+                                    const std::vector<std::string>& pictures) {
   std::vector<ShardSample> samples;
   std::unordered_map<std::string_view, std::size_t> known;
   for (const auto& member : members) {
@@ -216,9 +218,10 @@ ImageList ImageList::from_shards(const Path& path, const std::vector<std::string
       for (const auto& shard : expand_shards(pattern)) add_shard(shard_below(path, shard));
     }
     if (without_picture > 0) {
-      log_warning(fmt::format("{} samples of the shards have no picture and are left out, the first "
-                              "of them at '{}'",
-                              without_picture, first_without));
+      log_warning(
+          fmt::format("{} samples of the shards have no picture and are left out, the first "
+                      "of them at '{}'",
+                      without_picture, first_without));
     }
     if (items.empty()) {
       throw DataError("data.empty",

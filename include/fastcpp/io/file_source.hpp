@@ -39,7 +39,7 @@ struct FileSourceOptions {
 class FASTCPP_API FileSource {
  public:
   /// Makes no folder yet.
-  /// \throws ValueError `value.download_options`; as `Config::get` where no folder is given
+  /// \throws ValueError `value.download_options`
   explicit FileSource(FileSourceOptions options = {});
   ~FileSource();
   FileSource(const FileSource&) = delete;
@@ -50,7 +50,7 @@ class FASTCPP_API FileSource {
 
   /// The whole content of a file.
   /// \throws IoError `io.cannot_read`, `io.cannot_write`, `io.cannot_create`; DownloadError as `download_url`, naming the
-  ///   address after all tries; FormatError as `tar_members`, `archive.no_member`, `archive.changed`
+  ///   address after all tries; as `Config::get` where something is fetched and no folder was given; FormatError as `tar_members`, `archive.no_member`, `archive.changed`
   std::string read(const Path& file) const;
 
   /// The regular files of a shard, in their order (WebDataset's samples are neighbours that share a name up to its dot).
@@ -59,8 +59,10 @@ class FASTCPP_API FileSource {
   std::vector<TarMember> members(const std::string& shard) const;
 
   /// Where fetched files lie.
+  /// \throws as `Config::get` where no folder was given
   const Path& cache() const;
   /// Bytes of the whole files that lie there now; looks at each.
+  /// \throws as `cache`
   std::int64_t cached_bytes() const;
 
  private:
@@ -69,7 +71,6 @@ class FASTCPP_API FileSource {
 };
 
 /// What reads files where nothing else is said: made at its first use, with the defaults. Thread-safe.
-/// \throws as FileSource
 FASTCPP_API std::shared_ptr<const FileSource> file_source();
 /// Replaces it for everything that asks from now on; null: the defaults again. Thread-safe.
 FASTCPP_API void set_file_source(std::shared_ptr<const FileSource> source);

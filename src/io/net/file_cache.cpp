@@ -72,7 +72,8 @@ std::vector<CachedFile> cached_files(const Path& folder) {
   std::vector<CachedFile> files;
   std::error_code ec;
   const auto now = std::time(nullptr);
-  for (std::filesystem::directory_iterator it(folder, ec), end; !ec && it != end; it.increment(ec)) {
+  for (std::filesystem::directory_iterator it(folder, ec), end; !ec && it != end;
+       it.increment(ec)) {
     struct stat info {};
     const auto name = it->path().filename().string();
     if (::lstat(it->path().c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
@@ -120,11 +121,7 @@ DownloadUrlOptions within(DownloadUrlOptions download, std::int64_t max_bytes) {
 FileCache::FileCache(Path folder, std::int64_t max_bytes, DownloadUrlOptions download)
     : folder_(std::move(folder)),
       max_bytes_(max_bytes),
-      download_(within(std::move(download), max_bytes)) {
-  if (max_bytes_ > 0) return;
-  throw ValueError("value.download_options",
-                   fmt::format("max_bytes of a cache must be > 0, found {}", max_bytes_));
-}
+      download_(within(std::move(download), max_bytes)) {}
 
 std::int64_t FileCache::bytes() const {
   return sum_of(cached_files(folder_));
@@ -173,6 +170,11 @@ std::unique_ptr<io::FileReader> FileCache::open(const std::string& url) {
                             "be read: its limit of {} bytes (max_bytes) is too small for all who "
                             "use it",
                             shown_url(url), folder_.string(), max_bytes_));
+}
+
+void FileCache::forget(const std::string& url) {
+  // The count is mended when something has to go.
+  ::unlink((folder_ / name_of(url)).c_str());
 }
 
 void FileCache::count_in(const Path& file) {

@@ -25,6 +25,9 @@ class FileCache {
   // Throws as download_url.
   std::unique_ptr<io::FileReader> open(const std::string& url);
 
+  // Removes the file of an address, if it is there.
+  void forget(const std::string& url);
+
   const Path& folder() const { return folder_; }
   // Of whole files.
   std::int64_t bytes() const;

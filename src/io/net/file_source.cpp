@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <map>
 #include <mutex>
+#include <optional>
 #include <system_error>
 #include <utility>
 
@@ -33,9 +34,8 @@ class ShardIndex {
       names_ += member.name;
     }
     // Of two with one name the later one counts, as when a tar file is unpacked.
-    std::stable_sort(entries_.begin(), entries_.end(), [this](const Entry& a, const Entry& b) {
-      return name(a) < name(b);
-    });
+    std::stable_sort(entries_.begin(), entries_.end(),
+                     [this](const Entry& a, const Entry& b) { return name(a) < name(b); });
   }
 
   std::uint64_t file_size() const { return file_size_; }
@@ -73,9 +73,20 @@ Path default_cache() {
 }  // namespace
 
 struct FileSource::Impl {
-  explicit Impl(FileSourceOptions options)
-      : cache(options.cache ? std::move(*options.cache) : default_cache(), options.max_bytes,
-              std::move(options.download)) {}
+  explicit Impl(FileSourceOptions given) : options(std::move(given)) {
+    if (options.max_bytes > 0) return;
+    throw ValueError("value.download_options",
+                     fmt::format("max_bytes of a cache must be > 0, found {}", options.max_bytes));
+  }
+
+  // Made when something is fetched: who reads from the disk needs none, nor a configuration.
+  FileCache& cache() {
+    std::call_once(made, [this] {
+      made_cache.emplace(options.cache ? *options.cache : default_cache(), options.max_bytes,
+                         options.download);
+    });
+    return *made_cache;
+  }
 
   // The open file and its index, which is made once.
   struct Shard {
@@ -106,12 +117,18 @@ struct FileSource::Impl {
   }
 
   std::unique_ptr<io::FileReader> open(const std::string& name) {
-    if (is_web_address(name)) return cache.open(name);
+    if (is_web_address(name)) return cache().open(name);
     return std::make_unique<io::FileReader>(name);
   }
 
-  static std::vector<TarMember> members_of(const io::FileReader& file, const std::string& name) {
-    return io::read_members(file, shown_url(name));
+  std::vector<TarMember> members_of(const io::FileReader& file, const std::string& name) {
+    try {
+      return io::read_members(file, shown_url(name));
+    } catch (const FormatError&) {
+      // The server may have a whole one when it is asked again.
+      if (is_web_address(name)) cache().forget(name);
+      throw;
+    }
   }
 
   std::string read(const ShardMember& wanted) {
@@ -133,7 +150,9 @@ struct FileSource::Impl {
                       static_cast<std::size_t>(place->second));
   }
 
-  FileCache cache;
+  const FileSourceOptions options;
+  std::once_flag made;
+  std::optional<FileCache> made_cache;
   std::mutex mutex;
   std::map<std::string, std::shared_ptr<const ShardIndex>> indices;  // by shard
 };
@@ -165,11 +184,11 @@ std::vector<TarMember> FileSource::members(const std::string& shard) const {
 }
 
 const Path& FileSource::cache() const {
-  return impl_->cache.folder();
+  return boundary([&]() -> const Path& { return impl_->cache().folder(); });
 }
 
 std::int64_t FileSource::cached_bytes() const {
-  return boundary([&] { return impl_->cache.bytes(); });
+  return boundary([&] { return impl_->cache().bytes(); });
 }
 
 namespace {
