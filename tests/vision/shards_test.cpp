@@ -1,4 +1,5 @@
 // Pictures in tar shards and behind addresses: the same training as from a folder, and what goes wrong with servers.
+#include <fmt/format.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -225,6 +226,11 @@ TEST_CASE("samples become items and cells") {
   const auto tags =
       list.split_none().label_from_df("json.tags", {.label_delim = ";", .allow_empty = true});
   CHECK(tags.labels().classes() == std::vector<std::string>{"a", "b"});
+  write("e.tar", {{"y/1.png", picture}, {"y/1.cls", "3"}});
+  const auto split =
+      ImageList::from_shards(dir.path(), {"{a,e}.tar"}).split_by_folder("a.tar", "e.tar").split();
+  CHECK(split.train == std::vector<std::int64_t>{0, 1});
+  CHECK(split.valid == std::vector<std::int64_t>{2});
 
   const auto tried = [&](const std::string& shard, const ImageListShardsOptions& options = {}) {
     return caught([&] { ImageList::from_shards(dir.path(), {shard}, options); });
