@@ -27,6 +27,7 @@ class Rng;
 
 // fastcpp/io/
 class Config;
+class FileSource;
 class StateDict;
 class Value;
 

@@ -84,6 +84,20 @@ def tar_entries(t, long=True):
         entry("set/" + "long" * 30, b"x")
 
 
+def shard_of(form):
+    out = io.BytesIO()
+    long = "deep/" * 22 + "2.jpg"
+    with tarfile.open(fileobj=out, mode="w", format=form) as t:
+        for name, data in (("cat/1.jpg", b"picture"), ("cat/1.cls", b"0"), (long, b"other")):
+            t.addfile(tar_info(name, len(data)), io.BytesIO(data))
+        if form == tarfile.PAX_FORMAT:
+            info = tar_info("3.jpg", 1)
+            info.pax_headers = {"size": "1"}
+            t.addfile(info, io.BytesIO(b"x"))
+    data = out.getvalue()
+    return data[: (len(data.rstrip(b"\0")) + 511) // 512 * 512 + 512]
+
+
 def safetensors_of(tensors, data, **more):
     header = json.dumps({**more, **tensors}, separators=(",", ":")).encode()
     return struct.pack("<Q", len(header)) + header + data
@@ -147,6 +161,9 @@ def main():
     description = {"format": "fastcpp learner", "version": 1, "weights": {"tensors": 1, "numbers": 2}, "stats": {"mean": [0.5], "std": [0.25]}}
     seed("model_file", "small", json.dumps(description).encode() + b"\n" + safetensors_of({"a": f32}, bytes(8)))
 
+    # The mark of the end is one block of zeros here: a shard needs no more.
+    for name, form in (("ustar", tarfile.USTAR_FORMAT), ("gnu", tarfile.GNU_FORMAT), ("pax", tarfile.PAX_FORMAT)):
+        seed("tar", name, shard_of(form))
     seed("archive", "tar", tar_of(lambda t: tar_entries(t, long=False), "w"))
     seed("archive", "tgz", gzip.compress(tar_of(tar_entries, "w"), mtime=0))
     # As many bytes and entries as the target allows, and one more.
