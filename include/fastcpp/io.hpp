@@ -14,6 +14,7 @@
 #include "fastcpp/io/registry.hpp"
 #include "fastcpp/io/safetensors.hpp"
 #include "fastcpp/io/state_dict.hpp"
+#include "fastcpp/io/summary_writer.hpp"
 #include "fastcpp/io/untar.hpp"
 #include "fastcpp/io/urls.hpp"
 #include "fastcpp/io/value.hpp"

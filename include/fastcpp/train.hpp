@@ -8,6 +8,7 @@
 #include "fastcpp/train/callbacks/mixed_precision.hpp"
 #include "fastcpp/train/callbacks/mixup.hpp"
 #include "fastcpp/train/callbacks/over_sampling.hpp"
+#include "fastcpp/train/callbacks/tensorboard.hpp"
 #include "fastcpp/train/callbacks/tracker.hpp"
 #include "fastcpp/train/forward.hpp"
 #include "fastcpp/train/learner.hpp"
