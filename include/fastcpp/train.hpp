@@ -5,6 +5,7 @@
 #include "fastcpp/train/callback.hpp"
 #include "fastcpp/train/callbacks/callbacks.hpp"
 #include "fastcpp/train/callbacks/general_sched.hpp"
+#include "fastcpp/train/callbacks/live_keys.hpp"
 #include "fastcpp/train/callbacks/mixed_precision.hpp"
 #include "fastcpp/train/callbacks/mixup.hpp"
 #include "fastcpp/train/callbacks/over_sampling.hpp"
