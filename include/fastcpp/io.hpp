@@ -16,6 +16,7 @@
 #include "fastcpp/io/safetensors.hpp"
 #include "fastcpp/io/state_dict.hpp"
 #include "fastcpp/io/tar.hpp"
+#include "fastcpp/io/summary_writer.hpp"
 #include "fastcpp/io/untar.hpp"
 #include "fastcpp/io/urls.hpp"
 #include "fastcpp/io/value.hpp"
