@@ -91,6 +91,7 @@ FitOutcome Learner::run(int epochs, const LearningRate& lr, const FitOptions& op
                    [](const auto& a, const auto& b) { return a->order() < b->order(); });
 
   impl.recorder->next_lr_find_ = finder != nullptr;
+  impl.recorder->expect_names();
   // Dropout draws from LibTorch's own generator: seeding it per fit makes a run a function of the
   // seed alone.
   torch::manual_seed(Rng{impl.data.seed(), impl.fits++}.next() >> 1);

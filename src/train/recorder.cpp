@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <array>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -55,12 +56,16 @@ void Recorder::on_train_begin(TrainState&) {
   lr_find_ = next_lr_find_;
   metric_names_.clear();
   for (const auto& metric : learner.options().metrics) metric_names_.push_back(metric.name());
+  expects_names_ = false;
+  for (const auto& name : added_names_) need_no_column(name);
+  metric_names_.insert(metric_names_.end(), added_names_.begin(), added_names_.end());
   add_time_ = learner.options().add_time;
   sink_ = learner.progress();
   lrs.clear();
   moms.clear();
   losses.clear();
   val_losses.clear();
+  added_.clear();
   metrics.clear();
   nb_batches.clear();
   history.clear();
@@ -71,7 +76,52 @@ void Recorder::on_train_begin(TrainState&) {
   show_table_header(sink_, names);
 }
 
+void Recorder::expect_names() {
+  added_names_.clear();
+  expects_names_ = true;
+}
+
+void Recorder::need_no_column(const std::string& name) const {
+  static constexpr std::array kAlways{"epoch", "train_loss", "valid_loss", "time"};
+  const bool taken =
+      std::find(kAlways.begin(), kAlways.end(), name) != kAlways.end() ||
+      std::find(metric_names_.begin(), metric_names_.end(), name) != metric_names_.end();
+  if (!taken) return;
+  throw ValueError("value.column",
+                   fmt::format("the table has a column '{}' already; choose another name", name));
+}
+
+void Recorder::add_metric_names(const std::vector<std::string>& columns) {
+  if (!expects_names_) {
+    throw ValueError("value.column",
+                     fmt::format("columns are added while a fit begins, before the recorder does: "
+                                 "give the callback that adds {} an order() below {}",
+                                 fmt::join(columns, ", "), order()));
+  }
+  for (const auto& name : columns) {
+    if (std::find(added_names_.begin(), added_names_.end(), name) != added_names_.end()) {
+      throw ValueError("value.column",
+                       fmt::format("the column '{}' was added already; choose another name", name));
+    }
+    added_names_.push_back(name);
+  }
+}
+
+void Recorder::add_metrics(const std::vector<std::pair<std::string, double>>& figures) {
+  for (const auto& [name, value] : figures) {
+    const auto found = std::find(added_names_.begin(), added_names_.end(), name);
+    if (found == added_names_.end() || added_.empty()) {
+      throw ValueError("value.column",
+                       fmt::format("a figure for the column '{}', which no callback added to this "
+                                   "fit; added are: {}",
+                                   name, fmt::join(added_names_, ", ")));
+    }
+    added_[static_cast<std::size_t>(found - added_names_.begin())] = value;
+  }
+}
+
 void Recorder::on_epoch_begin(TrainState&) {
+  added_.assign(added_names_.size(), std::numeric_limits<double>::quiet_NaN());
   epoch_start_ = now();
 }
 
@@ -93,8 +143,13 @@ void Recorder::on_epoch_end(TrainState& state) {
     row.valid_loss = state.last_metrics.front();
     row.metrics.assign(state.last_metrics.begin() + 1, state.last_metrics.end());
     val_losses.push_back(*row.valid_loss);
-    metrics.push_back(row.metrics);
   }
+  if (!added_.empty()) {
+    row.metrics.resize(metric_names_.size() - added_.size(),
+                       std::numeric_limits<double>::quiet_NaN());
+    row.metrics.insert(row.metrics.end(), added_.begin(), added_.end());
+  }
+  if (row.valid_loss) metrics.push_back(row.metrics);
   row.seconds = now() - epoch_start_;
   history.push_back(row);
   show_table_row(sink_, table_row(row));
@@ -114,6 +169,9 @@ TableRow Recorder::table_row(const HistoryRow& row) const {
   } else {
     // The reference writes one mark for all that validation would have given.
     add("#na#", std::numeric_limits<double>::quiet_NaN());
+    // With added columns each figure stands below its name.
+    for (const double value : row.metrics)
+      add(std::isnan(value) ? "#na#" : fmt::format("{:.6f}", value), value);
   }
   if (add_time_) add(format_time(row.seconds), row.seconds);
   return shown;
