@@ -186,6 +186,10 @@ void CSVLogger::on_epoch_end(TrainState&) {
   add(text.substr(text.rfind('\n', text.size() - 2) + 1));
 }
 
+Table CSVLogger::read_logged_file() const {
+  return Table::read_csv(file_);
+}
+
 void CSVLogger::add(const std::string& text) const {
   std::error_code ec;
   const auto size = std::filesystem::file_size(file_, ec);

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "fastcpp/core/path.hpp"
+#include "fastcpp/data/table.hpp"
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/callback.hpp"
 #include "fastcpp/train/learner.hpp"
@@ -109,6 +110,9 @@ class FASTCPP_API CSVLogger : public Callback {
   void on_train_begin(TrainState&) override;
   /// \throws IoError `io.cannot_write`
   void on_epoch_end(TrainState&) override;
+  /// What the file holds, once a fit has begun (fastai: `read_logged_file`).
+  /// \throws IoError `io.cannot_read`, also before; FormatError as Table::read_csv
+  Table read_logged_file() const;
 
  private:
   void add(const std::string& text) const;
