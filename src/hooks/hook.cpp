@@ -229,7 +229,7 @@ const std::shared_ptr<torch::nn::Module>& Hook::module() const {
 }
 
 void Hook::clear() {
-  state_->stored = {};
+  state_->stored = torch::Tensor();
 }
 
 void Hook::remove() {

@@ -21,7 +21,7 @@ struct ShowGraphOptions {
 /// trains. It lives here and not with the other callbacks because a training needs no figures.
 class FASTCPP_API ShowGraph : public Callback {
  public:
-  /// \throws ValueError `value.figure_format` on another ending, `value.plot_option` on a dpi that is not > 0
+  /// \throws ValueError `value.figure_format` on another ending, `value.figure_size` on a dpi that cannot be drawn
   explicit ShowGraph(const ShowGraphOptions& options = {});
   /// \throws IoError `io.cannot_write`, `io.cannot_create`
   void on_epoch_end(TrainState&) override;
