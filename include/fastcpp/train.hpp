@@ -3,6 +3,7 @@
 #pragma once
 
 #include "fastcpp/hooks/hook.hpp"
+#include "fastcpp/hooks/watched.hpp"
 #include "fastcpp/train/callback.hpp"
 #include "fastcpp/train/callbacks/activation_stats.hpp"
 #include "fastcpp/train/callbacks/callbacks.hpp"

@@ -41,6 +41,7 @@
 #include "fastcpp/train/callbacks/tracker.hpp"
 #include "fastcpp/train/learner.hpp"
 #include "fastcpp/train/metrics/metrics.hpp"
+#include "fastcpp/train/model_sizes.hpp"
 #include "fastcpp/train/registry.hpp"
 #include "fastcpp/train/summary.hpp"
 #include "fastcpp/train/threads.hpp"

@@ -4,7 +4,6 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
-#include <array>
 #include <chrono>
 #include <cmath>
 #include <limits>
@@ -39,6 +38,16 @@ std::size_t argmin(const std::vector<double>& values) {
                                   values.begin());
 }
 
+void refuse_taken(const std::vector<std::string>& metrics, const std::vector<std::string>& added) {
+  std::vector<std::string> taken{"epoch", "train_loss", "valid_loss", "time"};
+  taken.insert(taken.end(), metrics.begin(), metrics.end());
+  for (const auto& name : added) {
+    if (std::find(taken.begin(), taken.end(), name) == taken.end()) continue;
+    throw ValueError("value.column",
+                     fmt::format("the table has a column '{}' already; choose another name", name));
+  }
+}
+
 }  // namespace
 
 // [skip_start, size - skip_end), as the reference trims its curves.
@@ -52,13 +61,14 @@ std::vector<double> Recorder::trimmed(const std::vector<double>& values, int ski
 
 void Recorder::on_train_begin(TrainState&) {
   const auto learner = learn();
+  expects_names_ = false;
+  std::vector<std::string> columns;
+  for (const auto& metric : learner.options().metrics) columns.push_back(metric.name());
+  refuse_taken(columns, added_names_);
+  columns.insert(columns.end(), added_names_.begin(), added_names_.end());
   if (!losses.empty()) earlier_.push_back(record());
   lr_find_ = next_lr_find_;
-  metric_names_.clear();
-  for (const auto& metric : learner.options().metrics) metric_names_.push_back(metric.name());
-  expects_names_ = false;
-  for (const auto& name : added_names_) need_no_column(name);
-  metric_names_.insert(metric_names_.end(), added_names_.begin(), added_names_.end());
+  metric_names_ = std::move(columns);
   add_time_ = learner.options().add_time;
   sink_ = learner.progress();
   lrs.clear();
@@ -79,16 +89,6 @@ void Recorder::on_train_begin(TrainState&) {
 void Recorder::expect_names() {
   added_names_.clear();
   expects_names_ = true;
-}
-
-void Recorder::need_no_column(const std::string& name) const {
-  static constexpr std::array kAlways{"epoch", "train_loss", "valid_loss", "time"};
-  const bool taken =
-      std::find(kAlways.begin(), kAlways.end(), name) != kAlways.end() ||
-      std::find(metric_names_.begin(), metric_names_.end(), name) != metric_names_.end();
-  if (!taken) return;
-  throw ValueError("value.column",
-                   fmt::format("the table has a column '{}' already; choose another name", name));
 }
 
 void Recorder::add_metric_names(const std::vector<std::string>& columns) {

@@ -142,7 +142,6 @@ class FASTCPP_API Recorder : public Callback {
   FitRecord record() const;
   // From now on until it begins, columns are added.
   void expect_names();
-  void need_no_column(const std::string& name) const;
   TableRow table_row(const HistoryRow& row) const;
   void need_losses() const;
   // Rates of the batches whose loss is known: a fit may end in the middle of a batch.

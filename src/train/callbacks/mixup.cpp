@@ -167,7 +167,11 @@ void MixUpCallback::on_batch_begin(TrainState& state) {
   } else {
     y = mixed(y.to(dtype), mix);
   }
-  x = mixed(x, mix);
+  if (options_.stack_x) {
+    x = Tensors(std::vector<torch::Tensor>{x, x.index_select(0, mix.perm), mix.lambda});
+  } else {
+    x = mixed(x, mix);
+  }
 }
 
 CallbackFn mixup(const MixUpOptions& options) {
