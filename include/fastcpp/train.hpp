@@ -2,9 +2,13 @@
 /// All headers of the room `train`: models, losses, metrics, the learner, callbacks.
 #pragma once
 
+#include "fastcpp/hooks/hook.hpp"
+#include "fastcpp/hooks/watched.hpp"
 #include "fastcpp/train/callback.hpp"
+#include "fastcpp/train/callbacks/activation_stats.hpp"
 #include "fastcpp/train/callbacks/callbacks.hpp"
 #include "fastcpp/train/callbacks/cutmix.hpp"
+#include "fastcpp/train/callbacks/columns.hpp"
 #include "fastcpp/train/callbacks/general_sched.hpp"
 #include "fastcpp/train/callbacks/live_keys.hpp"
 #include "fastcpp/train/callbacks/mixed_precision.hpp"
@@ -17,6 +21,7 @@
 #include "fastcpp/train/metrics/loss.hpp"
 #include "fastcpp/train/metrics/metrics.hpp"
 #include "fastcpp/train/model.hpp"
+#include "fastcpp/train/model_sizes.hpp"
 #include "fastcpp/train/optim/layers.hpp"
 #include "fastcpp/train/optim/optimizer.hpp"
 #include "fastcpp/train/optim/schedule.hpp"

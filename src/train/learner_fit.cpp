@@ -128,6 +128,7 @@ FitOutcome Learner::run(const Plan& plan, const FitOptions& options,
                    [](const auto& a, const auto& b) { return a->order() < b->order(); });
 
   impl.recorder->next_lr_find_ = finder != nullptr;
+  impl.recorder->expect_names();
   // Dropout draws from LibTorch's own generator: seeding it per fit makes a run a function of the
   // seed alone.
   torch::manual_seed(Rng{impl.data.seed(), impl.fits++}.next() >> 1);

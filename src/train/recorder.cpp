@@ -78,6 +78,16 @@ FitRecord to_record(const Value& value) {
   return record;
 }
 
+void refuse_taken(const std::vector<std::string>& metrics, const std::vector<std::string>& added) {
+  std::vector<std::string> taken{"epoch", "train_loss", "valid_loss", "time"};
+  taken.insert(taken.end(), metrics.begin(), metrics.end());
+  for (const auto& name : added) {
+    if (std::find(taken.begin(), taken.end(), name) == taken.end()) continue;
+    throw ValueError("value.column",
+                     fmt::format("the table has a column '{}' already; choose another name", name));
+  }
+}
+
 }  // namespace
 
 // [skip_start, size - skip_end), as the reference trims its curves.
@@ -91,16 +101,21 @@ std::vector<double> Recorder::trimmed(const std::vector<double>& values, int ski
 
 void Recorder::on_train_begin(TrainState&) {
   const auto learner = learn();
+  expects_names_ = false;
+  std::vector<std::string> columns;
+  for (const auto& metric : learner.options().metrics) columns.push_back(metric.name());
+  refuse_taken(columns, added_names_);
+  columns.insert(columns.end(), added_names_.begin(), added_names_.end());
   if (!losses.empty()) earlier_.push_back(record());
   lr_find_ = next_lr_find_;
-  metric_names_.clear();
-  for (const auto& metric : learner.options().metrics) metric_names_.push_back(metric.name());
+  metric_names_ = std::move(columns);
   add_time_ = learner.options().add_time;
   sink_ = learner.progress();
   lrs.clear();
   moms.clear();
   losses.clear();
   val_losses.clear();
+  added_.clear();
   metrics.clear();
   nb_batches.clear();
   history.clear();
@@ -111,7 +126,42 @@ void Recorder::on_train_begin(TrainState&) {
   show_table_header(sink_, names);
 }
 
+void Recorder::expect_names() {
+  added_names_.clear();
+  expects_names_ = true;
+}
+
+void Recorder::add_metric_names(const std::vector<std::string>& columns) {
+  if (!expects_names_) {
+    throw ValueError("value.column",
+                     fmt::format("columns are added while a fit begins, before the recorder does: "
+                                 "give the callback that adds {} an order() below {}",
+                                 fmt::join(columns, ", "), order()));
+  }
+  for (const auto& name : columns) {
+    if (std::find(added_names_.begin(), added_names_.end(), name) != added_names_.end()) {
+      throw ValueError("value.column",
+                       fmt::format("the column '{}' was added already; choose another name", name));
+    }
+    added_names_.push_back(name);
+  }
+}
+
+void Recorder::add_metrics(const std::vector<std::pair<std::string, double>>& figures) {
+  for (const auto& [name, value] : figures) {
+    const auto found = std::find(added_names_.begin(), added_names_.end(), name);
+    if (found == added_names_.end() || added_.empty()) {
+      throw ValueError("value.column",
+                       fmt::format("a figure for the column '{}', which no callback added to this "
+                                   "fit; added are: {}",
+                                   name, fmt::join(added_names_, ", ")));
+    }
+    added_[static_cast<std::size_t>(found - added_names_.begin())] = value;
+  }
+}
+
 void Recorder::on_epoch_begin(TrainState&) {
+  added_.assign(added_names_.size(), std::numeric_limits<double>::quiet_NaN());
   epoch_start_ = now();
 }
 
@@ -133,8 +183,13 @@ void Recorder::on_epoch_end(TrainState& state) {
     row.valid_loss = state.last_metrics.front();
     row.metrics.assign(state.last_metrics.begin() + 1, state.last_metrics.end());
     val_losses.push_back(*row.valid_loss);
-    metrics.push_back(row.metrics);
   }
+  if (!added_.empty()) {
+    row.metrics.resize(metric_names_.size() - added_.size(),
+                       std::numeric_limits<double>::quiet_NaN());
+    row.metrics.insert(row.metrics.end(), added_.begin(), added_.end());
+  }
+  if (row.valid_loss) metrics.push_back(row.metrics);
   row.seconds = now() - epoch_start_;
   history.push_back(row);
   show_table_row(sink_, table_row(row));
@@ -198,6 +253,9 @@ TableRow Recorder::table_row(const HistoryRow& row) const {
   } else {
     // The reference writes one mark for all that validation would have given.
     add("#na#", std::numeric_limits<double>::quiet_NaN());
+    // With added columns each figure stands below its name.
+    for (const double value : row.metrics)
+      add(std::isnan(value) ? "#na#" : fmt::format("{:.6f}", value), value);
   }
   if (add_time_) add(format_time(row.seconds), row.seconds);
   return shown;

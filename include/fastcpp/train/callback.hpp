@@ -144,7 +144,10 @@ struct CallbackFunctions {
   Function on_batch_end = {};       ///< see Callback::on_batch_end
   Function on_epoch_end = {};       ///< see Callback::on_epoch_end
   Function on_train_end = {};       ///< see Callback::on_train_end
-  int order = 0;                    ///< see Callback::order
+  /// See Callback::jump_to_epoch; gets the learner and the epoch, from 0.
+  std::function<void(Learner& learn, int epoch)> jump_to_epoch = {};
+  int order = 0;            ///< see Callback::order
+  bool in_lr_find = false;  ///< see Callback::in_lr_find
 };
 
 /// A callback of functions:

@@ -22,7 +22,8 @@ struct HistoryRow {
   int epoch = 0;                          ///< from 0
   double train_loss = 0;                  ///< smoothed loss at the last batch
   std::optional<double> valid_loss = {};  ///< absent when nothing was validated
-  std::vector<double> metrics = {};       ///< one per metric, in the order of `Recorder::names`
+  /// One per metric and added column, in the order of `Recorder::names`; not a number where nothing was measured.
+  std::vector<double> metrics = {};
   double seconds = 0;                     ///< duration of the epoch
 };
 
@@ -156,6 +157,16 @@ class FASTCPP_API Recorder : public Callback {
   /// the last five. Nothing is told or drawn.
   SuggestedLRs suggested_lrs() const;
 
+  /// Adds columns behind the metrics to the table of the fit that begins (fastai: `add_metric_names`). Called in
+  /// `on_train_begin` by a callback that runs before the recorder: its `order()` is below -10.
+  /// \throws ValueError `value.column` when the table has such a column, or later in a fit
+  void add_metric_names(const std::vector<std::string>& columns);
+  /// Figures of added columns for the epoch under way (fastai: `add_metrics`). Called before the recorder writes the row: at
+  /// the latest in `on_epoch_end` of such a callback. A column without a figure is not a number in that row.
+  /// \param figures name and value
+  /// \throws ValueError `value.column` on a name that was not added
+  void add_metrics(const std::vector<std::pair<std::string, double>>& figures);
+
   /// All fits and searches of the learner that trained a batch, the last one included (fastai keeps the last one only).
   std::vector<FitRecord> fits() const;
 
@@ -165,6 +176,8 @@ class FASTCPP_API Recorder : public Callback {
  private:
   friend class Learner;
   FitRecord record() const;
+  // From now on until it begins, columns are added.
+  void expect_names();
   TableRow table_row(const HistoryRow& row) const;
   void need_losses() const;
   // Rates of the batches whose loss is known: a fit may end in the middle of a batch.
@@ -173,7 +186,10 @@ class FASTCPP_API Recorder : public Callback {
   static std::vector<double> trimmed(const std::vector<double>& values, int skip_start,
                                      int skip_end);
 
-  std::vector<std::string> metric_names_;
+  std::vector<std::string> metric_names_;  // the added ones last
+  std::vector<std::string> added_names_;
+  std::vector<double> added_;   // of this epoch
+  bool expects_names_ = false;  // a fit begins, and the recorder has not begun
   bool add_time_ = true;
   std::shared_ptr<ProgressSink> sink_;
   double epoch_start_ = 0;

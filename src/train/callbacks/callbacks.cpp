@@ -221,6 +221,10 @@ void CSVLogger::load_state(const Value& state) {
                                                file_.string(), ec.message()));
 }
 
+Table CSVLogger::read_logged_file() const {
+  return Table::read_csv(file_);
+}
+
 void CSVLogger::add(const std::string& text) const {
   std::error_code ec;
   const auto size = std::filesystem::file_size(file_, ec);

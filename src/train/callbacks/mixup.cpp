@@ -121,7 +121,11 @@ void MixUpCallback::on_batch_begin(TrainState& state) {
   } else {
     y = detail::mixed(y.to(dtype), mix.lambda, mix.perm);
   }
-  x = detail::mixed(x, mix.lambda, mix.perm);
+  if (options_.stack_x) {
+    x = Tensors(std::vector<torch::Tensor>{x, x.index_select(0, mix.perm), mix.lambda});
+  } else {
+    x = detail::mixed(x, mix.lambda, mix.perm);
+  }
 }
 
 CallbackFn mixup(const MixUpOptions& options) {

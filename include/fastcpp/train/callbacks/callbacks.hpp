@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "fastcpp/core/path.hpp"
+#include "fastcpp/data/table.hpp"
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/callback.hpp"
 #include "fastcpp/train/learner.hpp"
@@ -117,6 +118,9 @@ class FASTCPP_API CSVLogger : public Callback {
   /// Takes rows back that were written after the checkpoint; where the file is gone it is written anew.
   /// \throws IoError `io.cannot_write`
   void load_state(const Value& state) override;
+  /// What the file holds, once a fit has begun (fastai: `read_logged_file`).
+  /// \throws IoError `io.cannot_read`, also before; FormatError as Table::read_csv
+  Table read_logged_file() const;
 
  private:
   void add(const std::string& text) const;

@@ -23,7 +23,10 @@ struct MixUpDraw {
 
 /// Options of MixUpCallback.
 struct MixUpOptions {
-  double alpha = 0.4;   ///< lambda comes from Beta(alpha, alpha), > 0
+  double alpha = 0.4;  ///< lambda comes from Beta(alpha, alpha), > 0
+  /// The network mixes: it gets three tensors, the items, their partners and lambda, one per item. In validation it gets the
+  /// items alone.
+  bool stack_x = false;
   bool stack_y = true;  ///< mix the losses; false: mix the targets
   /// Makes the draw for a batch of n; absent: drawn from the data's seed.
   std::function<MixUpDraw(std::int64_t n)> draw = {};
