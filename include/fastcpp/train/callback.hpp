@@ -14,6 +14,7 @@
 
 #include "fastcpp/data/tensors.hpp"
 #include "fastcpp/export.hpp"
+#include "fastcpp/io/value.hpp"
 
 namespace fastcpp::inline v0 {
 
@@ -52,6 +53,9 @@ struct TrainState {
   bool skip_zero = false;      ///< keep the gradients after this batch
   bool skip_bwd = false;       ///< no backward pass for this batch
   bool cancelled = false;      ///< the stop token was triggered
+  /// Nothing of this fit stays (`dry_run`, `profile`, `find_batch_size`): learner and data come back as they were, and what
+  /// goes below `path()` and `model_dir()` goes to a folder that is removed. Who writes elsewhere writes nothing
+  bool dry_run = false;
   Tensors last_input = {};   ///< batch on its way into the model; may be replaced in on_batch_begin
   Tensors last_target = {};  ///< its target; may be replaced in on_batch_begin
   Tensors last_output = {};  ///< what the model gave; may be replaced in on_loss_begin
@@ -102,6 +106,10 @@ class FASTCPP_API Callback {
   virtual void on_train_end(TrainState&) {}
   /// A fit starts at an epoch other than 0 (fastai: `jump_to_epoch`).
   virtual void jump_to_epoch(int) {}
+  /// What a checkpoint of a training keeps of this callback; empty where it keeps nothing over batches.
+  virtual Value state() const { return {}; }
+  /// Takes back what state() gave.
+  virtual void load_state(const Value&) {}
 
   /// The learner this callback takes part in.
   /// \throws TrainError `train.no_learner` outside a fit
