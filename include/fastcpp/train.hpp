@@ -3,11 +3,14 @@
 #pragma once
 
 #include "fastcpp/train/callback.hpp"
+#include "fastcpp/train/callbacks/accumulate.hpp"
 #include "fastcpp/train/callbacks/callbacks.hpp"
+#include "fastcpp/train/callbacks/ema.hpp"
 #include "fastcpp/train/callbacks/general_sched.hpp"
 #include "fastcpp/train/callbacks/mixed_precision.hpp"
 #include "fastcpp/train/callbacks/mixup.hpp"
 #include "fastcpp/train/callbacks/over_sampling.hpp"
+#include "fastcpp/train/callbacks/time_limit.hpp"
 #include "fastcpp/train/callbacks/tracker.hpp"
 #include "fastcpp/train/forward.hpp"
 #include "fastcpp/train/learner.hpp"

@@ -92,6 +92,7 @@ struct FitFcOptions {
   std::stop_token stop = {};                ///< ends the fit between two batches
 };
 
+struct AccumulateOptions;  // train/callbacks/accumulate.hpp
 struct MixUpOptions;
 struct ReportOptions;   // interpret/report.hpp
 struct TtaOptions;      // vision/tta.hpp
@@ -217,6 +218,10 @@ class FASTCPP_API Learner {
   /// Adds gradient clipping to every fit from now on (fastai: `clip_grad`). Returns the learner.
   /// \param clip largest 2-norm of all gradients together
   Learner& clip_grad(double clip = 0.1);
+  /// Adds an AccumulateScheduler to every fit from now on: the optimizer steps once every n_step batches. Twice is once,
+  /// with the options given last; n_step = 1 takes it out. Returns the learner.
+  /// \throws ValueError `value.n_batches`
+  Learner& accumulate(const AccumulateOptions& options);
 
   /// Computes convolutions and linear layers in half precision from now on, with a scaled loss (fastai: `to_fp16`).
   /// Parameters, batch norms and saved files stay single precision. Returns the learner.
