@@ -97,6 +97,9 @@ const std::shared_ptr<const Dataset>& DataLoader::dataset() const {
 std::vector<SkippedItem> DataLoader::skipped() const {
   return boundary([&] { return impl_->skipped.list(); });
 }
+void DataLoader::measure(std::shared_ptr<LoadClock> clock) {
+  impl_->clock = std::move(clock);
+}
 void DataLoader::add_tfm(BatchTransform tfm) {
   check_tfm(tfm);
   impl_->options.tfms.push_back(std::move(tfm));
@@ -117,7 +120,9 @@ DataLoader DataLoader::with(const DataLoaderChanges& changes) const {
   if (device) options.device = *device;
   if (tfms) options.tfms = *tfms;
   if (on_error) options.on_error = *on_error;
-  return DataLoader(impl_->dataset, options);
+  DataLoader changed(impl_->dataset, options);
+  changed.impl_->clock = impl_->clock;
+  return changed;
 }
 
 }  // namespace fastcpp

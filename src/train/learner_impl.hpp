@@ -12,6 +12,8 @@
 
 namespace fastcpp::inline v0 {
 
+class StepClock;
+
 struct Learner::Impl {
   DataBunch data;
   Model model;
@@ -24,6 +26,10 @@ struct Learner::Impl {
   bool fitting = false;
   ComputeType precision;
   std::optional<Features> features;
+  // While nothing is to stay (`try_out`): where models are else, for those that are only read. `path` is a folder that is
+  // removed.
+  std::optional<Path> real_model_dir;
+  StepClock* clock = nullptr;  // of the next fit, while it is measured
 
   Impl(DataBunch data_, Model model_, const LearnerOptions& options_)
       : data(std::move(data_)), model(std::move(model_)), options(options_) {}
@@ -36,6 +42,15 @@ struct Learner::Impl {
   // What is trained and validated: the data and the model, or precomputed features and the head.
   const DataBunch& training_data() const { return features ? features->data : data; }
   const Model& training_model() const { return features ? features->head : model; }
+
+  // Where a model is saved; never outside the folder that is removed, while there is one.
+  Path model_file(const std::string& file) const {
+    const Path name = file + ".pth";
+    return path / options.model_dir / (real_model_dir ? name.filename() : name);
+  }
+
+  // All that a fit may change, by value.
+  class Before;
 
   // The optimizer for the present layer groups and trainable parameters, in the object there is.
   void rebuild_opt();

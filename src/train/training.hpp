@@ -9,6 +9,7 @@
 
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/train/learner.hpp"
+#include "train/step_clock.hpp"
 
 namespace fastcpp::inline v0 {
 
@@ -43,6 +44,10 @@ class Training {
   void compute_loss(const Batch& batch, const Model& model);
   void update_smooth_loss(double loss);
   void call(void (Callback::*event)(TrainState&));
+  // What was under way belongs to a part of a step, where steps are measured.
+  void lap(StepClock::Part part) {
+    if (clock_ && state_.train) clock_->lap(part);
+  }
   void failed(std::exception_ptr cause);
 
   Learner learner_;
@@ -52,6 +57,7 @@ class Training {
   SmoothenValue smoothed_{0.98};
   std::int64_t validated_ = 0;
   bool warned_ = false;
+  StepClock* clock_ = nullptr;  // measures training batches; null as a rule
 };
 
 }  // namespace fastcpp

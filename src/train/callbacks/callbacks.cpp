@@ -150,9 +150,10 @@ CSVLogger::CSVLogger(const CSVLoggerOptions& options) : options_(options) {
   expect_name("filename of CSVLogger", options.filename);
 }
 
-void CSVLogger::on_train_begin(TrainState&) {
+void CSVLogger::on_train_begin(TrainState& state) {
   const auto learner = learn();
-  file_ = learner.path() / (options_.filename + ".csv");
+  const Path name = options_.filename + ".csv";
+  file_ = learner.path() / (state.dry_run ? name.filename() : name);
   make_folder(file_.parent_path());
   const auto header = fmt::format("{}\n", fmt::join(learner.recorder().names, ","));
   std::error_code ec;
