@@ -126,10 +126,11 @@ void judge_data(StepProfile& p) {
         milliseconds(s.collate), milliseconds(total));
     return;
   }
-  const auto waits = fmt::format("a step waits {} of {} for data", milliseconds(s.wait),
-                                 milliseconds(total));
-  const auto workers = p.num_workers == 0 ? std::string("load on threads of their own (num_workers)")
-                                          : std::string("take more workers (num_workers)");
+  const auto waits =
+      fmt::format("a step waits {} of {} for data", milliseconds(s.wait), milliseconds(total));
+  const auto workers = p.num_workers == 0
+                           ? std::string("load on threads of their own (num_workers)")
+                           : std::string("take more workers (num_workers)");
   if (!p.reading) {
     p.culprit = ProfileCulprit::kLoading;
     p.sentence = fmt::format(
@@ -164,7 +165,8 @@ bool judge(StepProfile& p) {
   } else if (largest == s.transfer) {
     p.culprit = ProfileCulprit::kTransfer;
     p.sentence = fmt::format(
-        "slow transfer: bringing a batch to the device takes {} of a step of {}; send bytes instead "
+        "slow transfer: bringing a batch to the device takes {} of a step of {}; send bytes "
+        "instead "
         "of numbers (augment_on), or train in half precision",
         milliseconds(s.transfer), milliseconds(total));
   } else {
@@ -273,8 +275,8 @@ StepProfile Learner::profile(int n, const ProfileOptions& options) {
         fit_with.stop = options.stop;
         StepClock clock(impl.data.device());
         impl.clock = &clock;
-        const auto outcome = run(static_cast<int>((steps + batches - 1) / batches), options.lr,
-                                 fit_with, nullptr);
+        const auto outcome =
+            run(static_cast<int>((steps + batches - 1) / batches), options.lr, fit_with, nullptr);
         impl.clock = nullptr;
         const auto done = static_cast<std::int64_t>(clock.steps().size());
         if (outcome == FitOutcome::kStopped || done == 0) throw_stopped("profile", done, steps);

@@ -163,9 +163,9 @@ FitRecord Learner::dry_run() {
 FitRecord Learner::dry_run(const DryRunOptions& options) {
   return boundary([&] {
     if (options.n_batches < 1) {
-      throw ValueError("value.n_batches",
-                       fmt::format("n_batches: expected a number of batches >= 1, found {}",
-                                   options.n_batches));
+      throw ValueError(
+          "value.n_batches",
+          fmt::format("n_batches: expected a number of batches >= 1, found {}", options.n_batches));
     }
     FitRecord record;
     try_out(false, [&] {

@@ -91,7 +91,9 @@ TEST_CASE("a profile names a slow disk") {
   }
 }
 
-TEST_CASE("a profile names slow transforms, of items and of batches, and loading of which it knows no more") {
+TEST_CASE(
+    "a profile names slow transforms, of items and of batches, and loading of which it knows no "
+    "more") {
   TempDir dir;
   const auto items = profiled(dir.path(), std::make_shared<SlowPoints>(0, 3), 2).profile(5);
   INFO(items);
@@ -99,14 +101,14 @@ TEST_CASE("a profile names slow transforms, of items and of batches, and loading
   CHECK(items.sentence.starts_with("slow transform: a step waits"));
   CHECK(*items.reading < 0.1);
 
-  const auto batches =
-      profiled(dir.path(), points(64, 1), 2, {[](Batch&) { rest(4); }}).profile(5);
+  const auto batches = profiled(dir.path(), points(64, 1), 2, {[](Batch&) { rest(4); }}).profile(5);
   INFO(batches);
   CHECK(batches.culprit == ProfileCulprit::kTransform);
   CHECK(batches.sentence.find("dl_tfms") != std::string::npos);
   CHECK(batches.seconds.transform >= 0.004);
 
-  const auto loading = profiled(dir.path(), std::make_shared<SlowPoints>(3, 0, false), 2).profile(5);
+  const auto loading =
+      profiled(dir.path(), std::make_shared<SlowPoints>(3, 0, false), 2).profile(5);
   CHECK(loading.culprit == ProfileCulprit::kLoading);
   CHECK_FALSE(loading.reading.has_value());
 }
@@ -150,7 +152,8 @@ TEST_CASE("a profile names a tiny batch, and nothing where the network has its w
 
 TEST_CASE("a profile leaves the learner as it was") {
   TempDir dir;
-  auto learn = profiled(dir.path(), points(64, 1), 0), plain = profiled(dir.path(), points(64, 1), 0);
+  auto learn = profiled(dir.path(), points(64, 1), 0),
+       plain = profiled(dir.path(), points(64, 1), 0);
   learn.callback_fns().push_back(csv_logger());
   learn.profile(3);
   CHECK_FALSE(std::filesystem::exists(dir / "history.csv"));

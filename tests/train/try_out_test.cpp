@@ -124,9 +124,9 @@ TEST_CASE("a dry run before the first fit, with absolute names, and one that fai
     learn.save("again");
   }});
   const auto elsewhere = (s.dir / "elsewhere").string();
-  s.learn.dry_run({.callbacks = {loads, csv_logger({.filename = elsewhere}),
-                                 track_epoch({.name = elsewhere}),
-                                 save_model({.every = SaveEvery::kEpoch, .name = elsewhere})}});
+  s.learn.dry_run(
+      {.callbacks = {loads, csv_logger({.filename = elsewhere}), track_epoch({.name = elsewhere}),
+                     save_model({.every = SaveEvery::kEpoch, .name = elsewhere})}});
   CHECK(std::filesystem::exists(s.dir / "models/stage.pth"));
   CHECK_FALSE(std::filesystem::exists(s.dir / "models/again.pth"));
   for (const auto* end : {"", ".csv", "_0.pth"}) {
@@ -134,9 +134,8 @@ TEST_CASE("a dry run before the first fit, with absolute names, and one that fai
   }
   CHECK(caught([&] { s.learn.recorder(); }).code == "train.nothing_recorded");
 
-  const auto breaks = make_callback({.on_epoch_end = [](Learner&, TrainState&) {
-    throw std::runtime_error("no such column");
-  }});
+  const auto breaks = make_callback(
+      {.on_epoch_end = [](Learner&, TrainState&) { throw std::runtime_error("no such column"); }});
   const auto error = caught([&] { s.learn.dry_run({.callbacks = {breaks}}); });
   CHECK(error.message.find("no such column") != std::string::npos);
   CHECK(torch::equal(initial, s.net->ptr(0)->parameters()[0]));

@@ -18,9 +18,9 @@ class FASTCPP_API LoadClock {
  public:
   /// What takes time.
   enum class Part : std::size_t {
-    kItem,      ///< making one item, reading included; on the loading threads
-    kReading,   ///< the reading in it, as far as the data set says so (ReadingTime)
-    kCollate,   ///< putting samples together, in the thread that asks for the batch, as the next two
+    kItem,     ///< making one item, reading included; on the loading threads
+    kReading,  ///< the reading in it, as far as the data set says so (ReadingTime)
+    kCollate,  ///< putting samples together, in the thread that asks for the batch, as the next two
     kTransfer,  ///< bringing a batch to the device
     kTransform  ///< transforms of batches
   };

@@ -68,10 +68,10 @@ struct FASTCPP_API StepProfile {
   std::optional<double> overhead = {};
   /// Seconds a step by callback, the slowest first; names of types
   std::vector<std::pair<std::string, double>> callbacks = {};
-  double items_per_second = 0;  ///< as it is
-  double items_in_memory = 0;   ///< a second, if no step had to wait for data
+  double items_per_second = 0;                        ///< as it is
+  double items_in_memory = 0;                         ///< a second, if no step had to wait for data
   ProfileCulprit culprit = ProfileCulprit::kCompute;  ///< what to look at first
-  std::string sentence = {};                          ///< the same in words, with figures and a remedy
+  std::string sentence = {};  ///< the same in words, with figures and a remedy
 
   /// For people: a table of the parts in milliseconds and shares, rates, and the sentence.
   std::string str() const;

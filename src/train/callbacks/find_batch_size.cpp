@@ -79,8 +79,8 @@ std::string BatchSize::str() const {
   auto text = fmt::format("batches of {} fit ({} sizes tried); train with .bs = {}", largest,
                           trials.size(), bs);
   if (n_step > 1) {
-    text += fmt::format(" and learn.accumulate({{.n_step = {}}}): {} items a step", n_step,
-                        effective);
+    text +=
+        fmt::format(" and learn.accumulate({{.n_step = {}}}): {} items a step", n_step, effective);
   }
   return text;
 }

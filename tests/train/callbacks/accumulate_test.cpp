@@ -28,8 +28,7 @@ struct Groups {
 
   // Items first to last of a drawn set, in order.
   explicit Groups(std::int64_t first, std::int64_t last, std::int64_t bs = 4)
-      : learn(data(first, last, bs), model(),
-              {.opt_func = sgd(), .wd = 0, .silent = true}) {}
+      : learn(data(first, last, bs), model(), {.opt_func = sgd(), .wd = 0, .silent = true}) {}
 
   DataBunch data(std::int64_t first, std::int64_t last, std::int64_t bs) {
     torch::manual_seed(11);
@@ -106,11 +105,11 @@ TEST_CASE("the batches left at an epoch's end make a step, or none") {
     want_dropped = s.step(want_dropped, items_of(0, 16));
   }
   const auto average = std::make_shared<EMACallback>();
-  s.learn.callbacks().push_back(std::make_shared<AccumulateScheduler>(AccumulateOptions{.n_step = 4}));
+  s.learn.callbacks().push_back(
+      std::make_shared<AccumulateScheduler>(AccumulateOptions{.n_step = 4}));
   s.learn.fit(2, kAccumulateLr, {.callbacks = {average}});
-  dropped.learn.fit(
-      2, kAccumulateLr,
-      {.callbacks = {accumulate_scheduler({.n_step = 4, .drop_last = true})}});
+  dropped.learn.fit(2, kAccumulateLr,
+                    {.callbacks = {accumulate_scheduler({.n_step = 4, .drop_last = true})}});
   CHECK(average->steps() == 4);
   CHECK(dropped.at(want_dropped));
   // The average is in that model; the weights themselves come from a fit without it.
@@ -126,7 +125,8 @@ TEST_CASE("clipping sees the gradients of the whole group") {
   const auto want = s.step(s.weights(), items_of(0, 16), 0.05);
   s.learn.fit(1, kAccumulateLr,
               {.callbacks = {gradient_clipping(0.05), accumulate_scheduler({.n_step = 4})}});
-  CHECK(torch::allclose(s.layer->weight, want.first, 1e-5, 1e-7));  // clipping adds 1e-6 to the norm
+  CHECK(
+      torch::allclose(s.layer->weight, want.first, 1e-5, 1e-7));  // clipping adds 1e-6 to the norm
 }
 
 TEST_CASE("a batch that another callback skips is not added") {

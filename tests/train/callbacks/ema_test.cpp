@@ -105,22 +105,23 @@ TEST_CASE("the average of the weights is that of the golden file, at every epoch
     INFO(c.at("name").get<std::string>());
     EmaCase s(c);
     const auto& want = c.at("epochs");
-    const auto average = std::make_shared<EMACallback>(EmaOptions{
-        .decay = number(c.at("decay")), .warm_up = c.at("warm_up").get<bool>()});
+    const auto average = std::make_shared<EMACallback>(
+        EmaOptions{.decay = number(c.at("decay")), .warm_up = c.at("warm_up").get<bool>()});
     std::size_t begun = 0, ended = 0;
-    const auto watch = make_callback(
-        {.on_epoch_begin =
-             [&](Learner&, TrainState&) {
-               if (begun > 0) CHECK(ema_close(s.weights(), want.at(begun - 1).at("trained")));
-               ++begun;
-             },
-         .on_epoch_end =
-             [&](Learner&, TrainState& state) {
-               CHECK(ema_close(s.weights(), want.at(ended).at("average")));
-               CHECK(state.last_metrics.at(0) ==
-                     Approx(number(want.at(ended).at("valid_loss"))).epsilon(1e-9));
-               ++ended;
-             }});
+    const auto watch =
+        make_callback({.on_epoch_begin =
+                           [&](Learner&, TrainState&) {
+                             if (begun > 0)
+                               CHECK(ema_close(s.weights(), want.at(begun - 1).at("trained")));
+                             ++begun;
+                           },
+                       .on_epoch_end =
+                           [&](Learner&, TrainState& state) {
+                             CHECK(ema_close(s.weights(), want.at(ended).at("average")));
+                             CHECK(state.last_metrics.at(0) ==
+                                   Approx(number(want.at(ended).at("valid_loss"))).epsilon(1e-9));
+                             ++ended;
+                           }});
     s.learn.fit(static_cast<int>(want.size()), number(c.at("lr")),
                 {.wd = number(c.at("wd")), .callbacks = {average, watch}});
     CHECK(begun == want.size());
@@ -129,10 +130,10 @@ TEST_CASE("the average of the weights is that of the golden file, at every epoch
     CHECK(average->steps() == 9);
 
     EmaCase trained(c);
-    trained.learn.fit(static_cast<int>(want.size()), number(c.at("lr")),
-                      {.wd = number(c.at("wd")),
-                       .callbacks = {ema({.decay = number(c.at("decay")),
-                                          .at_end = EmaEnd::kTrained})}});
+    trained.learn.fit(
+        static_cast<int>(want.size()), number(c.at("lr")),
+        {.wd = number(c.at("wd")),
+         .callbacks = {ema({.decay = number(c.at("decay")), .at_end = EmaEnd::kTrained})}});
     CHECK(ema_close(trained.weights(), want.back().at("trained")));
     CHECK(trained.learn.validate().at(0) ==
           Approx(number(want.back().at("valid_loss_trained"))).epsilon(1e-9));
@@ -140,7 +141,8 @@ TEST_CASE("the average of the weights is that of the golden file, at every epoch
   CHECK(cases.size() == 5);
 }
 
-TEST_CASE("statistics of batch norms are averaged, counters copied, and a training is not disturbed") {
+TEST_CASE(
+    "statistics of batch norms are averaged, counters copied, and a training is not disturbed") {
   NormedNet s, plain;
   torch::Tensor expected = s.net->ptr(1)->buffers()[0].detach().clone().to(torch::kFloat64);
   std::vector<torch::Tensor> last;
@@ -174,10 +176,12 @@ TEST_CASE("statistics of batch norms are averaged, counters copied, and a traini
 TEST_CASE("the averaged weights are what is saved, without a validation set too") {
   NormedNet s;
   const auto average = std::make_shared<EMACallback>(EmaOptions{.decay = 0.9});
-  const auto unvalidated = make_callback(
-      {.on_epoch_begin = [](Learner&, TrainState& state) { state.skip_validate = state.epoch == 1; }});
-  s.learn.fit(2, 1e-2, {.callbacks = {average, unvalidated,
-                                      save_model({.every = SaveEvery::kEpoch, .name = "run"})}});
+  const auto unvalidated = make_callback({.on_epoch_begin = [](Learner&, TrainState& state) {
+    state.skip_validate = state.epoch == 1;
+  }});
+  s.learn.fit(2, 1e-2,
+              {.callbacks = {average, unvalidated,
+                             save_model({.every = SaveEvery::kEpoch, .name = "run"})}});
   const auto saved = load_weights(s.dir / "models/run_1.pth");
   CHECK(saved.size() == average->average().size());
   for (const auto& [name, tensor] : average->average()) {
@@ -185,9 +189,11 @@ TEST_CASE("the averaged weights are what is saved, without a validation set too"
     CHECK(torch::equal(saved.at(name), tensor));
   }
   const auto error = caught([&] {
-    s.learn.fit(2, 1e-2, {.callbacks = {average, make_callback({.on_batch_end = [&](Learner&, TrainState& state) {
-                            if (!state.train) throw ValueError("value.mine", "in the validation");
-                          }})}});
+    s.learn.fit(
+        2, 1e-2,
+        {.callbacks = {average, make_callback({.on_batch_end = [&](Learner&, TrainState& state) {
+                         if (!state.train) throw ValueError("value.mine", "in the validation");
+                       }})}});
   });
   // The model has the weights of the training after a failure, not the average.
   CHECK(error.code == "value.mine");

@@ -21,7 +21,8 @@ namespace {
 
 Learner timed_learner(const Path& dir) {
   torch::manual_seed(3);
-  return {bunch_of_points(dir), Model(nn::Sequential(nn::Linear(2, 2))),
+  return {bunch_of_points(dir),
+          Model(nn::Sequential(nn::Linear(2, 2))),
           {.metrics = {accuracy}, .silent = true}};
 }
 
@@ -46,10 +47,10 @@ TEST_CASE("a time limit ends the training inside an epoch, validated and saved")
   CapturedLog log;
   Minutes clock;
   // An epoch is ten training batches and four of the validation.
-  const auto outcome = learn.fit(
-      5, 1e-2,
-      {.callbacks = {clock.moved(), time_limit(clock.limit(17)), track_epoch(),
-                     save_model({.every = SaveEvery::kEpoch, .name = "timed"})}});
+  const auto outcome =
+      learn.fit(5, 1e-2,
+                {.callbacks = {clock.moved(), time_limit(clock.limit(17)), track_epoch(),
+                               save_model({.every = SaveEvery::kEpoch, .name = "timed"})}});
   CHECK(outcome == FitOutcome::kEnded);
   CHECK(learn.recorder().nb_batches == std::vector<std::int64_t>{10, 3});
   REQUIRE(learn.recorder().history.size() == 2);
