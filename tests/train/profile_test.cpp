@@ -4,9 +4,13 @@
 #include <torch/torch.h>
 
 #include <chrono>
-#include <cmath>
+#include <filesystem>
+#include <memory>
 #include <sstream>
+#include <stop_token>
 #include <thread>
+#include <utility>
+#include <vector>
 
 #include "fastcpp/core/load_clock.hpp"
 #include "fastcpp/train/callbacks/callbacks.hpp"
@@ -138,10 +142,10 @@ TEST_CASE("a profile names a tiny batch, and nothing where the network has its w
     CHECK(*p.overhead > 0.5);
   }
   torch::manual_seed(4);
-  auto set = std::make_shared<TensorDataset>(torch::randn({1024, 256}, torch::kFloat32),
-                                             torch::arange(1024).remainder(2));
+  auto set = std::make_shared<TensorDataset>(torch::randn({512, 256}, torch::kFloat32),
+                                             torch::arange(512).remainder(2));
   auto data = DataBunch::create({set, nullptr, nullptr, nullptr}, dir.path(),
-                                {.bs = 512, .num_workers = 0, .device = torch::kCPU});
+                                {.bs = 64, .num_workers = 0, .device = torch::kCPU});
   Learner learn(data, Model(nn::Sequential(nn::Linear(256, 1024), nn::Tanh(), nn::Linear(1024, 2))),
                 {.silent = true});
   const auto p = learn.profile(8);
