@@ -119,6 +119,9 @@ std::uint64_t DataLoader::next_pass() const {
 void DataLoader::set_next_pass(std::uint64_t number) {
   impl_->next_pass = number;
 }
+void DataLoader::measure(std::shared_ptr<LoadClock> clock) {
+  impl_->clock = std::move(clock);
+}
 void DataLoader::add_tfm(BatchTransform tfm) {
   check_tfm(tfm);
   impl_->options.tfms.push_back(std::move(tfm));
@@ -139,7 +142,9 @@ DataLoader DataLoader::with(const DataLoaderChanges& changes) const {
   if (device) options.device = *device;
   if (tfms) options.tfms = *tfms;
   if (on_error) options.on_error = *on_error;
-  return DataLoader(impl_->dataset, options);
+  DataLoader changed(impl_->dataset, options);
+  changed.impl_->clock = impl_->clock;
+  return changed;
 }
 
 }  // namespace fastcpp

@@ -16,6 +16,7 @@
 
 #include "data/batch_memory.hpp"
 #include "data/skipped_items.hpp"
+#include "fastcpp/core/load_clock.hpp"
 #include "fastcpp/data/data_loader.hpp"
 
 namespace fastcpp::inline v0 {
@@ -30,6 +31,7 @@ struct DataLoader::Impl {
   std::atomic<std::uint64_t> next_pass{0};
   std::atomic<bool> told_of_threads{false};  // that the system refused some
   SkippedItems skipped;
+  std::shared_ptr<LoadClock> clock;  // null while nobody measures
 
   // Throws ValueError `value.sampler` when the sampler gives other items than there are.
   std::vector<std::int64_t> order(std::uint64_t pass) const;
@@ -99,6 +101,7 @@ struct DataLoader::Pass::Impl {
   Batch finish_batch(Batch batch) const;
 
   std::shared_ptr<DataLoader::Impl> loader;
+  std::shared_ptr<LoadClock> clock;  // the loader's, when the pass began
   std::uint64_t number;
   std::vector<std::int64_t> order;
   std::optional<SampleLayout> layout;

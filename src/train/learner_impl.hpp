@@ -13,6 +13,8 @@
 
 namespace fastcpp::inline v0 {
 
+class StepClock;
+
 struct Learner::Impl {
   DataBunch data;
   Model model;
@@ -26,6 +28,10 @@ struct Learner::Impl {
   ComputeType precision;
   std::optional<Features> features;
   std::optional<Value> resuming;  // the checkpoint that the fit which begins goes on from, when `resume` has read it
+  // While nothing is to stay (`try_out`): where models are else, for those that are only read. `path` is a folder that is
+  // removed.
+  std::optional<Path> real_model_dir;
+  StepClock* clock = nullptr;  // of the next fit, while it is measured
 
   Impl(DataBunch data_, Model model_, const LearnerOptions& options_)
       : data(std::move(data_)), model(std::move(model_)), options(options_) {}
@@ -46,6 +52,14 @@ struct Learner::Impl {
   void load_model(const Value& state);
   // Takes back what a fit sets when it begins: rates and modes.
   void load_modes(const Value& state);
+  // Where a model is saved; never outside the folder that is removed, while there is one.
+  Path model_file(const std::string& file) const {
+    const Path name = file + ".pth";
+    return path / options.model_dir / (real_model_dir ? name.filename() : name);
+  }
+
+  // All that a fit may change, by value.
+  class Before;
 
   // The optimizer for the present layer groups and trainable parameters, in the object there is.
   void rebuild_opt();

@@ -49,7 +49,10 @@ std::string message_of(const std::exception_ptr& cause) {
 }  // namespace
 
 void Training::call(void (Callback::*event)(TrainState&)) {
-  for (const auto& callback : begun_) (callback.get()->*event)(state_);
+  for (const auto& callback : begun_) {
+    (callback.get()->*event)(state_);
+    if (clock_ && state_.train) clock_->lap(*callback);
+  }
 }
 
 FitOutcome Training::run(int n_epochs, std::vector<std::shared_ptr<Callback>> callbacks) {
@@ -58,6 +61,8 @@ FitOutcome Training::run(int n_epochs, std::vector<std::shared_ptr<Callback>> ca
   state_.n_epochs = n_epochs;
   state_.fit = learner_.impl_->fits - 1;  // this one is counted already
   state_.resumed = !saved_.is_none();
+  state_.dry_run = learner_.impl_->real_model_dir.has_value();
+  clock_ = learner_.impl_->clock;
   const auto bs = learner_.impl_->data.batch_size();
   const auto attempt = [&](void (Training::*part)()) {
     try {
@@ -152,12 +157,15 @@ void Training::train_epoch() {
   const DataLoader loader = learner_.impl_->training_data().train_dl();
   const Model model = learner_.impl_->training_model();
   keep_steady();
+  if (clock_) clock_->begin();
   each_batch(ProgressPhase::kTrain, loader, position_,
              [&](const Batch& batch, ProgressBar& bar, std::int64_t position) {
+               if (clock_) clock_->lap(StepClock::kWait);
                train_batch(batch, model);
                position_ = position;
                keep_steady();
                bar.update(state_.num_batch, fmt::format("{:.4f}", state_.smooth_loss));
+               if (clock_) clock_->end_step();
                // At the end of an epoch there is one anyway.
                const bool last = state_.stop_epoch || position_ == loader.size();
                if (files_ && !last && files_->due()) write_checkpoint(false, false);
@@ -191,6 +199,7 @@ void Training::compute_loss(const Batch& batch, const Model& model) {
   state_.last_output = forward(
       model, state_.last_input,
       {.precision = precision, .keep_precision = precision == torch::kHalf && state_.train});
+  lap(StepClock::kForward);
   call(&Callback::on_loss_begin);
   state_.last_loss = learner_.impl_->options.loss_func(state_.last_output, state_.last_target);
 }
@@ -202,18 +211,23 @@ void Training::train_batch(const Batch& batch, const Model& model) {
   // On a device, backward pass and step are queued before anyone waits for the loss.
   const bool later = state_.last_loss.is_cuda();
   if (!later) update_smooth_loss(loss.value());
+  lap(StepClock::kForward);
   call(&Callback::on_backward_begin);
   if (!state_.skip_bwd) state_.last_loss.backward();
+  lap(StepClock::kBackward);
   call(&Callback::on_backward_end);
   steady_ = {};
   if (!state_.skip_bwd && !state_.skip_step) learner_.opt().step();
+  lap(StepClock::kStep);
   call(&Callback::on_step_end);
   if (!state_.skip_bwd && !state_.skip_zero) learner_.opt().zero_grad();
+  lap(StepClock::kStep);
   if (later) update_smooth_loss(loss.value());
   // The graph holds the activations of the whole batch: let go of it before the next one is made.
   state_.last_loss = state_.last_loss.detach();
   state_.last_output =
       state_.last_output.each([](const torch::Tensor& output) { return output.detach(); });
+  lap(StepClock::kOther);
   call(&Callback::on_batch_end);
   ++state_.iteration;
   ++state_.num_batch;

@@ -10,6 +10,7 @@
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/train/learner.hpp"
 #include "train/checkpoints.hpp"
+#include "train/step_clock.hpp"
 
 namespace fastcpp::inline v0 {
 
@@ -57,6 +58,10 @@ class Training {
   void compute_loss(const Batch& batch, const Model& model);
   void update_smooth_loss(double loss);
   void call(void (Callback::*event)(TrainState&));
+  // What was under way belongs to a part of a step, where steps are measured.
+  void lap(StepClock::Part part) {
+    if (clock_ && state_.train) clock_->lap(part);
+  }
   void failed(std::exception_ptr cause);
 
   // See training_state.cpp.
@@ -83,6 +88,7 @@ class Training {
   Value steady_;               // between the last two batches; none while a step is under way
   std::vector<torch::Tensor> steady_buffers_;  // likewise: a forward pass changes running statistics
   std::optional<double> best_;  // of the column by which the best checkpoint is kept
+  StepClock* clock_ = nullptr;  // measures training batches; null as a rule
 };
 
 }  // namespace fastcpp

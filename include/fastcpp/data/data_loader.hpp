@@ -24,6 +24,8 @@
 
 namespace fastcpp::inline v0 {
 
+class LoadClock;  // core/load_clock.hpp
+
 /// How a loader walks its data set.
 struct DataLoaderOptions {
   std::int64_t bs = 64;                 ///< batch size, >= 1
@@ -118,6 +120,9 @@ class FASTCPP_API DataLoader {
   std::uint64_t next_pass() const;
   /// Goes on with pass `number`, as a training does that was interrupted. For all copies of the loader.
   void set_next_pass(std::uint64_t number);
+  /// Measures what loading costs, from the next pass on and in all copies, and in what `with` makes of them.
+  /// \param clock shared with the passes; null: no more
+  void measure(std::shared_ptr<LoadClock> clock);
   /// Appends a batch transform.
   void add_tfm(BatchTransform tfm);
   /// A loader of its own over the same data set with changed options (fastai: `dl.new`).

@@ -61,6 +61,9 @@ struct TrainState {
   bool skip_bwd = false;       ///< no backward pass for this batch
   bool cancelled = false;      ///< the stop token was triggered
   bool resumed = false;        ///< the fit goes on from a checkpoint
+  /// Nothing of this fit stays (`dry_run`, `profile`, `find_batch_size`): learner and data come back as they were, and what
+  /// goes below `path()` and `model_dir()` goes to a folder that is removed. Who writes elsewhere writes nothing
+  bool dry_run = false;
   Tensors last_input = {};   ///< batch on its way into the model; may be replaced in on_batch_begin
   Tensors last_target = {};  ///< its target; may be replaced in on_batch_begin
   Tensors last_output = {};  ///< what the model gave; may be replaced in on_loss_begin

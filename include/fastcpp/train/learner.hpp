@@ -104,6 +104,12 @@ struct FineTuneOptions {
   std::optional<CheckpointOptions> checkpoint = {};  ///< writes the training down as it goes on
 };
 
+struct AccumulateOptions;     // train/callbacks/accumulate.hpp
+struct BatchSize;             // train/try_out.hpp
+struct DryRunOptions;         // train/try_out.hpp
+struct FindBatchSizeOptions;  // train/try_out.hpp
+struct ProfileOptions;        // train/profile.hpp
+struct StepProfile;           // train/profile.hpp
 struct MixUpOptions;
 struct ReportOptions;   // interpret/report.hpp
 struct TtaOptions;      // vision/tta.hpp
@@ -240,6 +246,33 @@ class FASTCPP_API Learner {
   /// \throws as `fit`; ValueError `value.lr_find`
   SuggestedLRs lr_find(const LrFindOptions& options = {});
 
+  /// Trains a few batches and validates a few with all callbacks, to see that everything works before a training begins
+  /// (Lightning: `fast_dev_run`). Then weights, buffers, optimizer, recorder, data with the order of their passes and all
+  /// other settings are what they were. Meanwhile `path()` is a folder that is removed, and `model_dir()` lies below it, so that
+  /// what callbacks write goes with it; `load` still finds what was saved before. A callback that writes elsewhere looks at
+  /// `TrainState::dry_run`. Options are in train/try_out.hpp. Needs memory for weights and optimizer once more.
+  /// \returns what was recorded
+  /// \throws ValueError `value.n_batches`; IoError `io.cannot_create`; as `fit`
+  FitRecord dry_run();
+  /// \overload
+  FitRecord dry_run(const DryRunOptions& options);
+  /// Finds the largest batch that fits in memory by training a few batches of several sizes, as `dry_run` without validation
+  /// and of the learner's callbacks with those of a step only (`Callback::in_lr_find`), and how many of them make the batch
+  /// that is wanted. Options and result are in train/try_out.hpp.
+  /// \throws ValueError `value.batch_size`, `value.n_batches`; MemoryError `train.out_of_memory` when no single item fits; as
+  /// `fit`
+  BatchSize find_batch_size();
+  /// \overload
+  BatchSize find_batch_size(const FindBatchSizeOptions& options);
+  /// Measures where the time of a step goes over `n` batches, after two for warming up, as `dry_run` without validation and
+  /// without table and bars: printed, the result is a table and a sentence that names what slows the training down. On a
+  /// device the parts of a step are waited for one by one. Options and result are in train/profile.hpp.
+  /// \param n training batches, >= 1
+  /// \throws ValueError `value.n_batches`; TrainError `train.stopped`; as `dry_run`
+  StepProfile profile(int n = 20);
+  /// \overload
+  StepProfile profile(int n, const ProfileOptions& options);
+
   /// Adds mix-up to every fit from now on (fastai: `mixup`). Returns the learner.
   /// \throws ValueError `value.mixup`
   Learner& mixup();
@@ -248,6 +281,10 @@ class FASTCPP_API Learner {
   /// Adds gradient clipping to every fit from now on (fastai: `clip_grad`). Returns the learner.
   /// \param clip largest 2-norm of all gradients together
   Learner& clip_grad(double clip = 0.1);
+  /// Adds an AccumulateScheduler to every fit from now on: the optimizer steps once every n_step batches. Twice is once,
+  /// with the options given last; n_step = 1 takes it out. Returns the learner.
+  /// \throws ValueError `value.n_batches`
+  Learner& accumulate(const AccumulateOptions& options);
 
   /// Computes convolutions and linear layers in half precision from now on, with a scaled loss (fastai: `to_fp16`).
   /// Parameters, batch norms and saved files stay single precision. Returns the learner.
@@ -424,6 +461,9 @@ class FASTCPP_API Learner {
   FitOutcome run(const Plan& plan, const FitOptions& options,
                  const std::shared_ptr<Callback>& finder);
   void refuse_nested_fit() const;
+  // Runs `work` and puts everything back as it was, after an exception too; files go to a folder that is removed.
+  void try_out(bool silent, const std::function<void()>& work);
+  bool fits(std::int64_t bs, int n_batches);
   void load_weights(const Path& source, const StateDict& weights, bool strict);
   void set_precision(std::optional<torch::ScalarType> precision);
   void set_layer_groups(const std::vector<LayerGroup>& groups);

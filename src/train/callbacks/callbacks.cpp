@@ -163,7 +163,8 @@ CSVLogger::CSVLogger(const CSVLoggerOptions& options) : options_(options) {
 
 void CSVLogger::on_train_begin(TrainState& state) {
   const auto learner = learn();
-  file_ = learner.path() / (options_.filename + ".csv");
+  const Path name = options_.filename + ".csv";
+  file_ = learner.path() / (state.dry_run ? name.filename() : name);
   make_folder(file_.parent_path());
   const auto header = fmt::format("{}\n", fmt::join(learner.recorder().names, ","));
   std::error_code ec;

@@ -291,7 +291,8 @@ std::optional<int> TrackEpochCallback::get_completed() const {
 
 void TrackEpochCallback::on_train_begin(TrainState& state) {
   finished_.reset();
-  file_ = learn().model_dir() / options_.name;
+  const Path name = options_.name;
+  file_ = learn().model_dir() / (state.dry_run ? name.filename() : name);
   const auto completed = get_completed();
   state.epoch = options_.epoch_offset.value_or(completed ? *completed + 1 : 0);
   if (state.epoch != 0 && state.epoch >= state.n_epochs) {
