@@ -18,6 +18,7 @@
 #include "fastcpp/train/optim/optimizer.hpp"
 #include "fastcpp/train/optim/schedule.hpp"
 #include "fastcpp/train/prediction.hpp"
+#include "fastcpp/train/process_group.hpp"
 #include "fastcpp/train/recorder.hpp"
 #include "fastcpp/train/registry.hpp"
 #include "fastcpp/train/summary.hpp"

@@ -62,7 +62,7 @@ std::optional<Batch> DataLoader::Pass::next() {
 
 DataLoader::Pass DataLoader::pass() const {
   return boundary([&] {
-    return Pass(Pass::Impl::begin(impl_, impl_->next_pass++, impl_->options.num_workers));
+    return Pass(Pass::Impl::begin(impl_, (*impl_->next_pass)++, impl_->options.num_workers));
   });
 }
 
@@ -72,7 +72,7 @@ DataLoader::Iterator DataLoader::begin() const {
 
 Batch DataLoader::first_batch() const {
   auto batch =
-      boundary([&] { return Pass(Pass::Impl::begin(impl_, impl_->next_pass.load(), 0)).next(); });
+      boundary([&] { return Pass(Pass::Impl::begin(impl_, impl_->next_pass->load(), 0)).next(); });
   if (!batch) {
     throw DataError("data.empty_loader",
                     fmt::format("a loader over {} items with batch size {} has "
@@ -102,8 +102,27 @@ void DataLoader::add_tfm(BatchTransform tfm) {
   impl_->options.tfms.push_back(std::move(tfm));
 }
 
+DataLoader::DataLoader(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+DataLoader DataLoader::whole() const {
+  return impl_->whole ? DataLoader(impl_->whole) : *this;
+}
+
+DataLoader DataLoader::share(const DistributedSamplerOptions& options) const {
+  return boundary([&] {
+    const auto all = impl_->whole ? impl_->whole : impl_;
+    auto walk = all->options;
+    walk.shuffle = false;
+    walk.sampler = std::make_shared<DistributedSampler>(all->sampler, options);
+    DataLoader result(all->dataset, walk);
+    result.impl_->next_pass = all->next_pass;
+    result.impl_->whole = all;
+    return result;
+  });
+}
+
 DataLoader DataLoader::with(const DataLoaderChanges& changes) const {
-  auto options = impl_->options;
+  auto options = whole().options();
   // A field more does not compile here: it must be carried over too.
   const auto& [bs, shuffle, drop_last, num_workers, seed, device, tfms, sampler, collate,
                on_error] = changes;

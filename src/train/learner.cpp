@@ -102,7 +102,9 @@ void Learner::set_data(const DataBunch& data) {
     log_warning(
         "the features computed before are of other data and were dropped: call precompute again");
   }
-  impl_->data = data;
+  impl_->data = impl_->sharing
+                    ? data.share(impl_->rank(), impl_->processes->world_size())
+                    : data;
   impl_->features.reset();
 }
 const Model& Learner::model() const {
@@ -289,6 +291,7 @@ std::vector<torch::Tensor> tensors_of(const torch::nn::Module& module) {
 Path Learner::save(const std::string& file, const SaveOptions& options) const {
   return boundary([&] {
     const Path target = model_dir() / (file + ".pth");
+    if (!first_process()) return target;
     try {
       make_folder(target.parent_path());
     } catch (const IoError& e) {
@@ -307,6 +310,7 @@ Path Learner::save(const std::string& file, const SaveOptions& options) const {
 Learner& Learner::load(const std::string& file, const LoadOptions& options) {
   boundary([&] {
     const Path source = model_dir() / (file + ".pth");
+    if (impl_->processes) impl_->processes->barrier();  // the first one has written it
     std::error_code ec;
     if (!std::filesystem::exists(source, ec)) {
       throw IoError("io.cannot_read",

@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "compat/stream.hpp"
 #include "fastcpp/core/boundary.hpp"
@@ -57,6 +58,9 @@ FitOutcome Training::run(int n_epochs, std::vector<std::shared_ptr<Callback>> ca
   state_ = TrainState{};
   state_.n_epochs = n_epochs;
   state_.fit = learner_.impl_->fits - 1;  // this one is counted already
+  if (const auto& processes = learner_.processes()) {
+    together_ = std::make_unique<Together>(processes, learner_.impl_->distributed);
+  }
   const auto bs = learner_.impl_->data.batch_size();
   const auto attempt = [&](void (Training::*part)()) {
     try {
@@ -78,6 +82,8 @@ FitOutcome Training::run(int n_epochs, std::vector<std::shared_ptr<Callback>> ca
 void Training::failed(std::exception_ptr cause) {
   if (!state_.exception) {
     state_.exception = std::move(cause);
+    if (!std::exchange(together_, nullptr)) return;
+    learner_.processes()->abort(message_of(state_.exception));
   } else {
     log_warning(fmt::format("while a failed training was ended, a callback failed too: {}",
                             message_of(cause)));
@@ -85,6 +91,12 @@ void Training::failed(std::exception_ptr cause) {
 }
 
 void Training::begin() {
+  if (together_) {
+    const auto& model = *learner_.impl_->model;
+    together_->expect_same(model, state_.n_epochs, learner_.impl_->training_data().train_dl().size(),
+                           learner_.options().metrics.size());
+    together_->take_weights(model);
+  }
   for (const auto& callback : callbacks_) {
     callback->learner_ = learner_.impl_;
     callback->on_train_begin(state_);
@@ -104,6 +116,8 @@ void Training::end() {
 }
 
 void Training::epochs() {
+  // Where a callback looks up which epoch is next, the first process counts.
+  if (together_) state_.epoch = static_cast<int>(together_->take_number(state_.epoch));
   if (state_.epoch != 0) {
     for (const auto& callback : begun_) callback->jump_to_epoch(state_.epoch);
   }
@@ -114,6 +128,7 @@ void Training::epochs() {
     call(&Callback::on_epoch_begin);
     train_epoch();
     if (state_.cancelled) return;
+    if (together_) together_->take_buffers(*learner_.impl_->model);
     state_.last_metrics.clear();
     const auto& data = learner_.impl_->training_data();
     if (!state_.skip_validate && !data.empty_val()) {
@@ -121,6 +136,10 @@ void Training::epochs() {
     }
     if (state_.cancelled) return;
     call(&Callback::on_epoch_end);
+    if (together_) {
+      Wishes none{};
+      agree(ProgressPhase::kTrain, none);
+    }
     ++state_.epoch;
     if (state_.stop_training) return;
   }
@@ -142,14 +161,34 @@ void Training::each_batch(ProgressPhase phase, const DataLoader& loader,
   ProgressBar bar(
       learner_.progress(),
       {.phase = phase, .total = loader.size(), .epoch = state_.epoch, .n_epochs = state_.n_epochs});
-  for (auto& batch : loader) {
-    if (stop_.stop_requested()) {
+  bool first = true;
+  for (auto batch = loader.begin();; first = false) {
+    const bool own = batch != loader.end();
+    Wishes wishes{.end = !own,
+                  .leave = !first && state_.stop_epoch,
+                  .cancel = stop_.stop_requested()};
+    if (together_) agree(phase, wishes);
+    if (wishes.end || wishes.leave) return;
+    if (wishes.cancel) {
       state_.cancelled = true;
       return;
     }
-    work(batch, bar);
-    if (state_.stop_epoch) return;
+    work(own ? *batch : Batch{}, bar);
+    if (!together_ && state_.stop_epoch) return;
+    if (own) ++batch;
   }
+}
+
+void Training::agree(ProgressPhase phase, Wishes& wishes) {
+  const auto number = [](bool flag) { return flag ? 1.0 : 0.0; };
+  std::vector<double> votes{number(wishes.end), number(wishes.leave), number(wishes.cancel),
+                            number(state_.stop_training), number(state_.skip_validate)};
+  together_->sum(votes);
+  wishes.end = phase == ProgressPhase::kValidate ? votes[0] == together_->size() : votes[0] > 0;
+  wishes.leave = votes[1] > 0;
+  wishes.cancel = votes[2] > 0;
+  state_.stop_training = votes[3] > 0;
+  state_.skip_validate = votes[4] > 0;
 }
 
 void Training::compute_loss(const Batch& batch, const Model& model) {
@@ -168,18 +207,23 @@ void Training::compute_loss(const Batch& batch, const Model& model) {
 
 void Training::train_batch(const Batch& batch, const Model& model) {
   state_.train = true;
+  if (together_) together_->begin_step(*learner_.impl_->model);
   compute_loss(batch, model);
   PendingNumber loss(state_.last_loss);
   // On a device, backward pass and step are queued before anyone waits for the loss.
   const bool later = state_.last_loss.is_cuda();
-  if (!later) update_smooth_loss(loss.value());
+  const auto items = state_.last_target.length();
+  if (!later) update_smooth_loss(loss.value(), items);
   call(&Callback::on_backward_begin);
-  if (!state_.skip_bwd) state_.last_loss.backward();
+  if (!state_.skip_bwd) {
+    state_.last_loss.backward();
+    if (together_) together_->finish_step();
+  }
   call(&Callback::on_backward_end);
   if (!state_.skip_bwd && !state_.skip_step) learner_.opt().step();
   call(&Callback::on_step_end);
   if (!state_.skip_bwd && !state_.skip_zero) learner_.opt().zero_grad();
-  if (later) update_smooth_loss(loss.value());
+  if (later) update_smooth_loss(loss.value(), items);
   // The graph holds the activations of the whole batch: let go of it before the next one is made.
   state_.last_loss = state_.last_loss.detach();
   state_.last_output =
@@ -189,7 +233,8 @@ void Training::train_batch(const Batch& batch, const Model& model) {
   ++state_.num_batch;
 }
 
-void Training::update_smooth_loss(double loss) {
+void Training::update_smooth_loss(double loss, std::int64_t items) {
+  if (together_) loss = together_->mean(loss, items);
   smoothed_.add_value(loss);
   state_.smooth_loss = smoothed_.smooth();
   if (!std::isfinite(loss) && !warned_) {
@@ -212,14 +257,31 @@ std::vector<double> Training::validate(const DataLoader& given, const Model& giv
   state_.train = false;
   validated_ = 0;
   each_batch(ProgressPhase::kValidate, loader, [&](const Batch& batch, ProgressBar& bar) {
-    compute_loss(batch, model);
-    const auto n = static_cast<double>(state_.last_target.length());
-    sum += state_.last_loss.item<double>() * n;
-    count += n;
-    for (auto& metric : states) {
-      metric->update(state_.last_output.one("a metric"), state_.last_target.one("a metric"));
+    const bool own = batch.x.count() > 0;
+    torch::Tensor output, target;
+    std::vector<double> loss{0, 0};
+    if (own) {
+      compute_loss(batch, model);
+      const auto n = static_cast<double>(state_.last_target.length());
+      loss = {state_.last_loss.item<double>() * n, n};
+      if (!states.empty()) {
+        output = state_.last_output.one("a metric");
+        target = state_.last_target.one("a metric");
+      }
+    } else {
+      state_.stop_epoch = false;
     }
-    call(&Callback::on_batch_end);
+    if (together_) {
+      together_->sum(loss);
+      if (!states.empty()) {
+        output = together_->gathered(output);
+        target = together_->gathered(target);
+      }
+    }
+    sum += loss[0];
+    count += loss[1];
+    for (auto& metric : states) metric->update(output, target);
+    if (own) call(&Callback::on_batch_end);
     bar.update(++validated_);
   });
   if (state_.cancelled) return {};

@@ -9,6 +9,7 @@
 
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/train/learner.hpp"
+#include "train/together.hpp"
 
 namespace fastcpp::inline v0 {
 
@@ -34,20 +35,30 @@ class Training {
   void begin();
   void epochs();
   void train_epoch();
-  // Goes over the batches until the loader ends, the stop token says so (`cancelled`) or a callback (`stop_epoch`).
+  // Goes over the batches until the loader ends, the stop token says so (`cancelled`) or a callback (`stop_epoch`). With
+  // several processes until one of them says so; in validation one whose batches are at an end goes on with empty ones.
   void each_batch(ProgressPhase phase, const DataLoader& loader,
                   const std::function<void(const Batch&, ProgressBar&)>& work);
+  // What several processes agree on before each batch.
+  struct Wishes {
+    bool end;    // no batch is left
+    bool leave;  // a callback wants to leave the epoch
+    bool cancel;
+  };
+  void agree(ProgressPhase phase, Wishes& wishes);
   void train_batch(const Batch& batch, const Model& model);
   void end();
   // Forward pass and loss of a batch, into the state; the events before backward.
   void compute_loss(const Batch& batch, const Model& model);
-  void update_smooth_loss(double loss);
+  // \param items of the batch that the loss is the mean of
+  void update_smooth_loss(double loss, std::int64_t items);
   void call(void (Callback::*event)(TrainState&));
   void failed(std::exception_ptr cause);
 
   Learner learner_;
   std::stop_token stop_;
   std::vector<std::shared_ptr<Callback>> callbacks_, begun_;
+  std::unique_ptr<Together> together_;  // null for one process, and outside `run`
   TrainState state_;
   SmoothenValue smoothed_{0.98};
   std::int64_t validated_ = 0;

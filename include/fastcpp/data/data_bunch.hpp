@@ -140,6 +140,15 @@ class FASTCPP_API DataBunch {
   /// A bunch like this one with another training loader; the other loaders are shared (fastai: `data.train_dl = ...`).
   DataBunch with_train_dl(const DataLoader& train_dl) const;
 
+  /// What one of several processes trains and validates on: a share of the training loader, padded so that all have as many
+  /// batches, and one of the validation loader, where each item goes to one process. The other loaders are whole.
+  /// \param rank       0 <= rank < world_size
+  /// \param world_size processes, >= 1
+  /// \throws ValueError `value.rank`
+  DataBunch share(int rank, int world_size) const;
+  /// The bunch that this one is a share of; itself where it is none.
+  DataBunch whole() const;
+
   /// fastai's warnings about a training set that cannot be batched (`sanity_check`).
   void sanity_check() const;
 

@@ -273,8 +273,10 @@ void TrackEpochCallback::on_train_end(TrainState& state) {
 
 void TrackEpochCallback::write_down() {
   if (!finished_) return;
-  make_folder(file_.parent_path());
-  write_file(file_, fmt::format("{}", *finished_));
+  if (learn().first_process()) {
+    make_folder(file_.parent_path());
+    write_file(file_, fmt::format("{}", *finished_));
+  }
   finished_.reset();
 }
 

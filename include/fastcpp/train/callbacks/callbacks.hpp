@@ -104,6 +104,7 @@ class FASTCPP_API CSVLogger : public Callback {
  public:
   /// \throws ValueError `value.callback_file` without a filename
   explicit CSVLogger(const CSVLoggerOptions& options = {});
+  bool first_process_only() const override { return true; }
   /// \throws IoError `io.cannot_create`, `io.cannot_read`, `io.cannot_write`; ValueError `value.csv_columns` when the
   /// file to append to has other columns
   void on_train_begin(TrainState&) override;
