@@ -5,6 +5,7 @@
 #include "fastcpp/data/data_bunch.hpp"
 #include "fastcpp/data/data_loader.hpp"
 #include "fastcpp/data/dataset.hpp"
+#include "fastcpp/data/distributed_sampler.hpp"
 #include "fastcpp/data/files.hpp"
 #include "fastcpp/data/item_list.hpp"
 #include "fastcpp/data/label.hpp"

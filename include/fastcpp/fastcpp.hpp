@@ -6,6 +6,7 @@
 #include "fastcpp/core.hpp"
 #include "fastcpp/data.hpp"
 #include "fastcpp/deploy.hpp"
+#include "fastcpp/distributed.hpp"
 #include "fastcpp/fwd.hpp"
 #include "fastcpp/interpret.hpp"
 #include "fastcpp/io.hpp"

@@ -9,6 +9,7 @@ namespace fastcpp::inline v0 {
 
 // fastcpp/core/error.hpp
 class DataError;
+class DistributedError;
 class DownloadError;
 class Error;
 class FormatError;
@@ -60,6 +61,7 @@ class Loss;
 class Metric;
 class Model;
 class OptimWrapper;
+class ProcessGroup;
 class Recorder;
 class Scheduler;
 struct LearnerOptions;

@@ -31,6 +31,7 @@
 #include "fastcpp/train/optim/schedule.hpp"
 #include "fastcpp/train/prediction.hpp"
 #include "fastcpp/train/profile.hpp"
+#include "fastcpp/train/process_group.hpp"
 #include "fastcpp/train/recorder.hpp"
 #include "fastcpp/train/registry.hpp"
 #include "fastcpp/train/resume.hpp"

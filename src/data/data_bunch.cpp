@@ -350,6 +350,29 @@ DataBunch DataBunch::with_train_dl(const DataLoader& train_dl) const {
   });
 }
 
+DataBunch DataBunch::share(int rank, int world_size) const {
+  return boundary([&] {
+    DataBunch result;
+    result.impl_ = std::make_shared<Impl>(*impl_);
+    auto& impl = *result.impl_;
+    impl.train = impl_->train->share({.num_replicas = world_size, .rank = rank});
+    if (impl.valid) {
+      impl.valid =
+          impl_->valid->share({.num_replicas = world_size, .rank = rank, .pad = false});
+    }
+    return result;
+  });
+}
+
+DataBunch DataBunch::whole() const {
+  return boundary([&] {
+    DataBunch result;
+    result.impl_ = std::make_shared<Impl>(*impl_);
+    for (auto* loader : result.impl_->loaders()) *loader = loader->whole();
+    return result;
+  });
+}
+
 DataBunch DataBunch::with_batch_size(std::int64_t bs) const {
   return boundary([&] {
     DataBunch result;

@@ -66,7 +66,7 @@ std::int64_t DataLoader::Pass::position() const {
 
 DataLoader::Pass DataLoader::pass() const {
   return boundary([&] {
-    return Pass(Pass::Impl::begin(impl_, impl_->next_pass++, impl_->options.num_workers, 0));
+    return Pass(Pass::Impl::begin(impl_, (*impl_->next_pass)++, impl_->options.num_workers, 0));
   });
 }
 
@@ -82,13 +82,13 @@ DataLoader::Iterator DataLoader::begin_after(std::int64_t batches) const {
   }
   return boundary([&] {
     return Iterator(
-        Pass(Pass::Impl::begin(impl_, impl_->next_pass++, impl_->options.num_workers, batches)));
+        Pass(Pass::Impl::begin(impl_, (*impl_->next_pass)++, impl_->options.num_workers, batches)));
   });
 }
 
 Batch DataLoader::first_batch() const {
   auto batch =
-      boundary([&] { return Pass(Pass::Impl::begin(impl_, impl_->next_pass.load(), 0, 0)).next(); });
+      boundary([&] { return Pass(Pass::Impl::begin(impl_, impl_->next_pass->load(), 0, 0)).next(); });
   if (!batch) {
     throw DataError("data.empty_loader",
                     fmt::format("a loader over {} items with batch size {} has "
@@ -114,10 +114,10 @@ std::vector<SkippedItem> DataLoader::skipped() const {
   return boundary([&] { return impl_->skipped.list(); });
 }
 std::uint64_t DataLoader::next_pass() const {
-  return impl_->next_pass;
+  return *impl_->next_pass;
 }
 void DataLoader::set_next_pass(std::uint64_t number) {
-  impl_->next_pass = number;
+  *impl_->next_pass = number;
 }
 void DataLoader::measure(std::shared_ptr<LoadClock> clock) {
   impl_->clock = std::move(clock);
@@ -127,8 +127,27 @@ void DataLoader::add_tfm(BatchTransform tfm) {
   impl_->options.tfms.push_back(std::move(tfm));
 }
 
+DataLoader::DataLoader(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
+
+DataLoader DataLoader::whole() const {
+  return impl_->whole ? DataLoader(impl_->whole) : *this;
+}
+
+DataLoader DataLoader::share(const DistributedSamplerOptions& options) const {
+  return boundary([&] {
+    const auto all = impl_->whole ? impl_->whole : impl_;
+    auto walk = all->options;
+    walk.shuffle = false;
+    walk.sampler = std::make_shared<DistributedSampler>(all->sampler, options);
+    DataLoader result(all->dataset, walk);
+    result.impl_->next_pass = all->next_pass;
+    result.impl_->whole = all;
+    return result;
+  });
+}
+
 DataLoader DataLoader::with(const DataLoaderChanges& changes) const {
-  auto options = impl_->options;
+  auto options = whole().options();
   // A field more does not compile here: it must be carried over too.
   const auto& [bs, shuffle, drop_last, num_workers, seed, device, tfms, sampler, collate,
                on_error] = changes;

@@ -28,7 +28,10 @@ struct DataLoader::Impl {
   std::int64_t n = 0;  // items, as the data set said when the loader was made
   std::mutex mutex;    // guards pool
   TensorPool pool;
-  std::atomic<std::uint64_t> next_pass{0};
+  // Counted together with the loader that this one is a share of.
+  std::shared_ptr<std::atomic<std::uint64_t>> next_pass =
+      std::make_shared<std::atomic<std::uint64_t>>(0);
+  std::shared_ptr<Impl> whole;  // null where this is no share
   std::atomic<bool> told_of_threads{false};  // that the system refused some
   SkippedItems skipped;
   std::shared_ptr<LoadClock> clock;  // null while nobody measures

@@ -102,7 +102,9 @@ void Learner::set_data(const DataBunch& data) {
     log_warning(
         "the features computed before are of other data and were dropped: call precompute again");
   }
-  impl_->data = data;
+  impl_->data = impl_->sharing
+                    ? data.share(impl_->rank(), impl_->processes->world_size())
+                    : data;
   impl_->features.reset();
 }
 const Model& Learner::model() const {
@@ -289,6 +291,7 @@ std::vector<torch::Tensor> tensors_of(const torch::nn::Module& module) {
 Path Learner::save(const std::string& file, const SaveOptions& options) const {
   return boundary([&] {
     const Path target = impl_->model_file(file);
+    if (!first_process()) return target;
     try {
       make_folder(target.parent_path());
     } catch (const IoError& e) {
@@ -306,6 +309,7 @@ Path Learner::save(const std::string& file, const SaveOptions& options) const {
 
 Learner& Learner::load(const std::string& file, const LoadOptions& options) {
   boundary([&] {
+    if (impl_->processes) impl_->processes->barrier();  // the first one has written it
     std::error_code ec;
     Path source = impl_->model_file(file);
     if (impl_->real_model_dir && !std::filesystem::exists(source, ec)) {

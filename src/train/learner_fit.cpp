@@ -31,6 +31,30 @@ class Fitting {
   bool& flag_;
 };
 
+// In several processes the learner has a share of its data while this lives.
+template <typename Impl>
+class Sharing {
+ public:
+  explicit Sharing(Impl& impl) : impl_(impl) {
+    if (!impl.processes) return;
+    const int rank = impl.processes->rank(), size = impl.processes->world_size();
+    impl.data = impl.data.share(rank, size);
+    if (impl.features) impl.features->data = impl.features->data.share(rank, size);
+    impl.sharing = true;
+  }
+  // Other data that the learner was given meanwhile stay.
+  ~Sharing() {
+    if (!std::exchange(impl_.sharing, false)) return;
+    impl_.data = impl_.data.whole();
+    if (impl_.features) impl_.features->data = impl_.features->data.whole();
+  }
+  Sharing(const Sharing&) = delete;
+  Sharing& operator=(const Sharing&) = delete;
+
+ private:
+  Impl& impl_;
+};
+
 bool is_dropout(const torch::nn::Module& module) {
   namespace nn = torch::nn;
   return module.as<nn::DropoutImpl>() || module.as<nn::Dropout2dImpl>() ||
@@ -68,6 +92,7 @@ FitOutcome Learner::run(const Plan& plan, const FitOptions& options,
     throw ValueError("value.wd", fmt::format("wd must be finite and >= 0, found {}", wd));
   }
   refuse_nested_fit();
+  const Sharing sharing(impl);
   if (impl.data.train_dl().size() == 0) {
     throw TrainError(
         "train.empty_loader",
@@ -112,6 +137,7 @@ FitOutcome Learner::run(const Plan& plan, const FitOptions& options,
   std::vector<std::shared_ptr<Callback>> callbacks;
   const auto add = [&](std::shared_ptr<Callback> callback, const char* from) {
     if (!callback) throw ValueError("value.callback", fmt::format("one of {} is null", from));
+    if (callback->first_process_only() && !first_process()) return;
     if (!finder || callback->in_lr_find()) callbacks.push_back(std::move(callback));
   };
   for (const auto& callback : std::vector(impl.options.callbacks))
@@ -131,7 +157,10 @@ FitOutcome Learner::run(const Plan& plan, const FitOptions& options,
   impl.recorder->expect_names();
   // Dropout draws from LibTorch's own generator: seeding it per fit makes a run a function of the
   // seed alone.
-  torch::manual_seed(Rng{impl.data.seed(), impl.fits++}.next() >> 1);
+  const auto seed = impl.data.seed(), number = impl.fits++;
+  const auto rank = static_cast<std::uint64_t>(impl.rank());
+  // Each process drops out others.
+  torch::manual_seed((rank == 0 ? Rng{seed, number} : Rng{seed, number, rank}).next() >> 1);
   const Fitting fitting(impl.fitting);
   Training training(*this, options.stop);
   training.write_to(files.get(), std::move(description));
@@ -143,7 +172,8 @@ std::vector<double> Learner::validate(const ValidateOptions& options) {
   auto& impl = *impl_;
   return guarded(impl.data.batch_size(), [&] {
     // A given loader has pictures, whatever the training goes over.
-    const DataLoader loader = options.dl ? *options.dl : impl.training_data().valid_dl();
+    const DataLoader loader =
+        (options.dl ? *options.dl : impl.training_data().valid_dl()).whole();
     const Model model = options.dl ? impl.model : impl.training_model();
     const EvaluationMode evaluation(impl.model);
     Training training(*this, options.stop);
@@ -178,7 +208,7 @@ Predictions Learner::get_preds(DatasetType type, const GetPredsOptions& options)
                      fmt::format("n_batch must be >= 1, found {}", *options.n_batch));
   }
   return guarded(impl.data.batch_size(), [&]() -> Predictions {
-    const DataLoader loader = options.dl ? *options.dl : impl.data.dl(type);
+    const DataLoader loader = (options.dl ? *options.dl : impl.data.dl(type)).whole();
     const torch::NoGradGuard no_grad;
     const EvaluationMode evaluation(impl.model);
     std::vector<torch::Tensor> preds, targets, losses;

@@ -32,14 +32,19 @@ struct Learner::Impl {
   // removed.
   std::optional<Path> real_model_dir;
   StepClock* clock = nullptr;  // of the next fit, while it is measured
+  std::shared_ptr<ProcessGroup> processes;  // null for one process alone
+  DistributedOptions distributed;
+  bool sharing = false;  // during a fit in several processes: data and features are a share
 
   Impl(DataBunch data_, Model model_, const LearnerOptions& options_)
       : data(std::move(data_)), model(std::move(model_)), options(options_) {}
 
   std::shared_ptr<ProgressSink> progress() const {
-    if (options.silent) return nullptr;
+    if (options.silent || rank() != 0) return nullptr;
     return options.progress ? options.progress : progress_sink();
   }
+
+  int rank() const { return processes ? processes->rank() : 0; }
 
   // What is trained and validated: the data and the model, or precomputed features and the head.
   const DataBunch& training_data() const { return features ? features->data : data; }

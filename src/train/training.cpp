@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <string>
+#include <utility>
 
 #include "compat/stream.hpp"
 #include "fastcpp/core/boundary.hpp"
@@ -63,6 +64,9 @@ FitOutcome Training::run(int n_epochs, std::vector<std::shared_ptr<Callback>> ca
   state_.resumed = !saved_.is_none();
   state_.dry_run = learner_.impl_->real_model_dir.has_value();
   clock_ = learner_.impl_->clock;
+  if (const auto& processes = learner_.processes()) {
+    together_ = std::make_unique<Together>(processes, learner_.impl_->distributed);
+  }
   const auto bs = learner_.impl_->data.batch_size();
   const auto attempt = [&](void (Training::*part)()) {
     try {
@@ -90,6 +94,8 @@ FitOutcome Training::run(int n_epochs, std::vector<std::shared_ptr<Callback>> ca
 void Training::failed(std::exception_ptr cause) {
   if (!state_.exception) {
     state_.exception = std::move(cause);
+    if (!std::exchange(together_, nullptr)) return;
+    learner_.processes()->abort(message_of(state_.exception));
   } else {
     log_warning(fmt::format("while a failed training was ended, a callback failed too: {}",
                             message_of(cause)));
@@ -97,6 +103,12 @@ void Training::failed(std::exception_ptr cause) {
 }
 
 void Training::begin() {
+  if (together_) {
+    const auto& model = *learner_.impl_->model;
+    together_->expect_same(model, state_.n_epochs, learner_.impl_->training_data().train_dl().size(),
+                           learner_.options().metrics.size());
+    together_->take_weights(model);
+  }
   for (const auto& callback : callbacks_) {
     callback->learner_ = learner_.impl_;
     callback->on_train_begin(state_);
@@ -122,6 +134,8 @@ void Training::end() {
 }
 
 void Training::epochs() {
+  // Where a callback looks up which epoch is next, the first process counts.
+  if (together_) state_.epoch = static_cast<int>(together_->take_number(state_.epoch));
   if (state_.epoch != 0 && !state_.resumed) {
     for (const auto& callback : begun_) callback->jump_to_epoch(state_.epoch);
   }
@@ -136,6 +150,7 @@ void Training::epochs() {
     }
     train_epoch();
     if (state_.cancelled) return write_checkpoint(/*finished=*/false, /*best=*/false);
+    if (together_) together_->take_buffers(*learner_.impl_->model);
     state_.last_metrics.clear();
     const auto& data = learner_.impl_->training_data();
     if (!state_.skip_validate && !data.empty_val()) {
@@ -145,6 +160,10 @@ void Training::epochs() {
     steady_ = {};
     call(&Callback::on_epoch_end);
     in_epoch_ = false;
+    if (together_) {
+      Wishes none{};
+      agree(ProgressPhase::kTrain, none);
+    }
     ++state_.epoch;
     write_checkpoint(/*finished=*/false, is_best());
     if (state_.stop_training) return;
@@ -178,15 +197,35 @@ void Training::each_batch(
   ProgressBar bar(
       learner_.progress(),
       {.phase = phase, .total = loader.size(), .epoch = state_.epoch, .n_epochs = state_.n_epochs});
+  bool first = true;
   // In a training that goes on in the middle of an epoch the first batches are not loaded again.
-  for (auto at = loader.begin_after(done); at != loader.end(); ++at) {
-    if (stop_.stop_requested()) {
+  for (auto batch = loader.begin_after(done);; first = false) {
+    const bool own = batch != loader.end();
+    Wishes wishes{.end = !own,
+                  .leave = !first && state_.stop_epoch,
+                  .cancel = stop_.stop_requested()};
+    if (together_) agree(phase, wishes);
+    if (wishes.end || wishes.leave) return;
+    if (wishes.cancel) {
       state_.cancelled = true;
       return;
     }
-    work(*at, bar, at.position());
-    if (state_.stop_epoch) return;
+    work(own ? *batch : Batch{}, bar, batch.position());
+    if (!together_ && state_.stop_epoch) return;
+    if (own) ++batch;
   }
+}
+
+void Training::agree(ProgressPhase phase, Wishes& wishes) {
+  const auto number = [](bool flag) { return flag ? 1.0 : 0.0; };
+  std::vector<double> votes{number(wishes.end), number(wishes.leave), number(wishes.cancel),
+                            number(state_.stop_training), number(state_.skip_validate)};
+  together_->sum(votes);
+  wishes.end = phase == ProgressPhase::kValidate ? votes[0] == together_->size() : votes[0] > 0;
+  wishes.leave = votes[1] > 0;
+  wishes.cancel = votes[2] > 0;
+  state_.stop_training = votes[3] > 0;
+  state_.skip_validate = votes[4] > 0;
 }
 
 void Training::compute_loss(const Batch& batch, const Model& model) {
@@ -206,14 +245,19 @@ void Training::compute_loss(const Batch& batch, const Model& model) {
 
 void Training::train_batch(const Batch& batch, const Model& model) {
   state_.train = true;
+  if (together_) together_->begin_step(*learner_.impl_->model);
   compute_loss(batch, model);
   PendingNumber loss(state_.last_loss);
   // On a device, backward pass and step are queued before anyone waits for the loss.
   const bool later = state_.last_loss.is_cuda();
-  if (!later) update_smooth_loss(loss.value());
+  const auto items = state_.last_target.length();
+  if (!later) update_smooth_loss(loss.value(), items);
   lap(StepClock::kForward);
   call(&Callback::on_backward_begin);
-  if (!state_.skip_bwd) state_.last_loss.backward();
+  if (!state_.skip_bwd) {
+    state_.last_loss.backward();
+    if (together_) together_->finish_step();
+  }
   lap(StepClock::kBackward);
   call(&Callback::on_backward_end);
   steady_ = {};
@@ -222,7 +266,7 @@ void Training::train_batch(const Batch& batch, const Model& model) {
   call(&Callback::on_step_end);
   if (!state_.skip_bwd && !state_.skip_zero) learner_.opt().zero_grad();
   lap(StepClock::kStep);
-  if (later) update_smooth_loss(loss.value());
+  if (later) update_smooth_loss(loss.value(), items);
   // The graph holds the activations of the whole batch: let go of it before the next one is made.
   state_.last_loss = state_.last_loss.detach();
   state_.last_output =
@@ -233,7 +277,8 @@ void Training::train_batch(const Batch& batch, const Model& model) {
   ++state_.num_batch;
 }
 
-void Training::update_smooth_loss(double loss) {
+void Training::update_smooth_loss(double loss, std::int64_t items) {
+  if (together_) loss = together_->mean(loss, items);
   smoothed_.add_value(loss);
   state_.smooth_loss = smoothed_.smooth();
   if (!std::isfinite(loss) && !warned_) {
@@ -257,17 +302,33 @@ std::vector<double> Training::validate(const DataLoader& given, const Model& giv
   validated_ = 0;
   each_batch(ProgressPhase::kValidate, loader, 0,
              [&](const Batch& batch, ProgressBar& bar, std::int64_t) {
-               compute_loss(batch, model);
-               const auto n = static_cast<double>(state_.last_target.length());
-               sum += state_.last_loss.item<double>() * n;
-               count += n;
-               for (auto& metric : states) {
-                 metric->update(state_.last_output.one("a metric"),
-                                state_.last_target.one("a metric"));
-               }
-               call(&Callback::on_batch_end);
-               bar.update(++validated_);
-             });
+    const bool own = batch.x.count() > 0;
+    torch::Tensor output, target;
+    std::vector<double> loss{0, 0};
+    if (own) {
+      compute_loss(batch, model);
+      const auto n = static_cast<double>(state_.last_target.length());
+      loss = {state_.last_loss.item<double>() * n, n};
+      if (!states.empty()) {
+        output = state_.last_output.one("a metric");
+        target = state_.last_target.one("a metric");
+      }
+    } else {
+      state_.stop_epoch = false;
+    }
+    if (together_) {
+      together_->sum(loss);
+      if (!states.empty()) {
+        output = together_->gathered(output);
+        target = together_->gathered(target);
+      }
+    }
+    sum += loss[0];
+    count += loss[1];
+    for (auto& metric : states) metric->update(output, target);
+    if (own) call(&Callback::on_batch_end);
+    bar.update(++validated_);
+  });
   if (state_.cancelled) return {};
   std::vector<double> figures{sum / count};
   for (const auto& metric : states) figures.push_back(metric->value());

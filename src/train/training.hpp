@@ -11,6 +11,7 @@
 #include "fastcpp/train/learner.hpp"
 #include "train/checkpoints.hpp"
 #include "train/step_clock.hpp"
+#include "train/together.hpp"
 
 namespace fastcpp::inline v0 {
 
@@ -47,16 +48,24 @@ class Training {
   void epochs();
   void train_epoch();
   // Goes over the batches behind the first `done` until the loader ends, the stop token says so (`cancelled`) or a callback
-  // (`stop_epoch`).
-  void each_batch(ProgressPhase phase, const DataLoader& loader,
-                  std::int64_t done,
+  // (`stop_epoch`). With several processes until one of them says so; in validation one whose batches are at an end goes on
+  // with empty ones. `work` also gets the position of the batch in the loader's pass.
+  void each_batch(ProgressPhase phase, const DataLoader& loader, std::int64_t done,
                   const std::function<void(const Batch&, ProgressBar&, std::int64_t)>& work);
+  // What several processes agree on before each batch.
+  struct Wishes {
+    bool end;    // no batch is left
+    bool leave;  // a callback wants to leave the epoch
+    bool cancel;
+  };
+  void agree(ProgressPhase phase, Wishes& wishes);
   void train_batch(const Batch& batch, const Model& model);
   void end();
   void finish_files();
   // Forward pass and loss of a batch, into the state; the events before backward.
   void compute_loss(const Batch& batch, const Model& model);
-  void update_smooth_loss(double loss);
+  // \param items of the batch that the loss is the mean of
+  void update_smooth_loss(double loss, std::int64_t items);
   void call(void (Callback::*event)(TrainState&));
   // What was under way belongs to a part of a step, where steps are measured.
   void lap(StepClock::Part part) {
@@ -77,6 +86,7 @@ class Training {
   Learner learner_;
   std::stop_token stop_;
   std::vector<std::shared_ptr<Callback>> callbacks_, begun_;
+  std::unique_ptr<Together> together_;  // null for one process, and outside `run`
   TrainState state_;
   SmoothenValue smoothed_{0.98};
   std::int64_t validated_ = 0;

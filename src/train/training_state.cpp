@@ -136,6 +136,7 @@ Value Training::between_batches() const {
                       {"iteration", state_.iteration},
                       {"num_batch", state_.num_batch},
                       {"position", position_},
+                      {"processes", impl.processes ? impl.processes->world_size() : 1},
                       {"in_epoch", in_epoch_},
                       {"skip_validate", state_.skip_validate},
                       {"stop_training", state_.stop_training},
@@ -161,6 +162,12 @@ void Training::load(const Value& saved) {
   state_.last_metrics = to_numbers(training.at("last_metrics"));
   position_ = training.at("position").as_int();
   in_epoch_ = training.at("in_epoch").as_bool();
+  // With another number of processes as many items are done, in other batches.
+  const auto before = training.at("processes").as_int();
+  const auto now = std::int64_t{impl.processes ? impl.processes->world_size() : 1};
+  for (auto* batches : {&state_.iteration, &state_.num_batch, &position_}) {
+    *batches = *batches * before / now;
+  }
   smoothed_.load_state(training.at("smoothed"));
   if (const auto& best = training.at("best"); !best.is_none()) best_ = best.as_double();
 
@@ -173,6 +180,7 @@ void Training::load(const Value& saved) {
              std::find(done.begin(), done.end(), callback.get()) == done.end();
     };
     const auto found = std::find_if(callbacks_.begin(), callbacks_.end(), fits);
+    if (found == callbacks_.end() && impl.rank() != 0) continue;  // the first process's alone
     if (found == callbacks_.end()) {
       other_training(fmt::format("a callback of the type {} took part in it and does not now; "
                                  "callbacks that were given to the fit alone are given again",
@@ -194,7 +202,15 @@ void Training::load_loaders(Learner::Impl& impl, const Value& training) {
     auto valid_dl = data.valid_dl();
     valid_dl.set_next_pass(static_cast<std::uint64_t>(training.at("valid_pass").as_int()));
   }
-  load_random_state(data.device(), training.at("random"));
+  if (impl.rank() == 0) {
+    load_random_state(data.device(), training.at("random"));
+  } else {
+    // The numbers in the file are the first process's.
+    torch::manual_seed(Rng{data.seed(), impl.fits, static_cast<std::uint64_t>(impl.rank()),
+                           static_cast<std::uint64_t>(training.at("iteration").as_int())}
+                           .next() >>
+                       1);
+  }
 }
 
 // A finished fit, into a learner that did not run it.
@@ -217,7 +233,8 @@ Value Training::whole(const Value& between) const {
 }
 
 void Training::write_checkpoint(bool finished, bool best) {
-  if (!files_) return;
+  // One file for all processes.
+  if (!files_ || !learner_.first_process()) return;
   auto all = whole(between_batches());
   all.set("finished", finished);
   files_->write(all, state_.iteration, finished, best);
@@ -246,7 +263,7 @@ void Training::keep_steady() {
 
 // Of a fit that failed: as it was before the batch that failed, unless its step was under way.
 void Training::write_after_error() {
-  if (!files_ || !files_->options().on_error || steady_.is_none()) return;
+  if (!files_ || !files_->options().on_error || steady_.is_none() || !learner_.first_process()) return;
   try {
     const torch::NoGradGuard no_grad;
     auto buffers = learner_.model()->buffers();

@@ -151,6 +151,15 @@ class FASTCPP_API DataBunch {
   /// \throws ValueError `value.n_batches`
   DataBunch overfit_batches(std::int64_t n = 1) const;
 
+  /// What one of several processes trains and validates on: a share of the training loader, padded so that all have as many
+  /// batches, and one of the validation loader, where each item goes to one process. The other loaders are whole.
+  /// \param rank       0 <= rank < world_size
+  /// \param world_size processes, >= 1
+  /// \throws ValueError `value.rank`
+  DataBunch share(int rank, int world_size) const;
+  /// The bunch that this one is a share of; itself where it is none.
+  DataBunch whole() const;
+
   /// fastai's warnings about a training set that cannot be batched (`sanity_check`).
   void sanity_check() const;
 

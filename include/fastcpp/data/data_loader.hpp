@@ -17,6 +17,7 @@
 #include "fastcpp/core/rng.hpp"
 #include "fastcpp/core/threads.hpp"
 #include "fastcpp/data/dataset.hpp"
+#include "fastcpp/data/distributed_sampler.hpp"
 #include "fastcpp/data/on_error.hpp"
 #include "fastcpp/data/sample.hpp"
 #include "fastcpp/data/sampler.hpp"
@@ -128,6 +129,12 @@ class FASTCPP_API DataLoader {
   /// A loader of its own over the same data set with changed options (fastai: `dl.new`).
   /// \throws as the constructor
   DataLoader with(const DataLoaderChanges& changes) const;
+  /// What one of several processes takes of every pass. Order and augmentation are those of this loader, and both count
+  /// passes together. `with` of a share changes the whole.
+  /// \throws ValueError `value.rank`
+  DataLoader share(const DistributedSamplerOptions& options) const;
+  /// The loader that this one is a share of; itself where it is none.
+  DataLoader whole() const;
 
   /// Walks the batches of one pass (an input iterator). A handle: copies are the same walk and keep it alive, with its
   /// workers; the last one to go ends it. Threads: one at a time.
@@ -178,6 +185,7 @@ class FASTCPP_API DataLoader {
 
  private:
   struct Impl;
+  explicit DataLoader(std::shared_ptr<Impl> impl);
   std::shared_ptr<Impl> impl_;
 };
 

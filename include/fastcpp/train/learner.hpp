@@ -24,6 +24,7 @@
 #include "fastcpp/train/optim/layers.hpp"
 #include "fastcpp/train/optim/optimizer.hpp"
 #include "fastcpp/train/prediction.hpp"
+#include "fastcpp/train/process_group.hpp"
 #include "fastcpp/train/recorder.hpp"
 #include "fastcpp/train/resume.hpp"
 
@@ -298,6 +299,25 @@ class FASTCPP_API Learner {
   /// Undoes `to_fp16` and `to_bf16` (fastai: `to_fp32`). Returns the learner.
   Learner& to_fp32();
 
+  /// Trains in several processes together from now on (fastai: `to_distributed`): every one makes the same data, model and
+  /// learner, and fits alike. Each takes its share of every pass (`DataBunch::share`), with batches of the batch size; all
+  /// begin with the weights of the first, average their gradients during the backward pass and have the same weights,
+  /// losses and metrics afterwards. Validation gives what one process would give. Buffers such as the statistics of batch
+  /// norms are the first process's. Losses and gradients of a batch are means over the processes, as PyTorch's.
+  ///
+  /// Only the first process shows the table, saves, and has the callbacks that are `first_process_only`. When one ends the
+  /// training, all end it. Outside a fit nothing is shared out: `validate` and `get_preds` see all items.
+  /// \param processes as `setup_distrib` gives it; null or a group of one: this process alone, as before
+  /// \returns the learner
+  /// \throws ValueError `value.bucket`; TrainError `train.nested_fit` during a fit. From then on a fit, and `load`, throw
+  /// DistributedError `distributed.lost`, `distributed.ended`, `distributed.differs`, `distributed.shape` too
+  Learner& to_distributed(std::shared_ptr<ProcessGroup> processes,
+                          const DistributedOptions& options = {});
+  /// The processes that train together; null for one alone.
+  const std::shared_ptr<ProcessGroup>& processes() const;
+  /// Whether this process prints, logs and saves: it is the first one, or alone.
+  bool first_process() const;
+
   /// Runs the frozen body once over the training and validation items, and from then on trains and validates the head on
   /// what came out (fastai 0.7: `precompute=True`). Right for a frozen body and pictures without augmentation: training
   /// items go through the validation transforms, the body is in evaluation mode and its batch norms stand still. Needs 4
@@ -326,13 +346,14 @@ class FASTCPP_API Learner {
   /// \throws ValueError `value.split` when a module is null or no part of the model
   void split(const std::vector<Layer>& boundaries);
 
-  /// Writes `<path>/<model_dir>/<file>.pth`, which Python's `torch.load` reads (fastai: `save`).
+  /// Writes `<path>/<model_dir>/<file>.pth`, which Python's `torch.load` reads (fastai: `save`). Of several processes only
+  /// the first writes.
   /// \param file a name, or an absolute path without `.pth`
   /// \returns the file written
   /// \throws IoError `io.cannot_create`, `io.cannot_write`
   Path save(const std::string& file, const SaveOptions& options = {}) const;
   /// Reads what `save`, or fastai's `learn.save`, wrote (fastai: `load`). An optimizer state of other parameters is left
-  /// aside with a warning.
+  /// aside with a warning. Several processes load together: each waits for the others, and then reads the file.
   /// \param file a name below `model_dir()`, or an absolute path without `.pth`
   /// \returns the learner
   /// \throws IoError, FormatError; WeightsError `weights.mismatch`, also when `strict = false` and nothing fits

@@ -58,6 +58,7 @@ void OneCycleScheduler::on_train_begin(TrainState& state) {
            Scheduler(second, first, down, annealing_cos)};
   phase_ = 0;
   steps_ = 0;
+  all_steps_ = n;
   learner.opt().set_lr(low);
   learner.opt().set_mom(first);
   if (options_.start_epoch != 0) state.epoch = options_.start_epoch;
@@ -82,12 +83,14 @@ void OneCycleScheduler::jump_to_epoch(int epoch) {
 }
 
 Value OneCycleScheduler::state() const {
-  return Value::dict({{"steps", steps_}});
+  return Value::dict({{"steps", steps_}, {"all", all_steps_}});
 }
 
 void OneCycleScheduler::load_state(const Value& state) {
   TrainState ignored;
-  while (steps_ < state.at("steps").as_int()) advance(ignored);
+  // With another number of processes an epoch has another number of batches.
+  const auto steps = state.at("steps").as_int() * all_steps_ / state.at("all").as_int();
+  while (steps_ < steps) advance(ignored);
 }
 
 void OneCycleScheduler::on_batch_end(TrainState& state) {

@@ -169,7 +169,11 @@ SuggestedLRs Learner::lr_find(const LrFindOptions& options) {
   return boundary([&] {
     refuse_nested_fit();
     const auto finder = std::make_shared<LRFinder>(options);
-    const auto batches = std::max<std::int64_t>(1, data().train_dl().size());
+    auto batches = data().train_dl().size();
+    if (const auto& group = processes()) {
+      batches = data().share(group->rank(), group->world_size()).train_dl().size();
+    }
+    batches = std::max<std::int64_t>(1, batches);
     const auto epochs = static_cast<int>((options.num_it + batches - 1) / batches);
     FitOptions fit_with;
     fit_with.wd = options.wd;

@@ -73,7 +73,7 @@ void ClassSamplingCallback::on_train_begin(TrainState& state) {
   old_.reset();
   auto learner = learn();
   const auto data = learner.data();
-  const auto loader = data.train_dl();
+  const auto loader = data.train_dl().whole();
   const bool over = count_ == Count::kOfLargest;
   if (std::dynamic_pointer_cast<const ClassSampler>(loader.options().sampler)) {
     throw ValueError("value.sampler",
@@ -109,7 +109,9 @@ void ClassSamplingCallback::on_train_begin(TrainState& state) {
 void ClassSamplingCallback::on_train_end(TrainState&) {
   const auto old = std::exchange(old_, std::nullopt);
   // Other data that the learner was given meanwhile stay.
-  if (old && learn().data().train_dl().options().sampler == sampler_) learn().set_data(*old);
+  if (old && learn().data().train_dl().whole().options().sampler == sampler_) {
+    learn().set_data(old->whole());
+  }
   sampler_.reset();
 }
 

@@ -330,8 +330,10 @@ void TrackEpochCallback::load_state(const Value& state) {
 
 void TrackEpochCallback::write_down() {
   if (!finished_) return;
-  make_folder(file_.parent_path());
-  write_file(file_, fmt::format("{}", *finished_));
+  if (learn().first_process()) {
+    make_folder(file_.parent_path());
+    write_file(file_, fmt::format("{}", *finished_));
+  }
   finished_.reset();
 }
 

@@ -39,7 +39,7 @@ class FASTCPP_API OneCycleScheduler : public Callback {
   void advance(TrainState& state);
 
   OneCycleOptions options_;
-  std::int64_t steps_ = 0;
+  std::int64_t steps_ = 0, all_steps_ = 0;
   int tot_epochs_ = 0;
   std::size_t phase_ = 0;
   std::vector<Scheduler> lrs_, moms_;
@@ -109,6 +109,7 @@ class FASTCPP_API CSVLogger : public Callback {
  public:
   /// \throws ValueError `value.callback_file` without a filename
   explicit CSVLogger(const CSVLoggerOptions& options = {});
+  bool first_process_only() const override { return true; }
   /// \throws IoError `io.cannot_create`, `io.cannot_read`, `io.cannot_write`; ValueError `value.csv_columns` when the
   /// file to append to has other columns
   void on_train_begin(TrainState&) override;
