@@ -1,15 +1,15 @@
 // Where the time of a training goes, and what to do about it.
 #include "fastcpp/train/profile.hpp"
 
-#include <cxxabi.h>
+#include <c10/util/Type.h>
 #include <fmt/format.h>
 #include <torch/torch.h>
 
 #include <algorithm>
-#include <cstdlib>
 #include <functional>
 #include <map>
 #include <memory>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -26,12 +26,9 @@ constexpr int kWarmUp = 2;  // steps: memory is taken, threads start
 // What a culprit other than the computation takes of a step, at least.
 constexpr double kNotable = 0.25;
 
-// A class as people write it.
-std::string class_name(const char* mangled) {
-  int failed = 0;
-  const std::unique_ptr<char, decltype(&std::free)> plain(
-      abi::__cxa_demangle(mangled, nullptr, nullptr, &failed), &std::free);
-  std::string name = plain ? plain.get() : mangled;
+// The class of a callback as people write it.
+std::string callback_name(const char* mangled) {
+  auto name = c10::demangle(mangled);
   for (const std::string part : {"fastcpp::v0::", "fastcpp::", "(anonymous namespace)::"}) {
     for (auto at = name.find(part); at != std::string::npos; at = name.find(part)) {
       name.erase(at, part.size());
@@ -220,7 +217,8 @@ void fill(StepProfile& p, const std::vector<StepClock::Step>& steps, const LoadC
     }
   }
   for (const auto& [callback, spent] : of_callback) {
-    p.callbacks.emplace_back(class_name(spent.first), spent.second);
+    if (spent.first == typeid(MeasuredSteps).name()) continue;
+    p.callbacks.emplace_back(callback_name(spent.first), spent.second);
   }
   std::stable_sort(p.callbacks.begin(), p.callbacks.end(),
                    [](const auto& a, const auto& b) { return a.second > b.second; });

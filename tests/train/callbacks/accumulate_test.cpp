@@ -8,6 +8,7 @@
 
 #include "fastcpp/train/callbacks/callbacks.hpp"
 #include "fastcpp/train/callbacks/ema.hpp"
+#include "fastcpp/train/callbacks/mixed_precision.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
 
@@ -127,6 +128,15 @@ TEST_CASE("clipping sees the gradients of the whole group") {
               {.callbacks = {gradient_clipping(0.05), accumulate_scheduler({.n_step = 4})}});
   CHECK(
       torch::allclose(s.layer->weight, want.first, 1e-5, 1e-7));  // clipping adds 1e-6 to the norm
+}
+
+TEST_CASE("each batch of a group is unscaled once, whatever the scale of its loss") {
+  Groups s(0, 16);
+  const auto want = s.step(s.weights(), items_of(0, 16));
+  s.learn.fit(1, kAccumulateLr,
+              {.callbacks = {accumulate_scheduler({.n_step = 4}),
+                             mixed_precision({.loss_scale = 1024.0, .loss_fp32 = false})}});
+  CHECK(s.at(want));
 }
 
 TEST_CASE("a batch that another callback skips is not added") {
