@@ -48,9 +48,7 @@ struct HookedBlockImpl : nn::Module {
     biased = register_module("biased", nn::Linear(4, 2));
   }
   // n x 1 x 6 x 8 -> n x 3 x 6 x 2
-  torch::Tensor forward(const torch::Tensor& x) {
-    return biased(plain(norm(conv(x)).relu_()));
-  }
+  torch::Tensor forward(const torch::Tensor& x) { return biased(plain(norm(conv(x)).relu_())); }
   nn::Conv2d conv{nullptr};
   nn::BatchNorm2d norm{nullptr};
   nn::Linear plain{nullptr}, biased{nullptr};
