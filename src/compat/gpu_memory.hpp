@@ -13,7 +13,7 @@ namespace fastcpp::inline v0::compat {
 
 // Bytes that all processes together have; nothing when CUDA does not tell.
 inline std::optional<std::size_t> gpu_memory_used(c10::Device device) {
-  using MemGetInfo = int (*)(std::size_t* free, std::size_t* total);
+  using MemGetInfo = int (*)(std::size_t * free, std::size_t * total);
   static const auto ask = reinterpret_cast<MemGetInfo>(::dlsym(RTLD_DEFAULT, "cudaMemGetInfo"));
   if (!ask || !device.is_cuda()) return std::nullopt;
   const c10::DeviceGuard guard(device);

@@ -157,11 +157,11 @@ void begin_pass() {
     if (key.defined()) now.by_weight[key.unsafeGetTensorImpl()].push_back(hook);
   }
   if (now.by_weight.empty()) return;
-  now.operations = at::addThreadLocalCallback(
-      at::RecordFunctionCallback(&operation_begins, &operation_ends)
-          .needsInputs(true)
-          .needsOutputs(true)
-          .scopes({at::RecordScope::FUNCTION}));
+  now.operations =
+      at::addThreadLocalCallback(at::RecordFunctionCallback(&operation_begins, &operation_ends)
+                                     .needsInputs(true)
+                                     .needsOutputs(true)
+                                     .scopes({at::RecordScope::FUNCTION}));
 }
 
 void end_pass() {

@@ -13,14 +13,13 @@ using namespace fastcpp::test;
 
 TEST_CASE("the losses are drawn anew after each epoch") {
   TempDir dir;
-  Learner learn(bunch_of_points(dir.path()),
-                Model(torch::nn::Sequential(torch::nn::Linear(2, 2))), {.silent = true});
+  Learner learn(bunch_of_points(dir.path()), Model(torch::nn::Sequential(torch::nn::Linear(2, 2))),
+                {.silent = true});
   std::vector<std::string> drawn;
-  const auto look = make_callback({.on_epoch_end =
-                                       [&](Learner&, TrainState&) {
-                                         drawn.push_back(read_file(dir / "curves/losses.png"));
-                                       },
-                                   .order = 10});
+  const auto look = make_callback(
+      {.on_epoch_end = [&](Learner&,
+                           TrainState&) { drawn.push_back(read_file(dir / "curves/losses.png")); },
+       .order = 10});
   learn.fit(3, 1e-2,
             {.callbacks = {show_graph({.file = "curves/losses.png", .dpi = 50}),
                            show_graph({.file = "losses.svg"}), look}});

@@ -44,8 +44,8 @@ class FASTCPP_API Hook {
  public:
   /// Called with the layer and its output (or the gradient of that); what it gives is kept in `stored`. It may run
   /// networks, which no hook sees. What it throws leaves the pass.
-  using Function = std::function<torch::Tensor(const torch::nn::Module& module,
-                                               const torch::Tensor& output)>;
+  using Function =
+      std::function<torch::Tensor(const torch::nn::Module& module, const torch::Tensor& output)>;
 
   /// \param module    a layer, on its own or part of a network
   /// \param hook_func see Function

@@ -132,7 +132,7 @@ class FASTCPP_API Model {
   std::function<Tensors(const Tensors&)> forward_;
   std::function<Model(const torch::nn::Module&)> clone_;
   std::shared_ptr<const Recipe> recipe_;
-  bool in_turn_ = false;  // `forward_` runs the layers of a torch::nn::Sequential one after the other
+  bool in_turn_ = false;  // `forward_` is that of a torch::nn::Sequential
 };
 
 }  // namespace fastcpp

@@ -24,7 +24,7 @@ struct HistoryRow {
   std::optional<double> valid_loss = {};  ///< absent when nothing was validated
   /// One per metric and added column, in the order of `Recorder::names`; not a number where nothing was measured.
   std::vector<double> metrics = {};
-  double seconds = 0;                     ///< duration of the epoch
+  double seconds = 0;  ///< duration of the epoch
 };
 
 /// Options of `Recorder::plot`.

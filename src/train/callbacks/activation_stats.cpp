@@ -60,10 +60,9 @@ void ActivationStats::on_batch_end(TrainState& state) {
   if (!state.train) return;
   std::vector<torch::Tensor> layers;
   for (const auto& seen : hooks().stored()) {
-    layers.push_back(
-        seen.defined()
-            ? seen.cpu()
-            : torch::full({2}, std::numeric_limits<float>::quiet_NaN(), torch::kFloat32));
+    layers.push_back(seen.defined() ? seen.cpu()
+                                    : torch::full({2}, std::numeric_limits<float>::quiet_NaN(),
+                                                  torch::kFloat32));
   }
   if (!layers.empty()) batches_.push_back(torch::stack(layers));
 }

@@ -195,9 +195,9 @@ void JSONLogger::on_train_begin(TrainState&) {
   } else if (std::ofstream(file_, std::ios::trunc).flush()) {
     return;
   }
-  throw IoError("io.cannot_create",
-                fmt::format("'{}' cannot be written: choose another path for the learner",
-                            file_.string()));
+  throw IoError(
+      "io.cannot_create",
+      fmt::format("'{}' cannot be written: choose another path for the learner", file_.string()));
 }
 
 void JSONLogger::on_epoch_end(TrainState&) {

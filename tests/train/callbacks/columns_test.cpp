@@ -29,15 +29,14 @@ Learner learner_of_columns(const TempDir& dir, const LearnerOptions& options = {
 
 // Adds a column whose figure is the epoch's number times ten.
 std::shared_ptr<Callback> adds_column(const std::string& name, int order = -20) {
-  return make_callback({.on_train_begin =
-                            [name](Learner& learn, TrainState&) {
-                              learn.recorder().add_metric_names({name});
-                            },
-                        .on_epoch_end =
-                            [name](Learner& learn, TrainState& state) {
-                              learn.recorder().add_metrics({{name, 10.0 * state.epoch}});
-                            },
-                        .order = order});
+  return make_callback(
+      {.on_train_begin = [name](Learner& learn,
+                                TrainState&) { learn.recorder().add_metric_names({name}); },
+       .on_epoch_end =
+           [name](Learner& learn, TrainState& state) {
+             learn.recorder().add_metrics({{name, 10.0 * state.epoch}});
+           },
+       .order = order});
 }
 
 std::vector<Value> lines_of(const Path& file) {
@@ -60,8 +59,7 @@ TEST_CASE("callbacks add columns to the table") {
   learn.fit(2, 1e-3, {.callbacks = {adds_column("tens"), csv_logger()}});
   const auto& recorder = learn.recorder();
   using Names = std::vector<std::string>;
-  CHECK(recorder.names ==
-        Names{"epoch", "train_loss", "valid_loss", "accuracy", "tens", "time"});
+  CHECK(recorder.names == Names{"epoch", "train_loss", "valid_loss", "accuracy", "tens", "time"});
   REQUIRE(recorder.metrics.size() == 2);
   CHECK(recorder.metrics[0].size() == 2);
   CHECK(recorder.metrics[0][1] == 0);
@@ -130,16 +128,18 @@ TEST_CASE("functions as a callback get the epoch a fit starts at, and may take p
   auto learn = learner_of_columns(dir);
   std::vector<int> jumps;
   int batches = 0;
-  learn.callbacks().push_back(make_callback({.on_train_begin =
-                                                 [](Learner&, TrainState& state) {
-                                                   if (state.n_epochs == 3) state.epoch = 2;
-                                                 },
-                                             .on_batch_end = [&](Learner&, TrainState&) { ++batches; },
-                                             .jump_to_epoch = [&](Learner& l, int epoch) {
-                                               jumps.push_back(epoch);
-                                               CHECK(l.data().batch_size() == 4);
-                                             },
-                                             .in_lr_find = true}));
+  learn.callbacks().push_back(
+      make_callback({.on_train_begin =
+                         [](Learner&, TrainState& state) {
+                           if (state.n_epochs == 3) state.epoch = 2;
+                         },
+                     .on_batch_end = [&](Learner&, TrainState&) { ++batches; },
+                     .jump_to_epoch =
+                         [&](Learner& l, int epoch) {
+                           jumps.push_back(epoch);
+                           CHECK(l.data().batch_size() == 4);
+                         },
+                     .in_lr_find = true}));
   learn.fit(3, 1e-3);
   CHECK(jumps == std::vector<int>{2});
   CHECK(batches == 8 + 3);
@@ -167,9 +167,8 @@ TEST_CASE("the parts of a loss are columns") {
   CHECK(last[0] == Approx((found.preds - wanted).square().mean().item<double>()).epsilon(1e-5));
   CHECK(last[1] == Approx(found.preds.abs().mean().item<double>()).epsilon(1e-5));
   CHECK(learn.recorder().val_losses.back() == Approx(last[0] + last[1]).epsilon(1e-5));
-  CHECK(caught([&] {
-          learn.fit(1, 1e-3, {.callbacks = {loss_metrics({"other"}, parts)}});
-        }).code == "value.loss_metrics");
+  CHECK(caught([&] { learn.fit(1, 1e-3, {.callbacks = {loss_metrics({"other"}, parts)}}); }).code ==
+        "value.loss_metrics");
   CHECK(caught([&] { loss_metrics({}, parts); }).code == "value.loss_metrics");
   CHECK(caught([] { loss_metrics({"x"}, nullptr); }).code == "value.loss_metrics");
 }
@@ -178,11 +177,10 @@ TEST_CASE("columns of memory") {
   TempDir dir;
   auto learn = learner_of_columns(dir);
   torch::Tensor held;
-  const auto takes = make_callback({.on_epoch_begin =
-                                        [&](Learner&, TrainState& state) {
-                                          // 64 MB that are written to.
-                                          if (state.epoch == 1) held = torch::ones({16 << 20});
-                                        }});
+  const auto takes = make_callback({.on_epoch_begin = [&](Learner&, TrainState& state) {
+    // 64 MB that are written to.
+    if (state.epoch == 1) held = torch::ones({16 << 20});
+  }});
   learn.fit(2, 1e-3, {.callbacks = {peak_mem_metric(), takes}});
   const auto& recorder = learn.recorder();
   CHECK(recorder.names[3] == "cpu used");

@@ -53,8 +53,8 @@ TEST_CASE("hooks on the parts of a residual network") {
   CHECK(size_of(inside) == Size{2, 128, 8, 8});
   CHECK(size_of(layer) == Size{2, 512, 2, 2});
   CHECK(torch::equal(last.stored(), alone));
-  const auto want = torch::conv2d(pool.stored(), part(*net, "layer1.0.conv1")->parameters()[0], {},
-                                  1, 1);
+  const auto want =
+      torch::conv2d(pool.stored(), part(*net, "layer1.0.conv1")->parameters()[0], {}, 1, 1);
   CHECK(torch::allclose(conv.stored(), want, 1e-4, 1e-4));
   // In front of the ReLU in place.
   CHECK(norm.stored().min().item<float>() < 0);
@@ -67,14 +67,15 @@ TEST_CASE("hooks on convolutions of a frozen body in training") {
   const auto x = torch::rand({2, 3, 64, 64});
   int calls = 0;
   const auto pool = hook_output(part(*net, "maxpool"));
-  const Hook conv(part(*net, "layer1.0.conv1"), [&](const nn::Module&, const torch::Tensor& output) {
-    ++calls;
-    return output.clone();
-  });
+  const Hook conv(part(*net, "layer1.0.conv1"),
+                  [&](const nn::Module&, const torch::Tensor& output) {
+                    ++calls;
+                    return output.clone();
+                  });
   net->forward(x);
   CHECK(calls == 1);
-  const auto want = torch::conv2d(pool.stored(), part(*net, "layer1.0.conv1")->parameters()[0], {},
-                                  1, 1);
+  const auto want =
+      torch::conv2d(pool.stored(), part(*net, "layer1.0.conv1")->parameters()[0], {}, 1, 1);
   // Winograd's way adds in another order.
   CHECK(torch::allclose(conv.stored(), want, 1e-3, 1e-3));
 }
