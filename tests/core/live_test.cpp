@@ -59,53 +59,38 @@ struct HalfTrained {
 TEST_CASE("the view of a training, as large as the terminal allows") {
   const HalfTrained training(true);
   CHECK(training.lines(24, 60) ==
-        Lines{
-      "pets                                 epoch 3/4  00:50<00:30",
-      "train    █████████████▌               50% 20/40 00:10<00:10",
-      "loss 0.5714  lr 1.25e-03  valid_loss 0.7200 (best 0.7200)",
-      "    1.951 ┤⠑⢄",
-      "          │  ⠑⠤⡀",
-      "          │    ⠈⠒⣄",
-      "          │       ⠉⠒⠤⣀",
-      "          │           ⠉⠒⠢⢄⣀  ⠐⠢⠤⢄⣀",
-      "          │                ⠉⠉⠒⠤⠤⣀⣀⠉⠉⠒⠢⠤⢄⣀⡀",
-      "          │                       ⠉⠉⠒⠒⠒⠤⠤⣈⣉⣒⡒⠤⢄⣀⡀",
-      "   0.5714 ┤                                 ⠈⠉⠉⠉⠚⠓⠒⠒⠤⠤⠤⠤⣀⣀⣀",
-      "           0.025                                 2.5 epochs",
-      "── train  ── valid                           s save  q stop"});
+        Lines{"pets                                 epoch 3/4  00:50<00:30",
+              "train    █████████████▌               50% 20/40 00:10<00:10",
+              "loss 0.5714  lr 1.25e-03  valid_loss 0.7200 (best 0.7200)", "    1.951 ┤⠑⢄",
+              "          │  ⠑⠤⡀", "          │    ⠈⠒⣄", "          │       ⠉⠒⠤⣀",
+              "          │           ⠉⠒⠢⢄⣀  ⠐⠢⠤⢄⣀", "          │                ⠉⠉⠒⠤⠤⣀⣀⠉⠉⠒⠢⠤⢄⣀⡀",
+              "          │                       ⠉⠉⠒⠒⠒⠤⠤⣈⣉⣒⡒⠤⢄⣀⡀",
+              "   0.5714 ┤                                 ⠈⠉⠉⠉⠚⠓⠒⠒⠤⠤⠤⠤⣀⣀⣀",
+              "           0.025                                 2.5 epochs",
+              "── train  ── valid                           s save  q stop"});
   CHECK(training.lines(10, 60) ==
-        Lines{
-      "pets                                 epoch 3/4  00:50<00:30",
-      "train    █████████████▌               50% 20/40 00:10<00:10",
-      "loss 0.5714  lr 1.25e-03  valid_loss 0.7200 (best 0.7200)",
-      "s save  q stop"});
+        Lines{"pets                                 epoch 3/4  00:50<00:30",
+              "train    █████████████▌               50% 20/40 00:10<00:10",
+              "loss 0.5714  lr 1.25e-03  valid_loss 0.7200 (best 0.7200)", "s save  q stop"});
   CHECK(training.lines(5, 30) == Lines{"train     50% 20/40 00:10<00:"});
-  CHECK(training.lines(24, 20) ==
-        Lines{
-      "epoch 3/4  00:50<00",
-      "train     50% 20/40",
-      "loss 0.5714  lr 1.2",
-      "s save  q stop"});
+  CHECK(training.lines(24, 20) == Lines{"epoch 3/4  00:50<00", "train     50% 20/40",
+                                        "loss 0.5714  lr 1.2", "s save  q stop"});
   for (int columns = 1; columns < 30; ++columns) CHECK(training.lines(24, columns).size() >= 4);
 }
 
 TEST_CASE("the same in ASCII") {
   const HalfTrained training(false);
   CHECK(training.lines(24, 60) ==
-        Lines{
-      "pets                                 epoch 3/4  00:50<00:30",
-      "train    #############..............  50% 20/40 00:10<00:10",
-      "loss 0.5714  lr 1.25e-03  valid_loss 0.7200 (best 0.7200)",
-      "    1.951 |..",
-      "          | ...",
-      "          |    ...",
-      "          |       ....",
-      "          |           ......  ooooo",
-      "          |                 .......oooooooooo",
-      "          |                         .........ooooo",
-      "   0.5714 |                                      ..........",
-      "           0.025                                 2.5 epochs",
-      ".. train  oo valid                           s save  q stop"});
+        Lines{"pets                                 epoch 3/4  00:50<00:30",
+              "train    #############..............  50% 20/40 00:10<00:10",
+              "loss 0.5714  lr 1.25e-03  valid_loss 0.7200 (best 0.7200)", "    1.951 |..",
+              "          | ...", "          |    ...", "          |       ....",
+              "          |           ......  ooooo",
+              "          |                 .......oooooooooo",
+              "          |                         .........ooooo",
+              "   0.5714 |                                      ..........",
+              "           0.025                                 2.5 epochs",
+              ".. train  oo valid                           s save  q stop"});
 }
 
 TEST_CASE("once the table's header is out of sight, its names stand below the rows") {
@@ -220,9 +205,8 @@ TEST_CASE("keys reach the program, and the terminal is as before after each bar"
   const auto result = in_child([&] {
     terminal.attach();
     std::string pressed;
-    const auto sink = live_progress({.title = "mine",
-                                     .on_stop = [&] { pressed += 'q'; },
-                                     .on_save = [&] { pressed += 's'; }});
+    const auto sink = live_progress(
+        {.title = "mine", .on_stop = [&] { pressed += 'q'; }, .on_save = [&] { pressed += 's'; }});
     show_table_header(sink, {"epoch", "train_loss"});
     {
       ProgressBar bar(sink, {.total = 4, .n_epochs = 1});
@@ -274,7 +258,8 @@ TEST_CASE("a process that ends in the middle gives the terminal back") {
       restore_terminal();
       return terminal.is_as_before() ? 0 : 2;
     });
-    CHECK((how == 0 ? result.status == 0 : WIFSIGNALED(result.status) && WTERMSIG(result.status) == how));
+    CHECK((how == 0 ? result.status == 0
+                    : WIFSIGNALED(result.status) && WTERMSIG(result.status) == how));
     CHECK(terminal.is_as_before());
   }
 }

@@ -52,9 +52,9 @@ TEST_CASE("a validation under way is finished before the stop") {
   TempDir dir;
   auto learner = learner_with_keys(dir.path());
   const auto keys = std::make_shared<LiveKeys>();
-  CHECK(learner.fit(3, 1e-2,
-                    {.callbacks = {keys, in_second_batch(false, [=] { keys->stop(); })}}) ==
-        FitOutcome::kEnded);
+  CHECK(
+      learner.fit(3, 1e-2, {.callbacks = {keys, in_second_batch(false, [=] { keys->stop(); })}}) ==
+      FitOutcome::kEnded);
   REQUIRE(learner.recorder().history.size() == 1);
   REQUIRE(learner.recorder().history[0].valid_loss);
   CHECK(*learner.recorder().history[0].valid_loss == Approx(learner.validate()[0]));
@@ -65,7 +65,8 @@ TEST_CASE("the key to save writes the model, and the training goes on") {
   auto learner = learner_with_keys(dir.path());
   const auto keys = std::make_shared<LiveKeys>(LiveKeysOptions{.name = "now"});
   keys->stop();  // outside a fit: forgotten
-  CHECK(learner.fit(1, 1e-2, {.callbacks = {keys, in_second_batch(true, keys->progress().on_save)}}) ==
+  CHECK(learner.fit(1, 1e-2,
+                    {.callbacks = {keys, in_second_batch(true, keys->progress().on_save)}}) ==
         FitOutcome::kFinished);
   CHECK(std::filesystem::exists(learner.model_dir() / "now.pth"));
   CHECK(learner.recorder().losses.size() == 10);
