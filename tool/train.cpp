@@ -28,7 +28,7 @@ struct TrainArgs {
   double valid_pct = 0.2;
   std::string train_folder = "train", valid_folder = "valid";
   std::string folder, suffix, fn_col, label_col, label_delim;
-  bool regression = false, no_augment = false, from_scratch = false;
+  bool regression = false, no_augment = false, from_scratch = false, live = false;
   std::uint64_t seed = 42;
   int checkpoint = 5;  // minutes; 0: at the end of an epoch only
   bool resume = false;
@@ -213,10 +213,19 @@ std::optional<torch::Device> device_of(const std::string& name) {
   }
 }
 
+// The key q does what a signal does.
+void show_live(const LiveKeys& keys, const std::string& title, std::stop_source stop) {
+  auto view = keys.progress(title);
+  view.on_stop = [stop]() mutable { stop.request_stop(); };
+  set_progress_sink(live_progress(view));
+}
+
 FitOutcome fit(Learner& learn, const TrainArgs& args, const Path& out) {
   const StopOnSignal signals;
+  const auto keys = std::make_shared<LiveKeys>();
+  if (args.live) show_live(*keys, args.arch + " in " + out.string(), signals.source());
   const std::vector<CallbackArg> callbacks{csv_logger({.append = true}),
-                                           metrics_log(out / "metrics.jsonl", args.resume)};
+                                           metrics_log(out / "metrics.jsonl", args.resume), keys};
   CheckpointOptions checkpoint{.keep = 1, .resume = args.resume};
   if (args.checkpoint > 0) checkpoint.every = std::chrono::minutes(args.checkpoint);
   const auto outcome = learn.fit_one_cycle(args.epochs, {.max_lr = args.lr,
@@ -326,6 +335,7 @@ Leaves args.json, history.csv, metrics.jsonl, figures, report.html and model.fas
   app.add_flag("--no-augment", args->no_augment, "no random flips, turns, zooms and light");
   app.add_flag("--from-scratch", args->from_scratch, "random weights instead of ImageNet's");
   app.add_option("--weights", args->weights, "a file instead of the published ImageNet weights");
+  app.add_flag("--live", args->live, "curves in the terminal; s saves models/live.pth, q stops");
   app.add_option("--seed", args->seed, "decides split, order, augmentation and weights")
       ->capture_default_str();
   app.add_option("--device", args->device, "cpu or cuda (cuda where there is one)");

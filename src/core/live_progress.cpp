@@ -49,9 +49,8 @@ class LiveProgress : public ProgressSink {
  public:
   explicit LiveProgress(LiveProgressOptions options)
       : options_(std::move(options)),
-        view_(LiveView::Look{.title = options_.title,
-                             .unicode = terminal_is_utf8(),
-                             .color = wants_color()}) {}
+        view_(LiveView::Look{
+            .title = options_.title, .unicode = terminal_is_utf8(), .color = wants_color()}) {}
 
   void table_header(const std::vector<std::string>& names) override {
     names_ = names;

@@ -21,8 +21,7 @@ constexpr int kRowsForChart = 14, kRowsForFigures = 8, kMostChartRows = 20;
 // One letter a character is not true of all scripts; the terminal cuts what is wider.
 int letters(std::string_view text) {
   int count = 0;
-  for (; !text.empty(); ++count)
-    text.remove_prefix(std::max<std::size_t>(1, utf8_length(text)));
+  for (; !text.empty(); ++count) text.remove_prefix(std::max<std::size_t>(1, utf8_length(text)));
   return count;
 }
 
@@ -152,7 +151,8 @@ void LiveView::update(std::int64_t done, std::string_view comment) {
 
 std::string LiveView::title_line(const Scene& scene, int width) const {
   const double elapsed = std::max(0.0, scene.now - fit_start_);
-  auto right = fmt::format("epoch {}/{}  {}", task_.epoch + 1, task_.n_epochs, format_time(elapsed));
+  auto right =
+      fmt::format("epoch {}/{}  {}", task_.epoch + 1, task_.n_epochs, format_time(elapsed));
   const double gone = position() - first_position_.value_or(0);
   if (gone > 0) {
     const double left = elapsed / gone * std::max(0.0, task_.n_epochs - position());
@@ -169,7 +169,8 @@ std::string LiveView::bar_line(const Scene& scene, int width) const {
   double share = 0;
   if (task_.total > 0) {
     share = std::clamp(static_cast<double>(done_) / static_cast<double>(task_.total), 0.0, 1.0);
-    right = fmt::format(" {:3.0f}% {}/{} {}", 100 * share, done_, task_.total, format_time(elapsed));
+    right =
+        fmt::format(" {:3.0f}% {}/{} {}", 100 * share, done_, task_.total, format_time(elapsed));
     if (share > 0) right += fmt::format("<{}", format_time(elapsed / share - elapsed));
   } else {
     right = fmt::format(" {} {}", done_, format_time(elapsed));
@@ -192,8 +193,8 @@ std::string LiveView::figures_line(const Scene& scene) const {
 
 std::string LiveView::legend_line(const Scene& scene, int width) const {
   const std::string stroke = look_.unicode ? "──" : "..", other = look_.unicode ? "──" : "oo";
-  const auto shown = both_ends(fmt::format("{} train  {} valid", stroke, other),
-                               in_one_line(scene.keys), width);
+  const auto shown =
+      both_ends(fmt::format("{} train  {} valid", stroke, other), in_one_line(scene.keys), width);
   if (!look_.color || !shown.starts_with(stroke)) return shown;
   // Codes take no room, so they come last.
   const auto second = shown.find(other, stroke.size());
@@ -212,13 +213,12 @@ std::vector<std::string> LiveView::lines(const Scene& scene) const {
   all.push_back(cut_to(figures_line(scene), width));
   constexpr int kNarrowestChart = 24;
   if (scene.size.rows >= kRowsForChart && width >= kNarrowestChart) {
-    const auto chart = text_chart(
-        {{train_, kTrainColor, '.'}, {valid_, kValidColor, 'o'}},
-        {.rows = std::min(kMostChartRows, scene.size.rows / 2 - 3),
-         .columns = width,
-         .unicode = look_.unicode,
-         .color = look_.color,
-         .unit = " epochs"});
+    const auto chart = text_chart({{train_, kTrainColor, '.'}, {valid_, kValidColor, 'o'}},
+                                  {.rows = std::min(kMostChartRows, scene.size.rows / 2 - 3),
+                                   .columns = width,
+                                   .unicode = look_.unicode,
+                                   .color = look_.color,
+                                   .unit = " epochs"});
     all.insert(all.end(), chart.begin(), chart.end());
     all.push_back(legend_line(scene, width));
   } else if (!scene.keys.empty()) {

@@ -24,8 +24,7 @@ std::atomic<bool> g_terminal_changed = false;
 static_assert(std::atomic<bool>::is_always_lock_free);
 
 // What ends or stops a process that does not handle it.
-constexpr std::array kEndingSignals{SIGINT,  SIGTERM, SIGHUP, SIGQUIT,
-                                    SIGTSTP, SIGABRT, SIGSEGV};
+constexpr std::array kEndingSignals{SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGTSTP, SIGABRT, SIGSEGV};
 
 // The terminal first, then what the signal does by itself: raised here, it arrives when the handler returns.
 extern "C" void restore_and_raise(int signal) {

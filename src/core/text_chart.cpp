@@ -161,17 +161,16 @@ std::vector<std::string> text_chart(const std::vector<TextCurve>& curves,
   std::vector<std::string> lines;
   for (int row = 0; row < rows; ++row) {
     const bool labelled = row == 0 || row == rows - 1;
-    const auto label =
-        labelled ? fmt::format("{:>{}.4g}", row == 0 ? y->high : y->low, kLabelWidth)
-                 : std::string(kLabelWidth, ' ');
+    const auto label = labelled ? fmt::format("{:>{}.4g}", row == 0 ? y->high : y->low, kLabelWidth)
+                                : std::string(kLabelWidth, ' ');
     const char* axis = options.unicode ? (labelled ? "┤" : "│") : "|";
     lines.push_back(fmt::format("{} {}{}", label, axis, canvas.row(row, curves, options.color)));
   }
   const auto first = fmt::format("{:.3g}", x->low);
   const auto last = fmt::format("{:.3g}{}", x->high, options.unit);
   const int gap = columns - static_cast<int>(first.size());
-  lines.push_back(fmt::format("{:{}}{}{:>{}}", "", kLabelWidth + kAxisWidth, first, last,
-                              std::max(1, gap)));
+  lines.push_back(
+      fmt::format("{:{}}{}{:>{}}", "", kLabelWidth + kAxisWidth, first, last, std::max(1, gap)));
   return lines;
 }
 

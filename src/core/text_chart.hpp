@@ -8,13 +8,15 @@
 namespace fastcpp::inline v0 {
 
 struct TextCurve {
-  std::vector<std::pair<double, double>> points;  // x grows; where one is not finite the curve has a gap
-  const char* color = "";                         // a terminal's code
-  char mark = '.';                                // in ASCII
+  std::vector<std::pair<double, double>>
+      points;              // x grows; where one is not finite the curve has a gap
+  const char* color = "";  // a terminal's code
+  char mark = '.';         // in ASCII
 };
 
 struct TextChartOptions {
-  int rows = 8, columns = 60;  // of the whole, labels and the line of the x axis included; at least 3 x 20
+  int rows = 8,
+      columns = 60;  // of the whole, labels and the line of the x axis included; at least 3 x 20
   bool unicode = true, color = true;
   std::string unit = {};  // behind the last x
 };

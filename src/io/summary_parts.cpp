@@ -188,9 +188,8 @@ torch::Tensor image_grid(const torch::Tensor& pictures) {
   const auto n = pictures.size(0), height = pictures.size(2), width = pictures.size(3);
   const auto columns = std::min(n, kInRow), rows = (n + columns - 1) / columns;
   const auto px = pictures.detach().to(torch::kCPU);
-  auto grid = torch::zeros({px.size(1), rows * (height + kGap) - kGap,
-                            columns * (width + kGap) - kGap},
-                           px.options());
+  auto grid = torch::zeros(
+      {px.size(1), rows * (height + kGap) - kGap, columns * (width + kGap) - kGap}, px.options());
   for (std::int64_t i = 0; i < n; ++i) {
     grid.narrow(1, i / columns * (height + kGap), height)
         .narrow(2, i % columns * (width + kGap), width)

@@ -36,7 +36,8 @@ double seconds_since_1970() {
 std::string event_file_name(const std::string& suffix) {
   static std::atomic<int> made = 0;
   std::array<char, 256> host{};
-  if (::gethostname(host.data(), host.size() - 1) != 0 || host[0] == '\0') host = {'h', 'o', 's', 't'};
+  if (::gethostname(host.data(), host.size() - 1) != 0 || host[0] == '\0')
+    host = {'h', 'o', 's', 't'};
   return fmt::format("events.out.tfevents.{:010d}.{}.{}.{}{}",
                      static_cast<std::int64_t>(seconds_since_1970()), host.data(), ::getpid(),
                      made++, suffix);
@@ -160,9 +161,8 @@ void SummaryWriter::add_text(const std::string& tag, std::string_view text, std:
 void SummaryWriter::add_graph(const torch::nn::Module& model) {
   boundary([&] {
     const auto message = io::graph_message(model);
-    impl_->add_event(0, [&](protozero::pbf_writer& event) {
-      event.add_bytes(event_field::kGraph, message);
-    });
+    impl_->add_event(
+        0, [&](protozero::pbf_writer& event) { event.add_bytes(event_field::kGraph, message); });
   });
 }
 

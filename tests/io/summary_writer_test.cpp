@@ -47,7 +47,8 @@ std::string pixels_of_png(const std::string& png, std::size_t size) {
 struct TwoPartsImpl : torch::nn::Module {
   TwoPartsImpl() {
     body = register_module("body", torch::nn::Conv2d(3, 4, 3));
-    head = register_module("head", torch::nn::Sequential(torch::nn::ReLU(), torch::nn::Linear(4, 2)));
+    head =
+        register_module("head", torch::nn::Sequential(torch::nn::ReLU(), torch::nn::Linear(4, 2)));
   }
   torch::nn::Conv2d body{nullptr};
   torch::nn::Sequential head{nullptr};
@@ -73,7 +74,8 @@ TEST_CASE("an event file says what it is, and keeps scalars in their order") {
   writer.add_scalar("metrics/loss", 0.5, 1);
   // A reader sees each record at once.
   CHECK(events_of(read_file(writer.file())).size() == 2);
-  writer.add_scalar("metrics/loss", std::numeric_limits<double>::quiet_NaN(), std::int64_t{1} << 40);
+  writer.add_scalar("metrics/loss", std::numeric_limits<double>::quiet_NaN(),
+                    std::int64_t{1} << 40);
   writer.add_scalar("caf\xff", -3, 3);
   writer.flush();
 
@@ -167,8 +169,7 @@ TEST_CASE("pictures are PNG of the same pixels") {
   const std::string expected{0, 0, 6, 12, 1, 7, 13, 2, 8, 14, 0, 3, 9, 15, 4, 10, 16, 5, 11, 17};
   CHECK(pixels_of_png(field_of(image(1), 4).bytes, 20) == expected);
   CHECK(field_of(image(2), 3).bits == 1);
-  CHECK(pixels_of_png(field_of(image(2), 4).bytes, 6) ==
-        std::string{0, 0, '\xff', 0, '\xff', 0});
+  CHECK(pixels_of_png(field_of(image(2), 4).bytes, 6) == std::string{0, 0, '\xff', 0, '\xff', 0});
   CHECK(field_of(image(3), 1).bits == 10);
   CHECK(field_of(image(3), 2).bits == 54);
   const auto grid = pixels_of_png(field_of(image(3), 4).bytes, 10 * (54 * 3 + 1));
@@ -176,10 +177,13 @@ TEST_CASE("pictures are PNG of the same pixels") {
   CHECK(grid[1] == '\x7f');
   CHECK(grid[1 + 5 * 3] == '\0');
 
-  CHECK(caught([&] { writer.add_image("bad", torch::zeros({2, 4, 4}), 1); }).code == "value.tensor");
+  CHECK(caught([&] {
+          writer.add_image("bad", torch::zeros({2, 4, 4}), 1);
+        }).code == "value.tensor");
   CHECK(caught([&] { writer.add_image("bad", torch::Tensor(), 1); }).code == "value.tensor");
-  CHECK(caught([&] { writer.add_images("bad", torch::zeros({3, 4, 4}), 1); }).code ==
-        "value.tensor");
+  CHECK(caught([&] {
+          writer.add_images("bad", torch::zeros({3, 4, 4}), 1);
+        }).code == "value.tensor");
 }
 
 TEST_CASE("a text goes to TensorBoard's page of texts") {
@@ -203,11 +207,12 @@ TEST_CASE("the graph is the tree of layers") {
   const auto events = events_of(read_file(writer.file()));
   REQUIRE(events.size() == 2);
   const auto nodes = fields_of(events[1].graph, 1);
-  const std::vector<std::vector<std::string>> expected{{"input", "Placeholder", ""},
-                                                       {"TwoParts/body", "Conv2d", "input"},
-                                                       {"TwoParts/head/0", "ReLU", "TwoParts/body"},
-                                                       {"TwoParts/head/1", "Linear", "TwoParts/head/0"},
-                                                       {"output", "Identity", "TwoParts/head/1"}};
+  const std::vector<std::vector<std::string>> expected{
+      {"input", "Placeholder", ""},
+      {"TwoParts/body", "Conv2d", "input"},
+      {"TwoParts/head/0", "ReLU", "TwoParts/body"},
+      {"TwoParts/head/1", "Linear", "TwoParts/head/0"},
+      {"output", "Identity", "TwoParts/head/1"}};
   REQUIRE(nodes.size() == expected.size());
   for (std::size_t i = 0; i < nodes.size(); ++i) {
     INFO(i);

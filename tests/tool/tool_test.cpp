@@ -139,7 +139,7 @@ TEST_CASE("from a folder of pictures to answers") {
   TempDir dir;
   draw(dir);
   const auto train =
-      run(dir, std::string("train pictures --epochs 1 --finetune 1 --out run") + kQuick);
+      run(dir, std::string("train pictures --epochs 1 --finetune 1 --live --out run") + kQuick);
   INFO(train.err);
   REQUIRE(train.status == 0);
   CHECK(contains(train.out, "train_loss"));

@@ -19,8 +19,8 @@ namespace {
 // Four batches of four small pictures an epoch.
 Learner learner_of_pictures(const Path& dir) {
   torch::manual_seed(3);
-  auto set = std::make_shared<TensorDataset>(torch::rand({16, 3, 8, 8}),
-                                             torch::arange(16).remainder(2));
+  auto set =
+      std::make_shared<TensorDataset>(torch::rand({16, 3, 8, 8}), torch::arange(16).remainder(2));
   auto data = DataBunch::create({set, set, nullptr, nullptr}, dir,
                                 {.bs = 4, .num_workers = 0, .device = torch::kCPU});
   return {data,
@@ -62,11 +62,11 @@ TEST_CASE("a training leaves its losses, metrics, weights, gradients, pictures a
   TempDir dir;
   auto learner = learner_of_pictures(dir.path());
   const auto watcher = std::make_shared<Watcher>();
-  learner.fit(2, 1e-2,
-              {.callbacks = {watcher, learner_tensorboard_writer({.name = "first",
-                                                                  .loss_iters = 2,
-                                                                  .hist_iters = 4,
-                                                                  .stats_iters = 3})}});
+  learner.fit(
+      2, 1e-2,
+      {.callbacks = {watcher,
+                     learner_tensorboard_writer(
+                         {.name = "first", .loss_iters = 2, .hist_iters = 4, .stats_iters = 3})}});
   const auto events = events_in(dir / "tensorboard" / "first");
 
   CHECK(steps_of(events, "metrics/train_loss") == Steps{2, 4, 6});
@@ -87,8 +87,7 @@ TEST_CASE("a training leaves its losses, metrics, weights, gradients, pictures a
 
   CHECK(steps_of(events, "model/weights/1.weight") == Steps{4});
   CHECK(steps_of(events, "model/weights/1.bias") == Steps{4});
-  const auto histogram =
-      field_of(events_of(events, "model/weights/1.weight")[0].value, 5).bytes;
+  const auto histogram = field_of(events_of(events, "model/weights/1.weight")[0].value, 5).bytes;
   CHECK(field_of(histogram, 3).as_double() == 384);
 
   for (const std::int64_t step : {3, 6}) {
@@ -157,7 +156,6 @@ TEST_CASE("a writer for TensorBoard refuses what it cannot do") {
   TempDir dir;
   write_file(dir / "tensorboard", "a file");
   auto learner = learner_of_pictures(dir.path());
-  CHECK(caught([&] {
-          learner.fit(1, 1e-3, {.callbacks = {learner_tensorboard_writer()}});
-        }).code == "io.cannot_create");
+  CHECK(caught([&] { learner.fit(1, 1e-3, {.callbacks = {learner_tensorboard_writer()}}); }).code ==
+        "io.cannot_create");
 }
