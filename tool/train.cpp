@@ -166,30 +166,6 @@ void refuse_other_run(const TrainArgs& args, const Path& out) {
   }
 }
 
-// One JSON object a line and epoch, for programs that watch.
-std::shared_ptr<Callback> metrics_log(const Path& file, bool resume) {
-  std::error_code ec;
-  const bool go_on = resume && std::filesystem::exists(file, ec);
-  auto lines = std::make_shared<std::string>(go_on ? read_file(file) : std::string());
-  return make_callback(
-      {.on_epoch_end =
-           [lines, file](Learner& learn, TrainState& state) {
-             const auto& recorder = learn.recorder();
-             auto row = Value::dict({{"epoch", state.epoch}, {"train_loss", state.smooth_loss}});
-             const auto& names = recorder.names;
-             for (std::size_t i = 0; i < state.last_metrics.size(); ++i) {
-               // epoch and train_loss stand before.
-               const auto value = state.last_metrics[i];
-               if (i + 2 < names.size() && std::isfinite(value)) {
-                 row.set(names[i + 2], value);
-               }
-             }
-             *lines += to_json(row, {.indent = -1}) + "\n";
-             write_file(file, *lines);
-           },
-       .order = 10});
-}
-
 void plots(Learner& learn, const Path& out) {
   if (learn.recorder().history.empty()) return;
   learn.recorder().plot_losses().save(out / "losses.png");
@@ -225,7 +201,7 @@ FitOutcome fit(Learner& learn, const TrainArgs& args, const Path& out) {
   const auto keys = std::make_shared<LiveKeys>();
   if (args.live) show_live(*keys, args.arch + " in " + out.string(), signals.source());
   const std::vector<CallbackArg> callbacks{csv_logger({.append = true}),
-                                           metrics_log(out / "metrics.jsonl", args.resume), keys};
+                                           json_logger({.filename = "metrics", .append = true}), keys};
   CheckpointOptions checkpoint{.keep = 1, .resume = args.resume};
   if (args.checkpoint > 0) checkpoint.every = std::chrono::minutes(args.checkpoint);
   const auto outcome = learn.fit_one_cycle(args.epochs, {.max_lr = args.lr,

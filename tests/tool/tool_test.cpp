@@ -252,6 +252,31 @@ TEST_CASE("a training that is told to stop saves what it has") {
   CHECK(Predictor(dir / "run/model.fastcpp").classes() == std::vector<std::string>{"blue", "red"});
 }
 
+TEST_CASE("a training that was told to stop goes on") {
+  TempDir dir;
+  draw(dir);
+  const auto train = std::string("train pictures --epochs 40 --quiet --checkpoint 0 --out run") + kQuick;
+  const auto pid = start(dir, train);
+  for (int i = 0; i < 1200 && !std::filesystem::exists(dir / "run/metrics.jsonl"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  REQUIRE(stop(pid) == 130);
+  CHECK(contains(read_file(dir / "err.txt"), "--resume goes on"));
+  const auto before = lines(read_file(dir / "run/metrics.jsonl"));
+  CHECK(before.size() < 40);
+  const auto other = run(dir, train + " --resume --lr 0.5");
+  CHECK(other.status == 1);
+  CHECK(contains(other.err, "another lr"));
+  const auto again = run(dir, train + " --resume");
+  INFO(again.err);
+  REQUIRE(again.status == 0);
+  const auto after = lines(read_file(dir / "run/metrics.jsonl"));
+  REQUIRE(after.size() == 40);
+  CHECK(std::equal(before.begin(), before.end(), after.begin()));
+  CHECK(lines(read_file(dir / "run/history.csv")).size() == 41);
+  CHECK(run(dir, "train pictures --resume --out nowhere").status == 1);
+}
+
 #ifdef FASTCPP_SERVE
 TEST_CASE("a model is served until the program is told to stop") {
   const TempDir dir;

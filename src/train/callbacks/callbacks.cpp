@@ -13,6 +13,7 @@
 #include "train/callbacks/expect.hpp"
 #include "train/callbacks/factory.hpp"
 #include "train/callbacks/groups.hpp"
+#include "train/callbacks/log_file.hpp"
 
 namespace fastcpp::inline v0 {
 namespace {
@@ -203,26 +204,14 @@ void CSVLogger::on_epoch_end(TrainState&) {
 }
 
 Value CSVLogger::state() const {
-  std::error_code ec;
-  const auto size = std::filesystem::file_size(file_, ec);
-  return Value::dict({{"size", ec ? std::int64_t{0} : static_cast<std::int64_t>(size)}});
+  return log_size(file_);
 }
 
 void CSVLogger::load_state(const Value& state) {
-  const auto size = static_cast<std::uintmax_t>(state.at("size").as_int());
-  std::error_code ec;
-  const auto now = std::filesystem::file_size(file_, ec);
-  if (!ec && now >= size) {
-    if (now > size) std::filesystem::resize_file(file_, size, ec);
-  } else {
-    // on_train_begin wrote the header.
-    const auto text = learn().recorder().csv();
-    add(text.substr(text.find('\n') + 1));
-  }
-  if (!ec) return;
-  throw IoError("io.cannot_write", fmt::format("'{}' cannot be shortened to the rows of the "
-                                               "checkpoint: {}",
-                                               file_.string(), ec.message()));
+  if (cut_log(file_, state)) return;
+  // on_train_begin wrote the header.
+  const auto text = learn().recorder().csv();
+  add(text.substr(text.find('\n') + 1));
 }
 
 Table CSVLogger::read_logged_file() const {

@@ -21,6 +21,7 @@
 #include "fastcpp/io/json.hpp"
 #include "train/callbacks/expect.hpp"
 #include "train/callbacks/factory.hpp"
+#include "train/callbacks/log_file.hpp"
 
 namespace fastcpp::inline v0 {
 namespace {
@@ -182,11 +183,11 @@ JSONLogger::JSONLogger(const JSONLoggerOptions& options) : options_(options) {
   expect_name("filename of JSONLogger", options.filename);
 }
 
-void JSONLogger::on_train_begin(TrainState&) {
+void JSONLogger::on_train_begin(TrainState& state) {
   file_ = learn().path() / (options_.filename + ".jsonl");
   make_folder(file_.parent_path());
   std::error_code ec;
-  if (options_.append && std::filesystem::exists(file_, ec)) {
+  if ((options_.append || state.resumed) && std::filesystem::exists(file_, ec)) {
     const auto text = read_file(file_);
     const auto whole = text.rfind('\n') + 1;  // 0 when there is no line
     if (whole == text.size()) return;
@@ -203,6 +204,14 @@ void JSONLogger::on_train_begin(TrainState&) {
 void JSONLogger::on_epoch_end(TrainState&) {
   const auto learner = learn();
   if (!learner.recorder().history.empty()) add_line(file_, json_line(learner.recorder()));
+}
+
+Value JSONLogger::state() const {
+  return log_size(file_);
+}
+
+void JSONLogger::load_state(const Value& state) {
+  cut_log(file_, state);
 }
 
 CallbackFn loss_metrics(std::vector<std::string> names, std::shared_ptr<LossParts> parts) {

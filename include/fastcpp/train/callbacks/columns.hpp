@@ -96,6 +96,10 @@ class FASTCPP_API JSONLogger : public Callback {
   void on_train_begin(TrainState&) override;
   /// \throws IoError `io.cannot_write`
   void on_epoch_end(TrainState&) override;
+  Value state() const override;
+  /// Takes lines back that were written after the checkpoint.
+  /// \throws IoError `io.cannot_write`
+  void load_state(const Value& state) override;
 
  private:
   JSONLoggerOptions options_;
