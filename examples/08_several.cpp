@@ -39,9 +39,10 @@ int main(int argc, char** argv) {
     auto learn = cnn_learner(data, models::resnet18, {.metrics = {error_rate}, .path = out});
     learn.to_distributed(processes);
 
-    learn.fit_one_cycle(epochs, {.callbacks = {save_model({.every = SaveEvery::kEpoch, .name = "run"}),
-                                               track_epoch({.name = "run_epoch"}),
-                                               csv_logger({.filename = "run", .append = true})}});
+    learn.fit_one_cycle(epochs,
+                        {.callbacks = {save_model({.every = SaveEvery::kEpoch, .name = "run"}),
+                                       track_epoch({.name = "run_epoch"}),
+                                       csv_logger({.filename = "run", .append = true})}});
 
     // What only one shall do.
     if (learn.first_process()) {

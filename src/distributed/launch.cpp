@@ -75,8 +75,8 @@ bool all_on_this_machine(const Launch& launch) {
 }
 
 Launch by_mpirun() {
-  auto launch = by("mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
-                   "OMPI_COMM_WORLD_LOCAL_RANK");
+  auto launch =
+      by("mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK");
   if (launch.world_size > 1 && !variable("MASTER_ADDR") && !all_on_this_machine(launch)) {
     throw DistributedError(
         kEnvironment,

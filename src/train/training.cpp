@@ -93,7 +93,8 @@ void Training::failed(std::exception_ptr cause) {
 void Training::begin() {
   if (together_) {
     const auto& model = *learner_.impl_->model;
-    together_->expect_same(model, state_.n_epochs, learner_.impl_->training_data().train_dl().size(),
+    together_->expect_same(model, state_.n_epochs,
+                           learner_.impl_->training_data().train_dl().size(),
                            learner_.options().metrics.size());
     together_->take_weights(model);
   }
@@ -164,9 +165,8 @@ void Training::each_batch(ProgressPhase phase, const DataLoader& loader,
   bool first = true;
   for (auto batch = loader.begin();; first = false) {
     const bool own = batch != loader.end();
-    Wishes wishes{.end = !own,
-                  .leave = !first && state_.stop_epoch,
-                  .cancel = stop_.stop_requested()};
+    Wishes wishes{
+        .end = !own, .leave = !first && state_.stop_epoch, .cancel = stop_.stop_requested()};
     if (together_) agree(phase, wishes);
     if (wishes.end || wishes.leave) return;
     if (wishes.cancel) {
