@@ -2,7 +2,7 @@
 // pictures, all train one network, and the first one prints and saves.
 //
 //   mpirun --bind-to none -np 2 08_several FOLDER [EPOCHS]
-//   torchrun --nproc_per_node 2 --no-python 08_several FOLDER [EPOCHS]
+//   torchrun --nproc_per_node 2 --no_python 08_several FOLDER [EPOCHS]
 //   srun --ntasks 8 --gpus-per-task 1 08_several FOLDER [EPOCHS]
 //   08_several FOLDER [EPOCHS]
 //       alone, with nothing changed

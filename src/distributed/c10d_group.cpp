@@ -80,10 +80,10 @@ C10dGroup::C10dGroup(const Launch& launch, const ProcessGroupOptions& options)
   } catch (const std::exception& e) {
     std::throw_with_nested(DistributedError(
         "distributed.cannot_connect",
-        fmt::format("process {} could not connect with the {} others at {}:{} within {} s: {}; are "
-                    "all of them started, is the port free, and can their machines reach each "
+        fmt::format("process {} of {} could not connect with the others at {}:{} within {} s: {}; "
+                    "are all of them started, is the port free, and can their machines reach each "
                     "other?",
-                    rank(), world_size() - 1, launch_.master_addr, launch_.master_port,
+                    rank(), world_size(), launch_.master_addr, launch_.master_port,
                     options.timeout.count(), plain_message(e))));
   }
 }
