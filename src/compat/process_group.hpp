@@ -1,10 +1,10 @@
 // c10d's groups of processes under one name for all versions of LibTorch. Needs the headers of gloo.
 #pragma once
 
+#include <torch/version.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
-#include <torch/version.h>
 
 // Packages of LibTorch rarely have NCCL's own header, which theirs includes.
 #if defined(USE_C10D_NCCL) && __has_include(<nccl.h>)
