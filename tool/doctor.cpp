@@ -49,6 +49,8 @@ class Report {
       std::printf("     %-12s %s\n", "", found.advice.c_str());
       good_ = false;
     }
+    // The next check may take long, or end the process.
+    std::fflush(stdout);
   }
   bool good() const { return good_; }
 

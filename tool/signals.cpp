@@ -5,6 +5,7 @@
 #include <cstdlib>
 
 #include "commands.hpp"
+#include "fastcpp/core/live_progress.hpp"
 
 namespace tool {
 namespace {
@@ -12,7 +13,10 @@ namespace {
 volatile std::sig_atomic_t g_signals = 0;
 extern "C" void on_signal(int) {
   g_signals = g_signals + 1;
-  if (g_signals > 1) std::_Exit(kStopped);
+  if (g_signals > 1) {
+    fastcpp::restore_terminal();
+    std::_Exit(kStopped);
+  }
 }
 
 }  // namespace

@@ -15,6 +15,8 @@ class StopOnSignal {
   StopOnSignal(const StopOnSignal&) = delete;
   StopOnSignal& operator=(const StopOnSignal&) = delete;
   std::stop_token token() const { return source_.get_token(); }
+  // For whoever else may ask for the stop; may outlive this.
+  std::stop_source source() const { return source_; }
 
  private:
   std::stop_source source_;

@@ -28,8 +28,10 @@ struct TrainArgs {
   double valid_pct = 0.2;
   std::string train_folder = "train", valid_folder = "valid";
   std::string folder, suffix, fn_col, label_col, label_delim;
-  bool regression = false, no_augment = false, from_scratch = false;
+  bool regression = false, no_augment = false, from_scratch = false, live = false;
   std::uint64_t seed = 42;
+  int checkpoint = 5;  // minutes; 0: at the end of an epoch only
+  bool resume = false;
   std::string weights, device;
   Path out;
 };
@@ -55,9 +57,14 @@ void refuse_inside(const Path& out, const Path& data) {
 }
 
 // A run never writes into the folder of another one.
-Path new_folder(const Path& wanted, const Path& data) {
+Path new_folder(const Path& wanted, const Path& data, bool resume) {
+  if (resume && (wanted.empty() || !std::filesystem::is_directory(wanted))) {
+    throw UsageError("--resume goes on in the folder of the run that was interrupted: name it by --out, found '" +
+                     wanted.string() + "'");
+  }
   if (!wanted.empty()) {
     refuse_inside(wanted, data);
+    if (resume) return wanted;
     if (std::filesystem::exists(wanted) && !std::filesystem::is_empty(wanted)) {
       throw UsageError("--out '" + wanted.string() + "' is there and not empty; name a new folder");
     }
@@ -146,26 +153,17 @@ Value args_value(const TrainArgs& args) {
                       {"seed", Value::big_int(std::to_string(args.seed))}});
 }
 
-// One JSON object a line and epoch, for programs that watch.
-std::shared_ptr<Callback> metrics_log(const Path& file) {
-  auto lines = std::make_shared<std::string>();
-  return make_callback(
-      {.on_epoch_end =
-           [lines, file](Learner& learn, TrainState& state) {
-             const auto& recorder = learn.recorder();
-             auto row = Value::dict({{"epoch", state.epoch}, {"train_loss", state.smooth_loss}});
-             const auto& names = recorder.names;
-             for (std::size_t i = 0; i < state.last_metrics.size(); ++i) {
-               // epoch and train_loss stand before.
-               const auto value = state.last_metrics[i];
-               if (i + 2 < names.size() && std::isfinite(value)) {
-                 row.set(names[i + 2], value);
-               }
-             }
-             *lines += to_json(row, {.indent = -1}) + "\n";
-             write_file(file, *lines);
-           },
-       .order = 10});
+// An interrupted run goes on with the arguments that it began with.
+void refuse_other_run(const TrainArgs& args, const Path& out) {
+  const auto before = from_json(read_file(out / "args.json"));
+  for (const auto& [name, now] : args_value(args).entries()) {
+    if (name.as_string() == "workers" || name.as_string() == "data") continue;
+    const auto* was = before.find(name);
+    if (was && was->to_string() == now.to_string()) continue;
+    throw UsageError("--resume: the run in '" + out.string() + "' was made with another " +
+                     name.as_string() + " (" + (was ? was->to_string() : "none") + ", now " +
+                     now.to_string() + "): give the arguments of its args.json");
+  }
 }
 
 void plots(Learner& learn, const Path& out) {
@@ -191,17 +189,31 @@ std::optional<torch::Device> device_of(const std::string& name) {
   }
 }
 
+// The key q does what a signal does.
+void show_live(const LiveKeys& keys, const std::string& title, std::stop_source stop) {
+  auto view = keys.progress(title);
+  view.on_stop = [stop]() mutable { stop.request_stop(); };
+  set_progress_sink(live_progress(view));
+}
+
 FitOutcome fit(Learner& learn, const TrainArgs& args, const Path& out) {
   const StopOnSignal signals;
+  const auto keys = std::make_shared<LiveKeys>();
+  if (args.live) show_live(*keys, args.arch + " in " + out.string(), signals.source());
   const std::vector<CallbackArg> callbacks{csv_logger({.append = true}),
-                                           metrics_log(out / "metrics.jsonl")};
-  const auto outcome = learn.fit_one_cycle(
-      args.epochs, {.max_lr = args.lr, .callbacks = callbacks, .stop = signals.token()});
+                                           json_logger({.filename = "metrics", .append = true}), keys};
+  CheckpointOptions checkpoint{.keep = 1, .resume = args.resume};
+  if (args.checkpoint > 0) checkpoint.every = std::chrono::minutes(args.checkpoint);
+  const auto outcome = learn.fit_one_cycle(args.epochs, {.max_lr = args.lr,
+                                                         .callbacks = callbacks,
+                                                         .stop = signals.token(),
+                                                         .checkpoint = checkpoint});
   if (args.finetune == 0 || outcome != FitOutcome::kFinished) return outcome;
   learn.unfreeze();
   return learn.fit_one_cycle(args.finetune, {.max_lr = slice(args.lr / 300, args.lr / 10),
                                              .callbacks = callbacks,
-                                             .stop = signals.token()});
+                                             .stop = signals.token(),
+                                             .checkpoint = checkpoint});
 }
 
 int train(const TrainArgs& args, const Common& common) {
@@ -210,8 +222,12 @@ int train(const TrainArgs& args, const Common& common) {
   }
   const auto& arch = models::find(args.arch);
   const auto device = device_of(args.device);
-  const auto out = new_folder(args.out, args.data);
-  write_file(out / "args.json", to_json(args_value(args)) + "\n");
+  const auto out = new_folder(args.out, args.data, args.resume);
+  if (args.resume) {
+    refuse_other_run(args, out);
+  } else {
+    write_file(out / "args.json", to_json(args_value(args)) + "\n");
+  }
   set_seed(args.seed);
   const auto tfms = args.no_augment ? ImageTransforms{} : get_transforms();
   const auto data =
@@ -230,8 +246,10 @@ int train(const TrainArgs& args, const Common& common) {
   const auto outcome = fit(learn, args, out);
   learn.export_model(std::filesystem::absolute(out / "model.fastcpp"));
   if (outcome == FitOutcome::kStopped) {
-    std::fprintf(stderr, "fastcpp train: stopped; the model as it is lies in '%s'\n",
-                 out.string().c_str());
+    std::fprintf(stderr,
+                 "fastcpp train: stopped; the model as it is lies in '%s'. The same command with --out %s "
+                 "--resume goes on\n",
+                 out.string().c_str(), out.string().c_str());
     return kStopped;
   }
   plots(learn, out);
@@ -293,10 +311,16 @@ Leaves args.json, history.csv, metrics.jsonl, figures, report.html and model.fas
   app.add_flag("--no-augment", args->no_augment, "no random flips, turns, zooms and light");
   app.add_flag("--from-scratch", args->from_scratch, "random weights instead of ImageNet's");
   app.add_option("--weights", args->weights, "a file instead of the published ImageNet weights");
+  app.add_flag("--live", args->live, "curves in the terminal; s saves models/live.pth, q stops");
   app.add_option("--seed", args->seed, "decides split, order, augmentation and weights")
       ->capture_default_str();
   app.add_option("--device", args->device, "cpu or cuda (cuda where there is one)");
   app.add_option("--out", args->out, "new folder for the results (runs/<time>)");
+  app.add_option("--checkpoint", args->checkpoint,
+                 "minutes between two checkpoints; 0: at the end of an epoch only")
+      ->check(CLI::Range(0, 100000))
+      ->capture_default_str();
+  app.add_flag("--resume", args->resume, "go on with the interrupted run in --out, to the same numbers");
   return [args](const Common& common) { return train(*args, common); };
 }
 

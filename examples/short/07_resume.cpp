@@ -1,9 +1,9 @@
 // A training that is interrupted, and goes on when the program is started again. Here both happen in one run: the first
-// learner is stopped in the third epoch, a new one, as a new process would make it, does the rest.
+// learner is stopped in the middle of the third epoch, a new one, as a new process would make it, does the rest.
 //
 //   07_resume
 //
-// Prints which epochs each of them trained.
+// Prints the table of each: the second one shows the finished epochs again, and goes on.
 #include <filesystem>
 #include <iostream>
 #include <opencv2/imgproc.hpp>
@@ -17,11 +17,10 @@ using namespace fastcpp;
 FitOutcome train(const DataBunch& data, const std::shared_ptr<Callback>& interruption,
                  std::stop_token stop) {
   auto learn = cnn_learner(data, models::resnet18, {.pretrained = false, .metrics = {accuracy}});
-  const auto outcome =
-      learn.fit_one_cycle(5, {.max_lr = 3e-3,
-                              .callbacks = {save_model({.every = SaveEvery::kEpoch, .name = "run"}),
-                                            track_epoch({.name = "run_epoch"}), interruption},
-                              .stop = std::move(stop)});
+  const auto outcome = learn.fit_one_cycle(5, {.max_lr = 3e-3,
+                                               .callbacks = {interruption},
+                                               .stop = std::move(stop),
+                                               .checkpoint = CheckpointOptions{.resume = true}});
   std::cout << (outcome == FitOutcome::kStopped ? "interrupted" : "finished") << '\n';
   return outcome;
 }

@@ -8,6 +8,8 @@
 #include "fastcpp/core/disk.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/learning_rate.hpp"
+#include "fastcpp/core/live_progress.hpp"
+#include "fastcpp/core/load_clock.hpp"
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/core/numpy_random.hpp"
 #include "fastcpp/core/path.hpp"

@@ -16,6 +16,7 @@
 #include "fastcpp/data/paths.hpp"
 #include "fastcpp/data/sample.hpp"
 #include "fastcpp/data/sampler.hpp"
+#include "fastcpp/data/shard_sampler.hpp"
 #include "fastcpp/data/split.hpp"
 #include "fastcpp/data/stats.hpp"
 #include "fastcpp/data/table.hpp"

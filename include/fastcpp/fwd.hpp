@@ -28,6 +28,7 @@ class Rng;
 
 // fastcpp/io/
 class Config;
+class FileSource;
 class StateDict;
 class Value;
 

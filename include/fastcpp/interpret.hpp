@@ -9,3 +9,4 @@
 #include "fastcpp/interpret/grad_cam.hpp"
 #include "fastcpp/interpret/image_cleaner.hpp"
 #include "fastcpp/interpret/report.hpp"
+#include "fastcpp/interpret/show_graph.hpp"

@@ -83,6 +83,10 @@ std::string read_file(const Path& file) {
   });
 }
 
+bool is_web_address(std::string_view name) {
+  return name.starts_with("http://") || name.starts_with("https://");
+}
+
 void write_file(const Path& file, std::string_view bytes) {
   AtomicWriter out(file);
   out.write(bytes);

@@ -170,11 +170,27 @@ class Reader {
   std::int64_t line_ = 1, row_line_ = 1;
 };
 
+// A name without byte-order marks, which nobody sees or types: a second one, one within quotes, or that of a file whose lines
+// were put beside those of another.
+std::string without_marks(std::string_view cell) {
+  constexpr std::string_view kMark = "\xEF\xBB\xBF";
+  std::string name;
+  for (;;) {
+    const auto at = cell.find(kMark);
+    name += cell.substr(0, at);
+    if (at == cell.npos) return name;
+    cell.remove_prefix(at + kMark.size());
+  }
+}
+
 // Names as pandas makes them different.
 std::vector<std::string> distinct_names(const std::vector<std::string_view>& cells) {
   std::vector<std::string> names;
+  std::vector<char> unnamed;
   for (const auto cell : cells) {
-    names.push_back(cell.empty() ? fmt::format("Unnamed: {}", names.size()) : std::string(cell));
+    auto name = without_marks(cell);
+    unnamed.push_back(name.empty());
+    names.push_back(name.empty() ? fmt::format("Unnamed: {}", names.size()) : std::move(name));
   }
   // A name that the file has goes before one that was made up.
   std::unordered_set<std::string> taken(names.begin(), names.end());
@@ -182,7 +198,7 @@ std::vector<std::string> distinct_names(const std::vector<std::string_view>& cel
   std::unordered_map<std::string, std::size_t> repeats;
   for (const bool made_up : {false, true}) {
     for (std::size_t i = 0; i < names.size(); ++i) {
-      if (cells[i].empty() != made_up || seen.insert(names[i]).second) continue;
+      if ((unnamed[i] != 0) != made_up || seen.insert(names[i]).second) continue;
       std::string name;
       auto& count = repeats[names[i]];
       do {

@@ -60,19 +60,35 @@ std::optional<Batch> DataLoader::Pass::next() {
   return impl_ ? impl_->next() : std::nullopt;
 }
 
+std::int64_t DataLoader::Pass::position() const {
+  return impl_ ? impl_->reached : 0;
+}
+
 DataLoader::Pass DataLoader::pass() const {
   return boundary([&] {
-    return Pass(Pass::Impl::begin(impl_, (*impl_->next_pass)++, impl_->options.num_workers));
+    return Pass(Pass::Impl::begin(impl_, (*impl_->next_pass)++, impl_->options.num_workers, 0));
   });
 }
 
 DataLoader::Iterator DataLoader::begin() const {
-  return boundary([&] { return Iterator(pass()); });
+  return begin_after(0);
+}
+
+DataLoader::Iterator DataLoader::begin_after(std::int64_t batches) const {
+  if (batches < 0 || batches > size()) {
+    throw ValueError("value.first_batch",
+                     fmt::format("batches: expected 0 <= batches <= {} (those of a pass), found {}",
+                                 size(), batches));
+  }
+  return boundary([&] {
+    return Iterator(
+        Pass(Pass::Impl::begin(impl_, (*impl_->next_pass)++, impl_->options.num_workers, batches)));
+  });
 }
 
 Batch DataLoader::first_batch() const {
   auto batch =
-      boundary([&] { return Pass(Pass::Impl::begin(impl_, impl_->next_pass->load(), 0)).next(); });
+      boundary([&] { return Pass(Pass::Impl::begin(impl_, impl_->next_pass->load(), 0, 0)).next(); });
   if (!batch) {
     throw DataError("data.empty_loader",
                     fmt::format("a loader over {} items with batch size {} has "
@@ -96,6 +112,15 @@ const std::shared_ptr<const Dataset>& DataLoader::dataset() const {
 }
 std::vector<SkippedItem> DataLoader::skipped() const {
   return boundary([&] { return impl_->skipped.list(); });
+}
+std::uint64_t DataLoader::next_pass() const {
+  return *impl_->next_pass;
+}
+void DataLoader::set_next_pass(std::uint64_t number) {
+  *impl_->next_pass = number;
+}
+void DataLoader::measure(std::shared_ptr<LoadClock> clock) {
+  impl_->clock = std::move(clock);
 }
 void DataLoader::add_tfm(BatchTransform tfm) {
   check_tfm(tfm);
@@ -136,7 +161,9 @@ DataLoader DataLoader::with(const DataLoaderChanges& changes) const {
   if (device) options.device = *device;
   if (tfms) options.tfms = *tfms;
   if (on_error) options.on_error = *on_error;
-  return DataLoader(impl_->dataset, options);
+  DataLoader changed(impl_->dataset, options);
+  changed.impl_->clock = impl_->clock;
+  return changed;
 }
 
 }  // namespace fastcpp

@@ -186,6 +186,8 @@ Path real_folder(const Path& folder) {
 
 std::string relative_below(const Path& file, const Path& folder) {
   return boundary([&] {
+    // Two slashes would become one.
+    if (is_web_address(file.native())) return file.native();
     const auto plain = file.lexically_normal();
     const auto below = plain.lexically_relative((folder / "").lexically_normal().parent_path());
     const bool inside = !below.empty() && *below.begin() != ".." && below != ".";

@@ -153,7 +153,8 @@ std::vector<Label> ItemListBase::pattern_labels(const Indices& indices, std::str
     const Regex regex(pat);
     return function_labels(indices, [&](const Path& item) -> Label {
       const auto relative = relative_below(item, path_);
-      const auto text = full_path ? (path_ / relative).generic_string() : item.generic_string();
+      const bool whole = full_path && !is_web_address(relative);
+      const auto text = whole ? (path_ / relative).generic_string() : item.generic_string();
       auto label = regex.search(text);
       if (!label) {
         throw DataError("data.no_match", fmt::format("Failed to find \"{}\" in \"{}\"", pat, text));

@@ -4,6 +4,7 @@
 #include <fmt/ranges.h>
 
 #include <algorithm>
+#include <chrono>
 #include <system_error>
 #include <utility>
 
@@ -60,6 +61,22 @@ bool is_of_item(const std::exception_ptr& error) {
   }
 }
 
+// What `f` returns; its time is added to a part where somebody measures.
+template <typename F>
+auto timed(LoadClock* clock, LoadClock::Part part, F&& f) {
+  using Clock = std::chrono::steady_clock;
+  struct Add {
+    LoadClock* clock;
+    LoadClock::Part part;
+    Clock::time_point start;
+    ~Add() {
+      if (clock) clock->add(part, Clock::now() - start);
+    }
+  };
+  const Add add{clock, part, clock ? Clock::now() : Clock::time_point()};
+  return f();
+}
+
 Batch moved(Batch batch, torch::Device device, bool non_blocking) {
   for (auto* part : {&batch.x, &batch.y}) {
     *part = part->each([&](const torch::Tensor& tensor) {
@@ -89,8 +106,11 @@ std::vector<std::int64_t> DataLoader::Impl::order(std::uint64_t pass) const {
 }
 
 DataLoader::Pass::Impl::Impl(std::shared_ptr<DataLoader::Impl> loader_, std::uint64_t number_,
-                             int num_workers)
-    : loader(std::move(loader_)), number(number_), order(loader->order(number)) {
+                             int num_workers, std::int64_t first_batch)
+    : loader(std::move(loader_)),
+      clock(loader->clock),
+      number(number_),
+      order(loader->order(number)) {
   if (!loader->options.collate) layout = loader->dataset->layout();
   if (layout) {
     for (const auto* part : {&layout->x, &layout->y}) {
@@ -101,12 +121,15 @@ DataLoader::Pass::Impl::Impl(std::shared_ptr<DataLoader::Impl> loader_, std::uin
   total = std::min(batches * loader->options.bs, loader->items());
   ring = num_workers > 0 ? kPrefetch + 1 : 1;
   slots.resize(static_cast<std::size_t>(ring));
+  opened = consumed = reached = first_batch;
+  next_sample = std::min(first_batch * loader->options.bs, total);
 }
 
 std::unique_ptr<DataLoader::Pass::Impl> DataLoader::Pass::Impl::begin(
-    std::shared_ptr<DataLoader::Impl> loader, std::uint64_t number, int num_workers) {
-  auto pass = std::make_unique<Impl>(std::move(loader), number, num_workers);
-  pass->start(std::min<std::int64_t>(num_workers, pass->total));
+    std::shared_ptr<DataLoader::Impl> loader, std::uint64_t number, int num_workers,
+    std::int64_t first_batch) {
+  auto pass = std::make_unique<Impl>(std::move(loader), number, num_workers, first_batch);
+  pass->start(std::min<std::int64_t>(num_workers, pass->total - pass->next_sample));
   return pass;
 }
 
@@ -175,6 +198,7 @@ DataLoader::Pass::Impl::Fault DataLoader::Pass::Impl::load(Slot& s,
 std::exception_ptr DataLoader::Pass::Impl::load_item(Slot& s, std::int64_t at,
                                                      std::int64_t index) const noexcept {
   const torch::NoGradGuard no_grad;
+  const LoadingItem measured(clock.get());
   const auto& dataset = *loader->dataset;
   try {
     try {
@@ -297,28 +321,47 @@ std::optional<Batch> DataLoader::Pass::Impl::next_batch() {
   if (!device.is_cuda()) {
     auto s = filled();
     if (!s) return std::nullopt;
-    return finish_batch(moved(collate(std::move(*s)), device, /*non_blocking=*/false));
+    reached = consumed;
+    auto batch =
+        timed(clock.get(), LoadClock::Part::kCollate, [&] { return collate(std::move(*s)); });
+    batch = timed(clock.get(), LoadClock::Part::kTransfer,
+                  [&] { return moved(std::move(batch), device, /*non_blocking=*/false); });
+    return timed(clock.get(), LoadClock::Part::kTransform,
+                 [&] { return finish_batch(std::move(batch)); });
   }
   auto now = std::exchange(ahead, std::nullopt);
   if (!now) {
     auto s = filled();
     if (!s) return std::nullopt;
-    now = upload(std::move(*s));
+    now = timed(clock.get(), LoadClock::Part::kTransfer, [&] { return upload(std::move(*s)); });
   }
   // The next batch travels while this one is computed with.
   if (ready_ahead()) {
     try {
-      if (auto s = filled()) ahead = upload(std::move(*s));
+      if (auto s = filled()) {
+        ahead =
+            timed(clock.get(), LoadClock::Part::kTransfer, [&] { return upload(std::move(*s)); });
+      }
     } catch (...) {
       ahead_error = std::current_exception();  // of the next call's batch
     }
   }
+  reached = now->reached;
   const auto stream = compat::current_stream(device);
   now->arrived.block(stream);
   for (const auto* part : {&now->batch.x, &now->batch.y}) {
     for (const auto& tensor : part->items()) tensor.record_stream(stream);
   }
-  return finish_batch(std::move(now->batch));
+  if (!clock) return finish_batch(std::move(now->batch));
+  // Who measures waits for what was queued.
+  timed(clock.get(), LoadClock::Part::kTransfer, [&] { return compat::wait(now->arrived); });
+  return timed(clock.get(), LoadClock::Part::kTransform, [&] {
+    auto batch = finish_batch(std::move(now->batch));
+    c10::Event done(device.type());
+    done.record(stream);
+    compat::wait(done);
+    return batch;
+  });
 }
 
 bool DataLoader::Pass::Impl::ready_ahead() {
@@ -334,7 +377,8 @@ DataLoader::Pass::Impl::Upload DataLoader::Pass::Impl::upload(Slot s) {
   const auto device = loader->options.device;
   if (!side) side = compat::side_stream(device);
   const c10::StreamGuard guard(*side);
-  Upload up{moved(collate(std::move(s)), device, /*non_blocking=*/true), c10::Event(device.type())};
+  Upload up{moved(collate(std::move(s)), device, /*non_blocking=*/true), c10::Event(device.type()),
+            consumed};
   up.arrived.record(*side);
   return up;
 }
@@ -362,7 +406,7 @@ std::optional<DataLoader::Pass::Impl::Slot> DataLoader::Pass::Impl::filled() {
 void DataLoader::Pass::Impl::end() {
   if (std::exchange(ended, true)) return;
   loader->skipped.tell_rest();
-  if (given > 0 || left_out == 0) return;
+  if (left_out == 0 || left_out < batches) return;
   const auto first = loader->skipped.list().at(0);
   throw DataError("data.all_skipped",
                   fmt::format("there is no batch, because none of its {} items could be loaded; "

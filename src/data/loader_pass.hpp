@@ -16,6 +16,7 @@
 
 #include "data/batch_memory.hpp"
 #include "data/skipped_items.hpp"
+#include "fastcpp/core/load_clock.hpp"
 #include "fastcpp/data/data_loader.hpp"
 
 namespace fastcpp::inline v0 {
@@ -33,6 +34,7 @@ struct DataLoader::Impl {
   std::shared_ptr<Impl> whole;               // null where this is no share
   std::atomic<bool> told_of_threads{false};  // that the system refused some
   SkippedItems skipped;
+  std::shared_ptr<LoadClock> clock;  // null while nobody measures
 
   // Throws ValueError `value.sampler` when the sampler gives other items than there are.
   std::vector<std::int64_t> order(std::uint64_t pass) const;
@@ -45,12 +47,13 @@ struct DataLoader::Impl {
 };
 
 struct DataLoader::Pass::Impl {
-  Impl(std::shared_ptr<DataLoader::Impl> loader, std::uint64_t number, int num_workers);
+  Impl(std::shared_ptr<DataLoader::Impl> loader, std::uint64_t number, int num_workers,
+       std::int64_t first_batch);
   ~Impl() { join(); }
 
   // Threads start when all else is made: the destructor stops them, whatever is thrown from then on.
   static std::unique_ptr<Impl> begin(std::shared_ptr<DataLoader::Impl> loader, std::uint64_t number,
-                                     int num_workers);
+                                     int num_workers, std::int64_t first_batch);
   std::optional<Batch> next();
 
   // What became of a sample that could not be loaded.
@@ -74,6 +77,7 @@ struct DataLoader::Pass::Impl {
   struct Upload {
     Batch batch;
     c10::Event arrived;
+    std::int64_t reached;
   };
 
   void start(std::int64_t wanted);
@@ -100,6 +104,7 @@ struct DataLoader::Pass::Impl {
   Batch finish_batch(Batch batch) const;
 
   std::shared_ptr<DataLoader::Impl> loader;
+  std::shared_ptr<LoadClock> clock;  // the loader's, when the pass began
   std::uint64_t number;
   std::vector<std::int64_t> order;
   std::optional<SampleLayout> layout;
@@ -116,6 +121,7 @@ struct DataLoader::Pass::Impl {
   std::vector<std::jthread> workers;
   // Of the caller's thread:
   std::int64_t given = 0, left_out = 0;  // batches
+  std::int64_t reached = 0;              // batches up to the one given last
   bool ended = false;
 
   std::optional<c10::Stream> side;

@@ -121,7 +121,8 @@ std::shared_ptr<const ImageDataset> DatasetFormatter::padded_ds(const ImageDatas
                          .resize_method = ResizeMethod::kCrop,
                          .padding_mode = PaddingMode::kZeros},
         ImageLoading{.cache = dataset.loading().cache,
-                     .scaled_decode = dataset.loading().scaled_decode});
+                     .scaled_decode = dataset.loading().scaled_decode,
+                     .files = dataset.loading().files});
   });
 }
 

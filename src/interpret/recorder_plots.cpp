@@ -2,11 +2,13 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <cmath>
 #include <limits>
 #include <numeric>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/plot/color.hpp"
 #include "fastcpp/plot/figure.hpp"
 #include "fastcpp/train/recorder.hpp"
 
@@ -38,6 +40,24 @@ Validated validated(const Recorder& recorder) {
   return found;
 }
 
+// A dot on the curve for each rate, or at the curve's nearest end, with its name and number in the legend.
+void mark_suggestions(Axes& axes, const SuggestedLRs& found, const std::vector<double>& rates,
+                      const std::vector<double>& curve) {
+  const auto mark = [&](const char* name, const std::optional<double>& rate, Color color) {
+    if (!rate || rates.empty()) return;
+    const auto at = std::min_element(rates.begin(), rates.end(), [&](double a, double b) {
+      return std::abs(std::log(a / *rate)) < std::abs(std::log(b / *rate));
+    });
+    axes.scatter({*at}, {curve[static_cast<std::size_t>(at - rates.begin())]},
+                 {.label = fmt::format("{} {:.1e}", name, *rate), .color = color, .size = 8});
+  };
+  mark("valley", found.valley, colors::tab_orange);
+  mark("slide", found.slide, colors::tab_green);
+  mark("steep", found.steep, colors::tab_red);
+  mark("minimum", found.minimum, colors::tab_purple);
+  axes.legend();
+}
+
 }  // namespace
 
 Figure Recorder::plot(const RecorderPlotOptions& options) {
@@ -61,6 +81,7 @@ Figure Recorder::plot(const RecorderPlotOptions& options) {
         axes.legend();
       }
     }
+    if (options.suggestions) mark_suggestions(axes, suggested_lrs(), rates, curve);
     return figure;
   });
 }

@@ -11,6 +11,9 @@
 namespace fastcpp::inline v0::serve_detail {
 namespace {
 
+// How long a thread that could not take or compute anything waits before it tries again.
+constexpr auto kPause = std::chrono::milliseconds(10);
+
 double seconds(std::chrono::steady_clock::duration time) {
   return std::chrono::duration<double>(time).count();
 }
@@ -72,27 +75,38 @@ void Batcher::abandon() {
   }
 }
 
-void Batcher::work() {
+// A thread ends with the batcher, whatever is thrown: without it later pictures would wait for ever. Who waits for a picture
+// that was taken finds its promise broken.
+void Batcher::work() noexcept {
   for (;;) {
-    std::vector<Job> batch;
-    {
-      std::unique_lock lock(mutex_);
-      changed_.wait(lock, [&] { return over_ || !jobs_.empty(); });
-      if (jobs_.empty()) return;
-      // Whichever picture is first may change meanwhile: another thread may take it.
-      while (!over_ && !jobs_.empty() && jobs_.size() < options_.max_batch) {
-        const auto until = jobs_.front().since + options_.max_wait;
-        if (changed_.wait_until(lock, until) == std::cv_status::timeout && Clock::now() >= until)
-          break;
-      }
-      const auto count = std::min(jobs_.size(), options_.max_batch);
-      for (std::size_t i = 0; i < count; ++i) {
-        batch.push_back(std::move(jobs_.front()));
-        jobs_.pop_front();
-      }
+    try {
+      std::vector<Job> batch;
+      if (!take(batch)) return;
+      if (!batch.empty()) compute(std::move(batch));
+    } catch (...) {
+      // Want of memory, which others may give back.
+      std::this_thread::sleep_for(kPause);
     }
-    if (!batch.empty()) compute(std::move(batch));
   }
+}
+
+// Waits for a batch; empty where another thread was faster. False: there will be no more.
+bool Batcher::take(std::vector<Job>& batch) {
+  std::unique_lock lock(mutex_);
+  changed_.wait(lock, [&] { return over_ || !jobs_.empty(); });
+  if (jobs_.empty()) return false;
+  // Whichever picture is first may change meanwhile: another thread may take it.
+  while (!over_ && !jobs_.empty() && jobs_.size() < options_.max_batch) {
+    const auto until = jobs_.front().since + options_.max_wait;
+    if (changed_.wait_until(lock, until) == std::cv_status::timeout && Clock::now() >= until) break;
+  }
+  const auto count = std::min(jobs_.size(), options_.max_batch);
+  batch.reserve(count);
+  for (std::size_t i = 0; i < count; ++i) {
+    batch.push_back(std::move(jobs_.front()));
+    jobs_.pop_front();
+  }
+  return true;
 }
 
 void Batcher::compute(std::vector<Job> jobs) {

@@ -50,7 +50,8 @@ class Batcher {
     Clock::time_point since;
     std::promise<Computed> result;
   };
-  void work();
+  void work() noexcept;
+  bool take(std::vector<Job>& batch);
   void compute(std::vector<Job> jobs);
   void compute_alone(Job& job);
 

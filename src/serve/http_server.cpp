@@ -141,7 +141,7 @@ ssize_t Connection::receive(char* to, std::size_t size) {
 
 ssize_t Connection::read(char* to, std::size_t size) {
   if (trouble_ != Trouble::kNone) return -1;
-  const bool in_header = allowed_ == kMaxHeader;
+  const bool in_header = !has_header();
   if (received_ >= allowed_ ||
       (in_header && (lines_ >= kMaxHeaderLines || line_ > kMaxHeaderLine))) {
     trouble_ = Trouble::kLong;
@@ -279,7 +279,11 @@ void Pool::work() {
     tasks_.pop_front();
     lock.unlock();
     room_.notify_one();
-    task();
+    // Whatever a task throws concerns its connection alone, not those that this thread is to answer next.
+    try {
+      task();
+    } catch (...) {
+    }
   }
 }
 

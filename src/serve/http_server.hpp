@@ -54,6 +54,7 @@ class Connection final : public httplib::Stream {
   Trouble trouble() const { return trouble_; }
   bool must_close() const { return must_close_; }
   bool answered() const { return answered_; }
+  // Whether what is read now is the body.
   bool has_header() const { return request_ != nullptr; }
 
   bool is_readable() const;

@@ -175,6 +175,8 @@ Service::Service(const Predictor& predictor, const ServeOptions& options, HttpSe
     connection.close_afterwards();
     if (trouble == Connection::Trouble::kSlow) {
       refuse(response, {408, "serve.too_slow", "the request did not arrive in time"});
+    } else if (trouble == Connection::Trouble::kLong && connection.has_header()) {
+      refuse(response, too_large());
     } else if (trouble == Connection::Trouble::kLong) {
       refuse(response, {431, "serve.too_large", "the header of the request is too long"});
     } else {

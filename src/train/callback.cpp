@@ -10,6 +10,7 @@ class FunctionsCallback : public Callback {
   explicit FunctionsCallback(CallbackFunctions functions) : functions_(std::move(functions)) {}
 
   int order() const override { return functions_.order; }
+  bool in_lr_find() const override { return functions_.in_lr_find; }
   void on_train_begin(TrainState& s) override { call(functions_.on_train_begin, s); }
   void on_epoch_begin(TrainState& s) override { call(functions_.on_epoch_begin, s); }
   void on_batch_begin(TrainState& s) override { call(functions_.on_batch_begin, s); }
@@ -20,6 +21,11 @@ class FunctionsCallback : public Callback {
   void on_batch_end(TrainState& s) override { call(functions_.on_batch_end, s); }
   void on_epoch_end(TrainState& s) override { call(functions_.on_epoch_end, s); }
   void on_train_end(TrainState& s) override { call(functions_.on_train_end, s); }
+  void jump_to_epoch(int epoch) override {
+    if (!functions_.jump_to_epoch) return;
+    auto learner = learn();
+    functions_.jump_to_epoch(learner, epoch);
+  }
 
  private:
   void call(const CallbackFunctions::Function& function, TrainState& state) {

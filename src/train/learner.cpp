@@ -288,7 +288,7 @@ std::vector<torch::Tensor> tensors_of(const torch::nn::Module& module) {
 
 Path Learner::save(const std::string& file, const SaveOptions& options) const {
   return boundary([&] {
-    const Path target = model_dir() / (file + ".pth");
+    const Path target = impl_->model_file(file);
     if (!first_process()) return target;
     try {
       make_folder(target.parent_path());
@@ -307,9 +307,12 @@ Path Learner::save(const std::string& file, const SaveOptions& options) const {
 
 Learner& Learner::load(const std::string& file, const LoadOptions& options) {
   boundary([&] {
-    const Path source = model_dir() / (file + ".pth");
     if (impl_->processes) impl_->processes->barrier();  // the first one has written it
     std::error_code ec;
+    Path source = impl_->model_file(file);
+    if (impl_->real_model_dir && !std::filesystem::exists(source, ec)) {
+      source = *impl_->real_model_dir / (file + ".pth");
+    }
     if (!std::filesystem::exists(source, ec)) {
       throw IoError("io.cannot_read",
                     fmt::format("there is no '{}': load looks below the model folder '{}', which "

@@ -4,13 +4,17 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
+#include <optional>
 #include <utility>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/train/prediction.hpp"
+#include "train/checkpoints.hpp"
 #include "train/learner_impl.hpp"
+#include "train/plan.hpp"
 #include "train/training.hpp"
 
 namespace fastcpp::inline v0 {
@@ -69,13 +73,17 @@ void Learner::refuse_nested_fit() const {
 }
 
 FitOutcome Learner::fit(int epochs, const LearningRate& lr, const FitOptions& options) {
-  return boundary([&] { return run(epochs, lr, options, nullptr); });
+  return boundary([&] {
+    return run({epochs, lr, Value::dict({{"schedule", "fit"}, {"lr", to_list(lr_range(lr))}})},
+               options, nullptr);
+  });
 }
 
 // With a finder, of the learner's own callbacks only those take part that belong to the computation of a step.
-FitOutcome Learner::run(int epochs, const LearningRate& lr, const FitOptions& options,
+FitOutcome Learner::run(const Plan& plan, const FitOptions& options,
                         const std::shared_ptr<Callback>& finder) {
   auto& impl = *impl_;
+  const int epochs = plan.epochs;
   if (epochs < 0) {
     throw ValueError("value.epochs", fmt::format("epochs must be >= 0, found {}", epochs));
   }
@@ -93,7 +101,35 @@ FitOutcome Learner::run(int epochs, const LearningRate& lr, const FitOptions& op
                     impl.data.train_ds().size(), impl.data.batch_size()));
   }
   if (impl.features) check_body_frozen(impl.model);
-  const auto rates = lr_range(lr);
+  const auto rates = lr_range(plan.lr);
+
+  std::unique_ptr<Checkpoints> files;
+  std::optional<Value> saved;
+  auto description = plan.description;
+  if (options.checkpoint) {
+    description.set("epochs", epochs);
+    description.set("wd", wd);
+    description.set("checkpoint", to_value(*options.checkpoint));
+    files = std::make_unique<Checkpoints>(model_dir(), *options.checkpoint, impl.fits);
+    if (options.checkpoint->resume) {
+      saved = std::exchange(impl.resuming, std::nullopt);
+      if (!saved) saved = Checkpoints::last(model_dir(), options.checkpoint->name, impl.fits);
+    }
+  }
+  if (saved) {
+    opt();
+    if (!impl.recorder) impl.recorder = std::make_shared<Recorder>();
+    check_plan(saved->at("plan"), description);
+    if (saved->at("finished").as_bool()) {
+      Training::load_finished(*this, *saved);
+      ++impl.fits;
+      log_info(fmt::format("fit {} was finished before: its checkpoint in '{}' was loaded",
+                           impl.fits - 1, model_dir().string()));
+      return saved->at("training").at("stop_training").as_bool() ? FitOutcome::kEnded
+                                                                 : FitOutcome::kFinished;
+    }
+    impl.load_model(*saved);
+  }
   opt().set_lr(rates);
   opt().set_wd({wd});
 
@@ -118,6 +154,7 @@ FitOutcome Learner::run(int epochs, const LearningRate& lr, const FitOptions& op
                    [](const auto& a, const auto& b) { return a->order() < b->order(); });
 
   impl.recorder->next_lr_find_ = finder != nullptr;
+  impl.recorder->expect_names();
   // Dropout draws from LibTorch's own generator: seeding it per fit makes a run a function of the
   // seed alone.
   const auto seed = impl.data.seed(), number = impl.fits++;
@@ -125,7 +162,10 @@ FitOutcome Learner::run(int epochs, const LearningRate& lr, const FitOptions& op
   // Each process drops out others.
   torch::manual_seed((rank == 0 ? Rng{seed, number} : Rng{seed, number, rank}).next() >> 1);
   const Fitting fitting(impl.fitting);
-  return Training(*this, options.stop).run(epochs, std::move(callbacks));
+  Training training(*this, options.stop);
+  training.write_to(files.get(), std::move(description));
+  if (saved) training.resume_from(std::move(*saved));
+  return training.run(epochs, std::move(callbacks));
 }
 
 std::vector<double> Learner::validate(const ValidateOptions& options) {

@@ -1,14 +1,31 @@
 #include "fastcpp/train/model.hpp"
 
 #include <fmt/format.h>
+#include <torch/nn/modules/container/sequential.h>
 
 #include <exception>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/hooks/watched.hpp"
 #include "fastcpp/io/recipe.hpp"
 
 namespace fastcpp::inline v0 {
+namespace {
+
+// What `torch::nn::SequentialImpl::forward` does; hooks see every layer.
+torch::Tensor run_in_turn(torch::nn::SequentialImpl& layers, const torch::Tensor& x) {
+  torch::nn::AnyValue value(x);
+  for (auto& layer : layers) {
+    detail::RunningLayer running(*layer.ptr());
+    value = layer.any_forward(std::move(value));
+    const auto* output = value.try_get<torch::Tensor>();
+    running.gave(output ? *output : torch::Tensor());
+  }
+  return std::move(value).get<torch::Tensor>();
+}
+
+}  // namespace
 
 void detail::throw_no_module() {
   throw ValueError("value.model", "a Model needs a module and a way to run it, found none (null)");
@@ -35,6 +52,18 @@ Model::Model(std::shared_ptr<torch::nn::Module> module,
              std::function<Tensors(const Tensors&)> forward)
     : module_(std::move(module)), forward_(std::move(forward)) {
   if (!module_ || !forward_) detail::throw_no_module();
+}
+
+Tensors Model::operator()(const Tensors& x) const {
+  if (!forward_) detail::throw_no_module();
+  if (!detail::has_hooks()) return forward_(x);
+  detail::RunningLayer running(*module_);
+  auto* layers = in_turn_ ? dynamic_cast<torch::nn::SequentialImpl*>(module_.get()) : nullptr;
+  const bool each = layers && !layers->is_empty() && x.count() == 1;
+  auto output = each ? Tensors(run_in_turn(*layers, x.at(0))) : forward_(x);
+  // Several outputs are no tensor, and seen by no hook.
+  running.gave(output);
+  return output;
 }
 
 Model Model::clone() const {

@@ -8,6 +8,7 @@
 
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/progress.hpp"
+#include "fastcpp/hooks/watched.hpp"
 #include "fastcpp/train/optim/layers.hpp"
 
 namespace fastcpp::inline v0 {
@@ -28,7 +29,8 @@ class RestImpl : public nn::Module {
     }
   }
   torch::Tensor forward(torch::Tensor x) {
-    for (auto& layer : layers_) x = layer.forward(std::move(x));
+    for (auto& layer : layers_)
+      x = detail::watched(*layer.ptr(), [&] { return layer.forward(std::move(x)); });
     return x;
   }
 

@@ -11,7 +11,7 @@
 #include <memory>
 #include <set>
 #include <sstream>
-#include <string_view>
+#include <string>
 #include <typeinfo>
 
 #include "fastcpp/core/boundary.hpp"
@@ -151,13 +151,24 @@ std::string indented(const std::string& text, const std::string& indent) {
   return result;
 }
 
+// What stands before the names of this library, which changes with its version.
+const std::string& own_namespace() {
+  static const std::string name = [] {
+    auto text = c10::demangle(typeid(Learner).name());
+    text.erase(text.rfind("::") + 2);
+    return text;
+  }();
+  return name;
+}
+
 // As Python shows a module; LibTorch writes the same with its namespaces.
 std::string describe(const torch::nn::Module& module) {
   std::ostringstream stream;
   stream.imbue(std::locale::classic());
   stream << module;
   auto text = stream.str();
-  for (const std::string_view prefix : {"torch::nn::", "fastcpp::v0::models::", "fastcpp::v0::"}) {
+  for (const auto& prefix :
+       {std::string("torch::nn::"), own_namespace() + "models::", own_namespace()}) {
     for (auto at = text.find(prefix); at != std::string::npos; at = text.find(prefix, at)) {
       text.erase(at, prefix.size());
     }

@@ -50,7 +50,10 @@ std::string message_of(const std::exception_ptr& cause) {
 }  // namespace
 
 void Training::call(void (Callback::*event)(TrainState&)) {
-  for (const auto& callback : begun_) (callback.get()->*event)(state_);
+  for (const auto& callback : begun_) {
+    (callback.get()->*event)(state_);
+    if (clock_ && state_.train) clock_->lap(*callback);
+  }
 }
 
 FitOutcome Training::run(int n_epochs, std::vector<std::shared_ptr<Callback>> callbacks) {
@@ -58,6 +61,9 @@ FitOutcome Training::run(int n_epochs, std::vector<std::shared_ptr<Callback>> ca
   state_ = TrainState{};
   state_.n_epochs = n_epochs;
   state_.fit = learner_.impl_->fits - 1;  // this one is counted already
+  state_.resumed = !saved_.is_none();
+  state_.dry_run = learner_.impl_->real_model_dir.has_value();
+  clock_ = learner_.impl_->clock;
   if (const auto& processes = learner_.processes()) {
     together_ = std::make_unique<Together>(processes, learner_.impl_->distributed);
   }
@@ -70,8 +76,14 @@ FitOutcome Training::run(int n_epochs, std::vector<std::shared_ptr<Callback>> ca
     }
   };
   attempt(&Training::begin);
-  if (!state_.exception) attempt(&Training::epochs);
+  if (!state_.exception) {
+    attempt(&Training::epochs);
+    if (state_.exception) write_after_error();
+  }
   end();
+  if (!state_.exception && files_) {
+    attempt(&Training::finish_files);
+  }
   if (state_.exception) std::rethrow_exception(state_.exception);
   if (state_.cancelled) return FitOutcome::kStopped;
   return state_.epoch < n_epochs || state_.stop_training ? FitOutcome::kEnded
@@ -103,6 +115,12 @@ void Training::begin() {
     callback->on_train_begin(state_);
     begun_.push_back(callback);
   }
+  if (state_.resumed) load(std::exchange(saved_, {}));
+}
+
+void Training::finish_files() {
+  if (!state_.cancelled) write_checkpoint(/*finished=*/true, /*best=*/false);
+  files_->wait();
 }
 
 void Training::end() {
@@ -119,29 +137,36 @@ void Training::end() {
 void Training::epochs() {
   // Where a callback looks up which epoch is next, the first process counts.
   if (together_) state_.epoch = static_cast<int>(together_->take_number(state_.epoch));
-  if (state_.epoch != 0) {
+  if (state_.epoch != 0 && !state_.resumed) {
     for (const auto& callback : begun_) callback->jump_to_epoch(state_.epoch);
   }
+  if (state_.resumed && !in_epoch_ && state_.stop_training) return;  // nothing was left to do
   while (state_.epoch < state_.n_epochs) {
-    learner_.impl_->training_model()->train();
-    state_.num_batch = 0;
-    state_.stop_training = false;
-    call(&Callback::on_epoch_begin);
+    if (!in_epoch_) {
+      learner_.impl_->training_model()->train();
+      state_.num_batch = position_ = 0;
+      state_.stop_training = false;
+      call(&Callback::on_epoch_begin);
+      in_epoch_ = true;
+    }
     train_epoch();
-    if (state_.cancelled) return;
+    if (state_.cancelled) return write_checkpoint(/*finished=*/false, /*best=*/false);
     if (together_) together_->take_buffers(*learner_.impl_->model);
     state_.last_metrics.clear();
     const auto& data = learner_.impl_->training_data();
     if (!state_.skip_validate && !data.empty_val()) {
       state_.last_metrics = validate(data.valid_dl(), learner_.impl_->training_model());
     }
-    if (state_.cancelled) return;
+    if (state_.cancelled) return write_checkpoint(/*finished=*/false, /*best=*/false);
+    steady_ = {};
     call(&Callback::on_epoch_end);
+    in_epoch_ = false;
     if (together_) {
       Wishes none{};
       agree(ProgressPhase::kTrain, none);
     }
     ++state_.epoch;
+    write_checkpoint(/*finished=*/false, is_best());
     if (state_.stop_training) return;
   }
 }
@@ -151,19 +176,31 @@ void Training::train_epoch() {
   // and their head.
   const DataLoader loader = learner_.impl_->training_data().train_dl();
   const Model model = learner_.impl_->training_model();
-  each_batch(ProgressPhase::kTrain, loader, [&](const Batch& batch, ProgressBar& bar) {
-    train_batch(batch, model);
-    bar.update(state_.num_batch, fmt::format("{:.4f}", state_.smooth_loss));
-  });
+  keep_steady();
+  if (clock_) clock_->begin();
+  each_batch(ProgressPhase::kTrain, loader, position_,
+             [&](const Batch& batch, ProgressBar& bar, std::int64_t position) {
+               if (clock_) clock_->lap(StepClock::kWait);
+               train_batch(batch, model);
+               position_ = position;
+               keep_steady();
+               bar.update(state_.num_batch, fmt::format("{:.4f}", state_.smooth_loss));
+               if (clock_) clock_->end_step();
+               // At the end of an epoch there is one anyway.
+               const bool last = state_.stop_epoch || position_ == loader.size();
+               if (files_ && !last && files_->due()) write_checkpoint(false, false);
+             });
 }
 
-void Training::each_batch(ProgressPhase phase, const DataLoader& loader,
-                          const std::function<void(const Batch&, ProgressBar&)>& work) {
+void Training::each_batch(
+    ProgressPhase phase, const DataLoader& loader, std::int64_t done,
+    const std::function<void(const Batch&, ProgressBar&, std::int64_t)>& work) {
   ProgressBar bar(
       learner_.progress(),
       {.phase = phase, .total = loader.size(), .epoch = state_.epoch, .n_epochs = state_.n_epochs});
   bool first = true;
-  for (auto batch = loader.begin();; first = false) {
+  // In a training that goes on in the middle of an epoch the first batches are not loaded again.
+  for (auto batch = loader.begin_after(done);; first = false) {
     const bool own = batch != loader.end();
     Wishes wishes{
         .end = !own, .leave = !first && state_.stop_epoch, .cancel = stop_.stop_requested()};
@@ -173,7 +210,7 @@ void Training::each_batch(ProgressPhase phase, const DataLoader& loader,
       state_.cancelled = true;
       return;
     }
-    work(own ? *batch : Batch{}, bar);
+    work(own ? *batch : Batch{}, bar, batch.position());
     if (!together_ && state_.stop_epoch) return;
     if (own) ++batch;
   }
@@ -201,6 +238,7 @@ void Training::compute_loss(const Batch& batch, const Model& model) {
   state_.last_output = forward(
       model, state_.last_input,
       {.precision = precision, .keep_precision = precision == torch::kHalf && state_.train});
+  lap(StepClock::kForward);
   call(&Callback::on_loss_begin);
   state_.last_loss = learner_.impl_->options.loss_func(state_.last_output, state_.last_target);
 }
@@ -214,20 +252,26 @@ void Training::train_batch(const Batch& batch, const Model& model) {
   const bool later = state_.last_loss.is_cuda();
   const auto items = state_.last_target.length();
   if (!later) update_smooth_loss(loss.value(), items);
+  lap(StepClock::kForward);
   call(&Callback::on_backward_begin);
   if (!state_.skip_bwd) {
     state_.last_loss.backward();
     if (together_) together_->finish_step();
   }
+  lap(StepClock::kBackward);
   call(&Callback::on_backward_end);
+  steady_ = {};
   if (!state_.skip_bwd && !state_.skip_step) learner_.opt().step();
+  lap(StepClock::kStep);
   call(&Callback::on_step_end);
   if (!state_.skip_bwd && !state_.skip_zero) learner_.opt().zero_grad();
+  lap(StepClock::kStep);
   if (later) update_smooth_loss(loss.value(), items);
   // The graph holds the activations of the whole batch: let go of it before the next one is made.
   state_.last_loss = state_.last_loss.detach();
   state_.last_output =
       state_.last_output.each([](const torch::Tensor& output) { return output.detach(); });
+  lap(StepClock::kOther);
   call(&Callback::on_batch_end);
   ++state_.iteration;
   ++state_.num_batch;
@@ -256,7 +300,8 @@ std::vector<double> Training::validate(const DataLoader& given, const Model& giv
   double sum = 0, count = 0;
   state_.train = false;
   validated_ = 0;
-  each_batch(ProgressPhase::kValidate, loader, [&](const Batch& batch, ProgressBar& bar) {
+  each_batch(ProgressPhase::kValidate, loader, 0,
+             [&](const Batch& batch, ProgressBar& bar, std::int64_t) {
     const bool own = batch.x.count() > 0;
     torch::Tensor output, target;
     std::vector<double> loss{0, 0};

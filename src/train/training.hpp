@@ -9,6 +9,8 @@
 
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/train/learner.hpp"
+#include "train/checkpoints.hpp"
+#include "train/step_clock.hpp"
 #include "train/together.hpp"
 
 namespace fastcpp::inline v0 {
@@ -20,6 +22,16 @@ class Training {
  public:
   Training(Learner learner, std::stop_token stop)
       : learner_(std::move(learner)), stop_(std::move(stop)) {}
+
+  // Checkpoints that `run` writes, with the plan that they hold; null: none. They outlive the training.
+  void write_to(Checkpoints* files, Value plan) {
+    files_ = files;
+    plan_ = std::move(plan);
+  }
+  // `run` goes on from here; the learner has the weights already.
+  void resume_from(Value saved) { saved_ = std::move(saved); }
+  // A fit that was finished, into a learner that did not run it.
+  static void load_finished(const Learner& learner, const Value& saved);
 
   // `callbacks` in the order in which they run. Only those that began are ended, all of them are, and the first cause of a
   // failure is thrown.
@@ -35,10 +47,11 @@ class Training {
   void begin();
   void epochs();
   void train_epoch();
-  // Goes over the batches until the loader ends, the stop token says so (`cancelled`) or a callback (`stop_epoch`). With
-  // several processes until one of them says so; in validation one whose batches are at an end goes on with empty ones.
-  void each_batch(ProgressPhase phase, const DataLoader& loader,
-                  const std::function<void(const Batch&, ProgressBar&)>& work);
+  // Goes over the batches behind the first `done` until the loader ends, the stop token says so (`cancelled`) or a callback
+  // (`stop_epoch`). With several processes until one of them says so; in validation one whose batches are at an end goes on
+  // with empty ones. `work` also gets the position of the batch in the loader's pass.
+  void each_batch(ProgressPhase phase, const DataLoader& loader, std::int64_t done,
+                  const std::function<void(const Batch&, ProgressBar&, std::int64_t)>& work);
   // What several processes agree on before each batch.
   struct Wishes {
     bool end;    // no batch is left
@@ -48,12 +61,27 @@ class Training {
   void agree(ProgressPhase phase, Wishes& wishes);
   void train_batch(const Batch& batch, const Model& model);
   void end();
+  void finish_files();
   // Forward pass and loss of a batch, into the state; the events before backward.
   void compute_loss(const Batch& batch, const Model& model);
   // \param items of the batch that the loss is the mean of
   void update_smooth_loss(double loss, std::int64_t items);
   void call(void (Callback::*event)(TrainState&));
+  // What was under way belongs to a part of a step, where steps are measured.
+  void lap(StepClock::Part part) {
+    if (clock_ && state_.train) clock_->lap(part);
+  }
   void failed(std::exception_ptr cause);
+
+  // See training_state.cpp.
+  Value between_batches() const;
+  Value whole(const Value& between) const;
+  void load(const Value& saved);
+  static void load_loaders(Learner::Impl& impl, const Value& training);
+  void write_checkpoint(bool finished, bool best);
+  void write_after_error();
+  void keep_steady();
+  bool is_best();
 
   Learner learner_;
   std::stop_token stop_;
@@ -63,6 +91,14 @@ class Training {
   SmoothenValue smoothed_{0.98};
   std::int64_t validated_ = 0;
   bool warned_ = false;
+  bool in_epoch_ = false;      // its on_epoch_begin was called, its on_epoch_end was not
+  std::int64_t position_ = 0;  // training batches of the epoch, also those that were left out
+  Checkpoints* files_ = nullptr;
+  Value plan_, saved_;
+  Value steady_;               // between the last two batches; none while a step is under way
+  std::vector<torch::Tensor> steady_buffers_;  // likewise: a forward pass changes running statistics
+  std::optional<double> best_;  // of the column by which the best checkpoint is kept
+  StepClock* clock_ = nullptr;  // measures training batches; null as a rule
 };
 
 }  // namespace fastcpp

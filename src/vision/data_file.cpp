@@ -170,7 +170,7 @@ std::optional<Value> list_value(const LabelList& list, const Path& path) {
   for (const auto& item : list.items) {
     auto name = relative_below(item, path);
     // A relative path that does not lie below would be looked for there.
-    if ((path / name).lexically_normal() != item.lexically_normal()) {
+    if (!is_web_address(name) && (path / name).lexically_normal() != item.lexically_normal()) {
       name = std::filesystem::absolute(item).lexically_normal().generic_string();
     }
     items.append(std::move(name));
@@ -181,7 +181,10 @@ std::optional<Value> list_value(const LabelList& list, const Path& path) {
 LabelList list_of(const Value& value, const Path& path) {
   Paths items;
   // An absolute path stays as it is.
-  for (const auto& item : value.at("items").items()) items.push_back(path / item.as_string());
+  for (const auto& item : value.at("items").items()) {
+    const auto& name = item.as_string();
+    items.push_back(is_web_address(name) ? Path(name) : path / name);
+  }
   return {std::move(items), labels_of(value.at("labels"))};
 }
 

@@ -11,6 +11,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/vision/image_list.hpp"
+#include "vision/item_picture.hpp"
 
 namespace fastcpp::inline v0 {
 namespace {
@@ -104,14 +105,17 @@ void check_lists(const LabelLists& lists) {
 // Reads what `predict` gets: a picture, or the path of one.
 torch::Tensor read_item(const ImageDataset& set, const std::any& item) {
   Image image;
+  const auto opened = [&](const Path& file) {
+    return Image::from_rgb(detail::decode_item(file, set.loading().files.get()));
+  };
   if (const auto* given = std::any_cast<Image>(&item)) {
     image = *given;
   } else if (const auto* file = std::any_cast<Path>(&item)) {
-    image = open_image(*file);
+    image = opened(*file);
   } else if (const auto* name = std::any_cast<std::string>(&item)) {
-    image = open_image(*name);
+    image = opened(*name);
   } else if (const auto* text = std::any_cast<const char*>(&item)) {
-    image = open_image(*text);
+    image = opened(*text);
   } else {
     return {};
   }
@@ -123,7 +127,8 @@ torch::Tensor read_item(const ImageDataset& set, const std::any& item) {
 
 ImageDataBunch ImageDataBunch::make(const LabelLists& lists, const Path& path,
                                     const ImageTransforms& tfms, const ApplyTfmsOptions& apply,
-                                    const DatabunchOptions& options) {
+                                    const DatabunchOptions& options,
+                                    std::shared_ptr<const FileSource> files) {
   check_lists(lists);
   const auto seed = seed_of(options.seed);
   // One budget for all sets: training and fix hold the same files.
@@ -131,7 +136,8 @@ ImageDataBunch ImageDataBunch::make(const LabelLists& lists, const Path& path,
       .cache = options.cache_bytes > 0 ? std::make_shared<PictureCache>(options.cache_bytes)
                                        : std::shared_ptr<PictureCache>(),
       .scaled_decode = options.scaled_decode,
-      .augment_on_device = augments_on_device(tfms, apply, options.augment_on)};
+      .augment_on_device = augments_on_device(tfms, apply, options.augment_on),
+      .files = std::move(files)};
   const auto dataset = [&](const LabelList& list, const TfmList& list_tfms) {
     return std::make_shared<const ImageDataset>(list, list_tfms, apply, loading);
   };

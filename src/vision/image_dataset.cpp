@@ -9,6 +9,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/vision/transform/device.hpp"
+#include "vision/item_picture.hpp"
 
 namespace fastcpp::inline v0 {
 
@@ -96,7 +97,7 @@ cv::Mat ImageDataset::pixels(std::int64_t index) const {
   if (loading_.cache) {
     if (auto held = loading_.cache->find(name, least); !held.empty()) return held;
   }
-  auto rgb = decode_image(name, least);
+  auto rgb = detail::decode_item(name, loading_.files.get(), least);
   if (loading_.cache) loading_.cache->add(name, rgb, least);
   return rgb;
 }
@@ -134,7 +135,7 @@ std::string ImageDataset::describe(const Path& path) const {
 }
 
 Image ImageDataset::open(std::int64_t index) const {
-  return open_image(file(index));
+  return Image::from_rgb(detail::decode_item(file(index), loading_.files.get()));
 }
 
 Image ImageDataset::transformed(const Image& image, Rng& rng) const {

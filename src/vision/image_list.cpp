@@ -7,6 +7,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/vision/image_dataset.hpp"
+#include "vision/item_picture.hpp"
 
 namespace fastcpp::inline v0 {
 namespace {
@@ -45,7 +46,11 @@ ImageList ImageList::from_df(const Table& df, const Path& path, const ImageListD
                                     "fix it. (row {} has no file name)",
                                     options.cols.text(), row));
       }
-      files.push_back_text(before, names.raw(row), options.suffix);
+      if (is_web_address(names.raw(row))) {
+        files.push_back_text(names.raw(row), options.suffix);
+      } else {
+        files.push_back_text(before, names.raw(row), options.suffix);
+      }
     }
     return ImageList(std::move(files), path, df, options.empty);
   });
@@ -63,7 +68,7 @@ Image ImageList::get(std::int64_t i) const {
   if (at < 0 || at >= size()) {
     throw ValueError("value.index", fmt::format("there is no item {} in a list of {}", i, size()));
   }
-  return open_image(items()[static_cast<std::size_t>(at)]);
+  return Image::from_rgb(detail::decode_item(items()[static_cast<std::size_t>(at)], files_.get()));
 }
 
 std::string ImageList::str() const {
@@ -80,7 +85,7 @@ ImageLabelLists& ImageLabelLists::transform(const ImageTransforms& tfms,
     const auto look = [&](const LabelList& list, const TfmList& list_tfms) {
       if (list.size() == 0) return;
       Rng rng(0);
-      ImageDataset(list.take({0}), list_tfms, options).get(0, rng);
+      ImageDataset(list.take({0}), list_tfms, options, {.files = files_}).get(0, rng);
     };
     look(lists_.train, tfms.train);
     look(lists_.valid, tfms.valid);
@@ -118,13 +123,14 @@ ImageLabelLists& ImageLabelLists::filter_by_func(const DropPair& drop) & {
 }
 
 ImageDataBunch ImageLabelLists::databunch(const DatabunchOptions& options) const {
-  return boundary([&] { return ImageDataBunch::make(lists_, path_, tfms_, apply_, options); });
+  return boundary(
+      [&] { return ImageDataBunch::make(lists_, path_, tfms_, apply_, options, files_); });
 }
 
 std::string ImageLabelLists::str() const {
   return boundary([&] {
     const auto part = [&](const LabelList& list, const TfmList& tfms) {
-      return ImageDataset(list, tfms, apply_).describe(path_);
+      return ImageDataset(list, tfms, apply_, {.files = files_}).describe(path_);
     };
     return fmt::format("LabelLists;\n\nTrain: {};\n\nValid: {};\n\nTest: {}",
                        part(lists_.train, tfms_.train), part(lists_.valid, tfms_.valid),

@@ -207,7 +207,7 @@ TEST_CASE("a file beyond the limit of its size") {
   CHECK(result.status == 0);
 }
 
-TEST_CASE("a full disk") {
+TEST_CASE("a full disk", "[skips]") {
   TempDir dir;
   const auto result = in_child([&] {
     // A small disk that only this process sees.

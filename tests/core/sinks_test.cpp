@@ -257,7 +257,7 @@ TEST_CASE("standard output that is closed") {
   check_given_up(on_console([] { ::close(STDOUT_FILENO); }));
 }
 
-TEST_CASE("standard output on a full disk") {
+TEST_CASE("standard output on a full disk", "[skips]") {
   const int full = ::open("/dev/full", O_WRONLY);
   if (full < 0) return skip("there is no /dev/full here");
   const auto result = on_console([&] { ::dup2(full, STDOUT_FILENO); });
@@ -276,7 +276,7 @@ TEST_CASE("standard output that nobody reads any more") {
   }));
 }
 
-TEST_CASE("a terminal that goes away") {
+TEST_CASE("a terminal that goes away", "[skips]") {
   const int master = ::posix_openpt(O_RDWR | O_NOCTTY);
   if (master < 0 || ::grantpt(master) != 0 || ::unlockpt(master) != 0)
     return skip("there are no pseudo-terminals here");

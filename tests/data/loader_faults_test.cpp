@@ -1,43 +1,15 @@
 // What a loader does when data sets, memory or the system fail.
-#include <dlfcn.h>
-#include <pthread.h>
 #include <torch/torch.h>
-
-#include <atomic>
-#include <cerrno>
 
 #include "fastcpp/data/data_loader.hpp"
 #include "support/catch.hpp"
+#include "support/limited_threads.hpp"
 #include "support/support.hpp"
 
 using namespace fastcpp;
 using namespace fastcpp::test;
 
 namespace {
-
-std::atomic<int> threads_left{-1};  // how many may still be started; -1: all
-
-}  // namespace
-
-// The program's own, before that of the system: refuses as a system does whose limit is reached.
-extern "C" int pthread_create(pthread_t* thread, const pthread_attr_t* attributes,
-                              void* (*start)(void*), void* argument) {
-  using Create = int (*)(pthread_t*, const pthread_attr_t*, void* (*)(void*), void*);
-  static const auto create = reinterpret_cast<Create>(::dlsym(RTLD_NEXT, "pthread_create"));
-  if (threads_left >= 0 && threads_left-- <= 0) {
-    threads_left = 0;
-    return EAGAIN;
-  }
-  return create(thread, attributes, start, argument);
-}
-
-namespace {
-
-class Limited {
- public:
-  explicit Limited(int threads) { threads_left = threads; }
-  ~Limited() { threads_left = -1; }
-};
 
 // Samples of a shape the test chooses.
 class Shaped : public Dataset {
@@ -76,7 +48,7 @@ TEST_CASE("a loader goes on with the threads that start, or in the caller's") {
   for (const int allowed : {0, 1, 3}) {
     const DataLoader loader(set, {.bs = 5, .num_workers = 4});
     CapturedLog log;
-    const Limited limited(allowed);
+    const LimitedThreads limited(allowed);
     CHECK(items(loader) == 12);
     CHECK(items(loader) == 12);  // told once, not at every pass
     REQUIRE(log.warnings.size() == 1);

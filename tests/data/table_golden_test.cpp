@@ -127,7 +127,7 @@ TEST_CASE("Every CSV text gives pandas' columns, or the error that pandas should
   CHECK(count == 52);
 }
 
-TEST_CASE("The tables of tabular data are read as pandas reads them") {
+TEST_CASE("The tables of tabular data are read as pandas reads them", "[skips]") {
   if (!has_golden("tabular.json")) return skip("no tabular.json");
   std::size_t count = 0;
   for (const auto& kase : golden("tabular.json")["csv"]) {

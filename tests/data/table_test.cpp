@@ -272,6 +272,28 @@ TEST_CASE("Names that repeat do not meet names that are there") {
   CHECK(Table::parse_csv("a,a.1,a,Unnamed: 3,\n").names().size() == 5);
 }
 
+TEST_CASE("Byte-order marks are no part of a name") {
+  const std::string mark = "\xEF\xBB\xBF";
+  const auto names = [](const std::string& text) { return Table::parse_csv(text).names(); };
+  const std::vector<std::string> want{"a", "b"};
+  CHECK(names(mark + "a,b\n1,2\n") == want);
+  CHECK(names(mark + mark + "a,b\n1,2\n") == want);
+  CHECK(names(mark + "\"a\",b\n1,2\n") == want);
+  CHECK(names("\"" + mark + "a\",b\n1,2\n") == want);
+  CHECK(names("\"\"" + mark + "a,b\n1,2\n") == want);
+  CHECK(names("a," + mark + "b\n1,2\n") == want);
+  CHECK(names("a" + mark + ",b\n1,2\n") == want);
+  CHECK(Table::parse_csv("by hand\n\"" + mark + "a\",b\n1,2\n", {.header = 1}).names() == want);
+  // What is left counts: nothing, or a name that is there.
+  CHECK(names(mark + mark + ",a,\"" + mark + "a\"\n1,2,3\n") ==
+        std::vector<std::string>{"Unnamed: 0", "a", "a.1"});
+  // Written and read again, the names and cells are the same.
+  const auto table = Table::parse_csv("\"" + mark + "a\",b\n" + mark + "x,2\n");
+  const auto again = Table::parse_csv(table.to_csv_text());
+  CHECK(again.names() == want);
+  CHECK(again["a"].texts()[0] == mark + "x");
+}
+
 TEST_CASE("Lines are counted as an editor counts them") {
   CHECK(holds(caught([] { Table::parse_csv("a,b\r\n\r\n\"x\ny\",1\r\n1,2,3\r\n"); }).message,
               "line 5:"));

@@ -67,7 +67,7 @@ Learner then(const DataBunch& data, Then::Function f) {
 
 }  // namespace
 
-TEST_CASE("OpenCV computes what the learner computes, for any number of items") {
+TEST_CASE("OpenCV computes what the learner computes, for any number of items", "[skips]") {
   if (!has_opencv_dnn()) return skip("OpenCV has no dnn");
   TempDir dir;
   const auto data = pictures(dir);
@@ -124,7 +124,7 @@ TEST_CASE("the file says what its outputs mean") {
   CHECK(onnx_content(dir / "a.onnx").metadata == want);
 }
 
-TEST_CASE("pixels and activation are left to the caller where that is asked for") {
+TEST_CASE("pixels and activation are left to the caller where that is asked for", "[skips]") {
   if (!has_opencv_dnn()) return skip("OpenCV has no dnn");
   TempDir dir;
   auto learn = learner(pictures(dir), models::squeezenet1_1);
@@ -152,7 +152,7 @@ TEST_CASE("pixels and activation are left to the caller where that is asked for"
             wanted(learn, pixels(2, 70, 90))) < kProbability);
 }
 
-TEST_CASE("a predictor exports like its learner, from a file too") {
+TEST_CASE("a predictor exports like its learner, from a file too", "[skips]") {
   if (!has_opencv_dnn()) return skip("OpenCV has no dnn");
   TempDir dir;
   const auto learn = learner(pictures(dir), models::resnet18);
@@ -185,7 +185,7 @@ TEST_CASE("a predictor exports like its learner, from a file too") {
   CHECK(equal == 5);
 }
 
-TEST_CASE("a network of one's own exports, as long as its shapes leave the items free") {
+TEST_CASE("a network of one's own exports, as long as its shapes leave the items free", "[skips]") {
   if (!has_opencv_dnn()) return skip("OpenCV has no dnn");
   TempDir dir;
   const auto data = pictures(dir);

@@ -20,7 +20,8 @@ constexpr std::int64_t kMost = 1 << 18;
 // Larger pictures take time and show nothing else.
 bool is_small(std::string_view input) {
   const auto header = fastcpp::detail::inspect(input);
-  if (header.rows * header.cols > kMost || header.rows > kMost || header.cols > kMost) return false;
+  // Sides first: their product might not fit.
+  if (header.rows > kMost || header.cols > kMost || header.rows * header.cols > kMost) return false;
   if (header.format == ImageFileFormat::kGif)
     return !fastcpp::detail::decode_gif(input, kMost).too_large;
   if (!fastcpp::detail::is_animated_webp(input)) return true;

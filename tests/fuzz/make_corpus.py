@@ -84,6 +84,20 @@ def tar_entries(t, long=True):
         entry("set/" + "long" * 30, b"x")
 
 
+def shard_of(form):
+    out = io.BytesIO()
+    long = "deep/" * 22 + "2.jpg"
+    with tarfile.open(fileobj=out, mode="w", format=form) as t:
+        for name, data in (("cat/1.jpg", b"picture"), ("cat/1.cls", b"0"), (long, b"other")):
+            t.addfile(tar_info(name, len(data)), io.BytesIO(data))
+        if form == tarfile.PAX_FORMAT:
+            info = tar_info("3.jpg", 1)
+            info.pax_headers = {"size": "1"}
+            t.addfile(info, io.BytesIO(b"x"))
+    data = out.getvalue()
+    return data[: (len(data.rstrip(b"\0")) + 511) // 512 * 512 + 512]
+
+
 def safetensors_of(tensors, data, **more):
     header = json.dumps({**more, **tensors}, separators=(",", ":")).encode()
     return struct.pack("<Q", len(header)) + header + data
@@ -147,6 +161,9 @@ def main():
     description = {"format": "fastcpp learner", "version": 1, "weights": {"tensors": 1, "numbers": 2}, "stats": {"mean": [0.5], "std": [0.25]}}
     seed("model_file", "small", json.dumps(description).encode() + b"\n" + safetensors_of({"a": f32}, bytes(8)))
 
+    # The mark of the end is one block of zeros here: a shard needs no more.
+    for name, form in (("ustar", tarfile.USTAR_FORMAT), ("gnu", tarfile.GNU_FORMAT), ("pax", tarfile.PAX_FORMAT)):
+        seed("tar", name, shard_of(form))
     seed("archive", "tar", tar_of(lambda t: tar_entries(t, long=False), "w"))
     seed("archive", "tgz", gzip.compress(tar_of(tar_entries, "w"), mtime=0))
     # As many bytes and entries as the target allows, and one more.
@@ -163,6 +180,7 @@ def main():
     seed("csv", "numbers", b"@aa,b,c,d\n1,1.5,True,18446744073709551615\n-2,1e9,false,1\n,nan,,2\n")
     seed("csv", "semicolons", b"Eaa;b\n 1;2\n\n3\n")
     seed("csv", "crlf", b"@a\xef\xbb\xbfa,a,\r\n1,2,3\r\n\xc3\xa9,\xf0\x9f\x98\x80,0001\r")
+    seed("csv", "marks", b'@a\xef\xbb\xbf"\xef\xbb\xbfa",\xef\xbb\xbf,b\xef\xbb\xbfc\n1,2,3\n')
     seed("csv", "latin1", b"Haname\n\xe9\n")
 
     seed("regex", "pets", b"([^/]+)_\\d+.jpg$\n/data/images/great_pyrenees_12.jpg\n")
@@ -196,6 +214,11 @@ def main():
         seed("image", name, data)
     # Found: a frame of 225 channels.
     seed("image", "found_channels", b"\xff\xd8\xff\xc0\0\x0b\x08\0\x09\0\x0d\xe1\0\0\0\xff\xd9")
+    # A frame header that ends before it tells a size.
+    seed("image", "found_short_frame", b"\xff\xd8\xff\xc0\0\x07\x08\0\x09\0\x0d\x01\0\x11\0\xff\xd9")
+    # Rows whose bytes are too many for 64 bits.
+    header = struct.pack("<IiiHHIIiiII", 40, 1 << 30, 1 << 30, 1, 1 << 15, 0, 0, 0, 0, 0, 0)
+    seed("image", "found_endless_rows", b"BM" + struct.pack("<IHHI", 54, 0, 0, 54) + header)
     exif = b"Exif\0\0II*\0\x08\0\0\0\x01\0\x12\x01\x03\0\x01\0\0\0\x06\0\0\0\0\0\0\0"
     jpeg = picture("JPEG", quality=60)
     seed("image", "exif", jpeg[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + jpeg[2:])

@@ -49,6 +49,11 @@ TEST_CASE("plots of the recorder") {
   auto learn = learner(dir);
   learn.lr_find({.num_it = 40, .stop_div = false});
   CHECK(learn.recorder().plot({.suggestion = true}).svg().find("<svg") != std::string::npos);
+  const auto named = learn.recorder().plot({.suggestions = true}).svg();
+  const auto found = learn.recorder().suggested_lrs();
+  CHECK(found.minimum.has_value());
+  CHECK((named.find("valley") != std::string::npos) == found.valley.has_value());
+  CHECK(named.find("minimum") != std::string::npos);
   REQUIRE(learn.recorder().min_grad_lr);
   CHECK(log.info.back().starts_with("Min loss divided by 10: "));
   learn.fit_one_cycle(2);

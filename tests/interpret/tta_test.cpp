@@ -80,7 +80,7 @@ TEST_CASE("eight passes see the four corners, and the four mirrored") {
   CHECK(gap(passes[0], passes[4]) > 0.1);
 }
 
-TEST_CASE("the corners are those of the reference") {
+TEST_CASE("the corners are those of the reference", "[skips]") {
   const auto shared = shared_dir();
   const auto folder = shared ? *shared / "golden" : std::filesystem::path();
   if (!shared || !std::filesystem::exists(folder / "transforms.json")) {

@@ -3,8 +3,10 @@
 
 #include <zlib.h>
 
+#include <atomic>
 #include <chrono>
 #include <csignal>
+#include <memory>
 #include <string>
 
 #include "deploy/tiny_model.hpp"
@@ -40,6 +42,18 @@ std::string gzip(const std::string& bytes) {
   deflateEnd(&stream);
   return packed;
 }
+
+// A model that throws what no library expects, while it is told to.
+struct Moody : torch::nn::Cloneable<Moody> {
+  Moody() { reset(); }
+  void reset() override { head = register_module("head", torch::nn::Linear(3, 2)); }
+  torch::Tensor forward(const torch::Tensor& x) {
+    if (throws) throw 7;
+    return head(x.mean({2, 3}));
+  }
+  inline static std::atomic<bool> throws{false};
+  torch::nn::Linear head{nullptr};
+};
 
 }  // namespace
 
@@ -128,6 +142,27 @@ TEST_CASE("a body that is too long is refused, however it is sent") {
     const auto answer = client.read();
     CHECK(answer.status == 413);
     CHECK(answer.code() == "serve.too_large");
+  }
+  SECTION("of lines that would be too many for a header, which is no fault of a body") {
+    const auto answer = post(server.port(), std::string(20'000, '\n'));
+    CHECK(answer.status == 422);
+    CHECK(answer.code() == "image.cannot_decode");
+  }
+  SECTION("of more than one byte, where one is allowed") {
+    RunningServer narrow(small_predictor(), {.max_body = 1});
+    for (const auto* filling : {"\n", "x"}) {
+      std::string body;
+      for (int i = 0; i < 20'000; ++i) body += filling;
+      const auto said = post(narrow.port(), body);
+      CHECK(said.status == 413);
+      CHECK(said.code() == "serve.too_large");
+      Client client(narrow.port());
+      client.send("POST /predict HTTP/1.1\r\nHost: test\r\nTransfer-Encoding: chunked\r\n\r\n");
+      client.send("4e20\r\n" + body + "\r\n0\r\n\r\n");
+      const auto answer = client.read();
+      CHECK(answer.status == 413);
+      CHECK(answer.code() == "serve.too_large");
+    }
   }
   SECTION("packed small") {
     // What is unpacked counts.
@@ -250,6 +285,23 @@ TEST_CASE("more pictures than may wait are refused until there is room") {
   CHECK(contains(refused.head, "Retry-After: 1"));
   CHECK(a.read().status == 200);
   CHECK(b.read().status == 200);
+}
+
+TEST_CASE("whatever a model throws is answered, and the threads stay") {
+  const TempDir dir;
+  const Learner learn(pictures(dir), Model(std::make_shared<Moody>()), {.silent = true});
+  const Predictor predictor(learn);
+  RunningServer server(predictor, {.max_batch = 2});
+  const auto picture = png(70, 80);
+  Moody::throws = true;
+  // More than there are threads.
+  for (int i = 0; i < 8; ++i) {
+    const auto answer = post(server.port(), picture);
+    CHECK(answer.status == 500);
+    CHECK(!answer.code().empty());
+  }
+  Moody::throws = false;
+  CHECK(post(server.port(), picture).status == 200);
 }
 
 TEST_CASE("a key opens predictions and metrics") {

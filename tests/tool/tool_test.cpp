@@ -3,8 +3,10 @@
 
 #include <chrono>
 #include <csignal>
+#include <cstdio>
 #include <cstdlib>
 #include <filesystem>
+#include <memory>
 #include <sstream>
 #include <thread>
 
@@ -137,7 +139,7 @@ TEST_CASE("from a folder of pictures to answers") {
   TempDir dir;
   draw(dir);
   const auto train =
-      run(dir, std::string("train pictures --epochs 1 --finetune 1 --out run") + kQuick);
+      run(dir, std::string("train pictures --epochs 1 --finetune 1 --live --out run") + kQuick);
   INFO(train.err);
   REQUIRE(train.status == 0);
   CHECK(contains(train.out, "train_loss"));
@@ -222,6 +224,20 @@ TEST_CASE("the doctor looks at everything") {
   CHECK(contains(doctor.out, "AVX") != contains(doctor.out, "any processor"));
 }
 
+TEST_CASE("the doctor tells each finding before the next check") {
+  const std::unique_ptr<std::FILE, int (*)(std::FILE*)> out(
+      ::popen("OMP_WAIT_POLICY=passive '" FASTCPP_TOOL "' doctor", "r"), ::pclose);
+  REQUIRE(out);
+  char line[1024];
+  REQUIRE(std::fgets(line, sizeof line, out.get()));
+  CHECK(contains(line, "fastcpp"));
+  const auto first = std::chrono::steady_clock::now();
+  while (std::fgets(line, sizeof line, out.get())) {
+  }
+  // A network is made and run between the first line and the last; a pipe would give both at once, were they kept.
+  CHECK(std::chrono::steady_clock::now() - first > std::chrono::milliseconds(50));
+}
+
 TEST_CASE("a training that is told to stop saves what it has") {
   TempDir dir;
   draw(dir);
@@ -234,6 +250,31 @@ TEST_CASE("a training that is told to stop saves what it has") {
   CHECK(stop(pid) == 130);
   CHECK(contains(read_file(dir / "err.txt"), "stopped"));
   CHECK(Predictor(dir / "run/model.fastcpp").classes() == std::vector<std::string>{"blue", "red"});
+}
+
+TEST_CASE("a training that was told to stop goes on") {
+  TempDir dir;
+  draw(dir);
+  const auto train = std::string("train pictures --epochs 40 --quiet --checkpoint 0 --out run") + kQuick;
+  const auto pid = start(dir, train);
+  for (int i = 0; i < 1200 && !std::filesystem::exists(dir / "run/metrics.jsonl"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));
+  }
+  REQUIRE(stop(pid) == 130);
+  CHECK(contains(read_file(dir / "err.txt"), "--resume goes on"));
+  const auto before = lines(read_file(dir / "run/metrics.jsonl"));
+  CHECK(before.size() < 40);
+  const auto other = run(dir, train + " --resume --lr 0.5");
+  CHECK(other.status == 1);
+  CHECK(contains(other.err, "another lr"));
+  const auto again = run(dir, train + " --resume");
+  INFO(again.err);
+  REQUIRE(again.status == 0);
+  const auto after = lines(read_file(dir / "run/metrics.jsonl"));
+  REQUIRE(after.size() == 40);
+  CHECK(std::equal(before.begin(), before.end(), after.begin()));
+  CHECK(lines(read_file(dir / "run/history.csv")).size() == 41);
+  CHECK(run(dir, "train pictures --resume --out nowhere").status == 1);
 }
 
 #ifdef FASTCPP_SERVE

@@ -134,7 +134,7 @@ TEST_CASE("after the LR finder a tracked training has all its epochs") {
   s.learn.callback_fns().push_back(track_epoch({.name = "epoch_of_factory"}));
   s.learn.callback_fns().push_back(reduce_lr_on_plateau({.patience = 0}));
   CapturedLog log;
-  CHECK(s.learn.lr_find({.num_it = 20, .stop_div = false}) == FitOutcome::kFinished);
+  CHECK(s.learn.lr_find({.num_it = 20, .stop_div = false}).outcome == FitOutcome::kFinished);
   CHECK(s.learn.recorder().lrs.size() == 20);
   CHECK(s.learn.recorder().lrs.back() > 1);  // nobody lowered it
   CHECK_FALSE(std::filesystem::exists(s.learn.model_dir() / "epoch"));

@@ -234,7 +234,7 @@ TEST_CASE("the LR finder needs no folder, runs no trackers, and puts everything 
   const auto weights = copies(*s.net);
   const auto momentum = s.learn.opt().groups()[0].states[0].buffers.at("exp_avg").clone();
   CapturedLog log;
-  CHECK(s.learn.lr_find({.num_it = 12}) == FitOutcome::kFinished);
+  CHECK(s.learn.lr_find({.num_it = 12}).outcome == FitOutcome::kFinished);
   CHECK(s.learn.recorder().lrs.size() == 12);
   CHECK(equal(weights, copies(*s.net)));
   CHECK(torch::equal(momentum, s.learn.opt().groups()[0].states[0].buffers.at("exp_avg")));
@@ -258,7 +258,7 @@ TEST_CASE("stop tokens end everything that takes long, and the outcome is told")
   CHECK(s.learn.fit(2, 1e-3, {.stop = token}) == FitOutcome::kStopped);
   CHECK(s.learn.fit_one_cycle(2, {.stop = token}) == FitOutcome::kStopped);
   CHECK(s.learn.fit_fc(2, {.stop = token}) == FitOutcome::kStopped);
-  CHECK(s.learn.lr_find({.stop = token}) == FitOutcome::kStopped);
+  CHECK(s.learn.lr_find({.stop = token}).outcome == FitOutcome::kStopped);
   CHECK(caught([&] { s.learn.validate({.stop = token}); }).code == "train.stopped");
   CHECK(caught([&] { s.learn.get_preds(DatasetType::Valid, {.stop = token}); }).code ==
         "train.stopped");

@@ -114,6 +114,10 @@ TEST_CASE("the summary of the lesson's network") {
                   "AdaptiveMaxPool2d    [512, 1, 1]          0          False     " + rule +
                   "Flatten              [1024]               0          False     " + rule) !=
         std::string::npos);
+  // Nobody reads namespaces, least of all that of the version.
+  const auto printed = learn.str();
+  CHECK(printed.find("AdaptiveConcatPool2d") != std::string::npos);
+  CHECK(printed.find("fastcpp::") == std::string::npos);
 }
 
 TEST_CASE("every leaf layer of the architectures has its row") {

@@ -46,8 +46,8 @@ class FASTCPP_API ImageError : public DataError {
   using DataError::DataError;
 };
 
-/// A file of another program that is damaged or not of the promised kind: `pickle.…`, `zip.…` and the like. Lifetime
-/// and threads as Error.
+/// A file of another program that is damaged or not of the promised kind (`zip.bad_entry`, `pickle.bad_call` and the like).
+/// Lifetime and threads as Error.
 class FASTCPP_API FormatError : public Error {
  public:
   /// \param offset byte position in the file where reading stopped, or -1 when there is none

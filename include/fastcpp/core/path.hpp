@@ -31,4 +31,7 @@ FASTCPP_API std::string read_file(const Path& file);
 /// \throws IoError `io.cannot_create`
 FASTCPP_API void make_folder(const Path& folder);
 
+/// Whether a name is an address behind `http://` or `https://` and not the path of a file. Thread-safe.
+FASTCPP_API bool is_web_address(std::string_view name);
+
 }  // namespace fastcpp

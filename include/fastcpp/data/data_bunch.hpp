@@ -140,6 +140,17 @@ class FASTCPP_API DataBunch {
   /// A bunch like this one with another training loader; the other loaders are shared (fastai: `data.train_dl = ...`).
   DataBunch with_train_dl(const DataLoader& train_dl) const;
 
+  /// A bunch like this one whose loaders have another batch size; only the single one keeps its own.
+  /// \throws ValueError `value.batch_size`
+  DataBunch with_batch_size(std::int64_t bs) const;
+
+  /// A bunch that trains on `n` batches over and over, and validates on the same items: a network and a loss that are right
+  /// learn these by heart (Lightning: `overfit_batches`). Drawn from the training set by the seed, with the transforms of the
+  /// validation, always in the same order. Fewer batches where the set has fewer.
+  /// \param n batches, >= 1
+  /// \throws ValueError `value.n_batches`
+  DataBunch overfit_batches(std::int64_t n = 1) const;
+
   /// What one of several processes trains and validates on: a share of the training loader, padded so that all have as many
   /// batches, and one of the validation loader, where each item goes to one process. The other loaders are whole.
   /// \param rank       0 <= rank < world_size

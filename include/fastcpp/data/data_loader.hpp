@@ -25,6 +25,8 @@
 
 namespace fastcpp::inline v0 {
 
+class LoadClock;  // core/load_clock.hpp
+
 /// How a loader walks its data set.
 struct DataLoaderOptions {
   std::int64_t bs = 64;                 ///< batch size, >= 1
@@ -65,7 +67,8 @@ struct DataLoaderChanges {
 /// workers. Where the system refuses threads, loading goes on with those that started, or in the calling thread, after a
 /// warning.
 ///
-/// Threads: a pass, one at a time; several passes of one loader may run at once, while none calls `add_tfm`.
+/// Threads: a pass, one at a time; several passes of one loader may run at once, while none calls `add_tfm` or
+/// `set_next_pass`.
 class FASTCPP_API DataLoader {
  public:
   /// \throws ValueError `value.dataset` (null), `value.batch_size`, `value.num_workers`, `value.batch_transform` (empty),
@@ -84,6 +87,8 @@ class FASTCPP_API DataLoader {
     /// \throws DataError `data.cannot_load`, `data.cannot_collate`, `data.shape`; `data.all_skipped` where a pass would give
     /// no batch because all items were left out; MemoryError `train.out_of_memory`; or the Error that the data set throws
     std::optional<Batch> next();
+    /// Batches of the pass up to the one given last, also those that `on_error` left out.
+    std::int64_t position() const;
 
    private:
     friend class DataLoader;
@@ -112,6 +117,13 @@ class FASTCPP_API DataLoader {
   /// The items that `on_error` left out or replaced in the batches given so far, each once, by index; shared by all
   /// copies. Any thread may ask.
   std::vector<SkippedItem> skipped() const;
+  /// The number of the next pass, from 0; order and augmentation follow from it.
+  std::uint64_t next_pass() const;
+  /// Goes on with pass `number`, as a training does that was interrupted. For all copies of the loader.
+  void set_next_pass(std::uint64_t number);
+  /// Measures what loading costs, from the next pass on and in all copies, and in what `with` makes of them.
+  /// \param clock shared with the passes; null: no more
+  void measure(std::shared_ptr<LoadClock> clock);
   /// Appends a batch transform.
   void add_tfm(BatchTransform tfm);
   /// A loader of its own over the same data set with changed options (fastai: `dl.new`).
@@ -128,9 +140,9 @@ class FASTCPP_API DataLoader {
   /// workers; the last one to go ends it. Threads: one at a time.
   class Iterator {
    public:
-    using iterator_concept = std::input_iterator_tag;
-    using value_type = Batch;
-    using difference_type = std::ptrdiff_t;
+    using iterator_concept = std::input_iterator_tag;  ///< it walks once
+    using value_type = Batch;                          ///< what it gives
+    using difference_type = std::ptrdiff_t;            ///< as every iterator has one
 
     /// Of no pass; only for assigning another one.
     Iterator() = default;
@@ -147,6 +159,8 @@ class FASTCPP_API DataLoader {
     void operator++(int) { ++*this; }
     /// Whether no batch is left.
     bool operator==(std::default_sentinel_t) const { return !walk_ || !walk_->batch; }
+    /// Batches of the pass up to this one, also those that `on_error` left out; 0 of no pass.
+    std::int64_t position() const { return walk_ ? walk_->pass.position() : 0; }
 
    private:
     friend class DataLoader;
@@ -161,6 +175,11 @@ class FASTCPP_API DataLoader {
   /// Each call starts a pass, as `pass` does. The pass keeps data set and workers alive until its last iterator is gone.
   /// \throws as `pass` and Pass::next
   Iterator begin() const;
+  /// The same without the first batches of the pass, which are not loaded: a training that goes on in the middle of an
+  /// epoch. The others are what `begin` would give.
+  /// \param batches how many are left out, 0 <= batches <= size()
+  /// \throws ValueError `value.first_batch`; as `begin`
+  Iterator begin_after(std::int64_t batches) const;
   /// Behind the last batch of any pass.
   std::default_sentinel_t end() const { return {}; }
 
@@ -172,6 +191,8 @@ class FASTCPP_API DataLoader {
 
 }  // namespace fastcpp
 
+/// \cond
 // `size` promises too much where `on_error` leaves whole batches out.
 template <>
 inline constexpr bool std::ranges::disable_sized_range<fastcpp::DataLoader> = true;
+/// \endcond

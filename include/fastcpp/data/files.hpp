@@ -49,7 +49,8 @@ FASTCPP_API const std::vector<std::string>& image_extensions();
 /// \throws DataError `data.no_classes` when there is none
 FASTCPP_API std::vector<std::string> find_classes(const Path& folder);
 
-/// A file as it is named below a folder, with `/`; as it is where it does not lie there by the names alone.
+/// A file as it is named below a folder, with `/`; as it is where it does not lie there by the names alone, or
+/// is an address (`http://`, `https://`).
 FASTCPP_API std::string relative_below(const Path& file, const Path& folder);
 
 /// A folder below another, however it is written, and which files lie in it. A value: a copy shares nothing. Used from one

@@ -177,8 +177,9 @@ class FASTCPP_API Table {
   /// Reads a file of comma-separated values as pandas does.
   ///
   /// Cells may stand in `"quotes"`, doubled inside, and then hold delimiters and line ends. A line ends with LF, CRLF or CR.
-  /// Lines with nothing but blanks are skipped; a byte-order mark is dropped; blanks beside a delimiter belong to the cell. A
-  /// short row ends in missing cells. A name that repeats becomes `a.1`, an empty one `Unnamed: 2`.
+  /// Lines with nothing but blanks are skipped; a byte-order mark is dropped at the start and from names; blanks beside a
+  /// delimiter belong to the cell. A short row ends in missing cells. A name that repeats becomes `a.1`, an empty one
+  /// `Unnamed: 2`.
   ///
   /// A cell is missing when it is empty or one of pandas' words (`NA`, `N/A`, `NaN`, `nan`, `null`, `NULL`, `n/a`, `<NA>`,
   /// `#N/A`, ...). A column of whole numbers is int64, or uint64; of numbers float64; of `True`, `false` in any case bool;

@@ -69,8 +69,9 @@ struct UntarDataOptions {
 ///
 /// When the folder is there, nothing is loaded, and only an archive that is there as well is
 /// checked: when it is not what the table of `urls` says, a new version exists, and both are
-/// replaced, the old ones staying until the new archive has arrived. The folder is looked for in `<working directory at
-/// start>/data` (models: `models`), then in `Config::data_path()` (`Config::model_path()`). Thread-safe.
+/// replaced, the old ones staying until the new archive has arrived. A data set that is renewed, also by `force_download`,
+/// takes twice its space meanwhile: the old folder goes when the new one is whole. The folder is looked for in `<working
+/// directory at start>/data` (models: `models`), then in `Config::data_path()` (`Config::model_path()`). Thread-safe.
 ///
 /// \code
 /// const Path path = untar_data(urls::PETS);            // ~/.fastai/data/oxford-iiit-pet

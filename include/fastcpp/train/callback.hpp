@@ -14,6 +14,7 @@
 
 #include "fastcpp/data/tensors.hpp"
 #include "fastcpp/export.hpp"
+#include "fastcpp/io/value.hpp"
 
 namespace fastcpp::inline v0 {
 
@@ -32,6 +33,13 @@ class SmoothenValue {
   }
   /// The average of the values so far; not a number before the first.
   double smooth() const { return average_ / (1 - left_); }
+  /// The average as a checkpoint keeps it.
+  Value state() const { return Value::dict({{"average", average_}, {"left", left_}}); }
+  /// Goes on from what `state` gave.
+  void load_state(const Value& state) {
+    average_ = state.at("average").as_double();
+    left_ = state.at("left").as_double();
+  }
 
  private:
   double beta_, average_ = 0, left_ = 1;
@@ -52,6 +60,10 @@ struct TrainState {
   bool skip_zero = false;      ///< keep the gradients after this batch
   bool skip_bwd = false;       ///< no backward pass for this batch
   bool cancelled = false;      ///< the stop token was triggered
+  bool resumed = false;        ///< the fit goes on from a checkpoint
+  /// Nothing of this fit stays (`dry_run`, `profile`, `find_batch_size`): learner and data come back as they were, and what
+  /// goes below `path()` and `model_dir()` goes to a folder that is removed. Who writes elsewhere writes nothing
+  bool dry_run = false;
   Tensors last_input = {};   ///< batch on its way into the model; may be replaced in on_batch_begin
   Tensors last_target = {};  ///< its target; may be replaced in on_batch_begin
   Tensors last_output = {};  ///< what the model gave; may be replaced in on_loss_begin
@@ -106,6 +118,13 @@ class FASTCPP_API Callback {
   /// A fit starts at an epoch other than 0 (fastai: `jump_to_epoch`).
   virtual void jump_to_epoch(int) {}
 
+  /// What a checkpoint of a training keeps of this callback: all that it remembers from one batch to the next. Empty where
+  /// that is nothing. Asked for between two batches.
+  virtual Value state() const { return {}; }
+  /// Takes back what `state` gave, in a fit that goes on from a checkpoint: after the on_train_begin of all callbacks, and
+  /// before weights' rates and random numbers come back.
+  virtual void load_state(const Value&) {}
+
   /// The learner this callback takes part in.
   /// \throws TrainError `train.no_learner` outside a fit
   Learner learn() const;
@@ -131,7 +150,10 @@ struct CallbackFunctions {
   Function on_batch_end = {};       ///< see Callback::on_batch_end
   Function on_epoch_end = {};       ///< see Callback::on_epoch_end
   Function on_train_end = {};       ///< see Callback::on_train_end
-  int order = 0;                    ///< see Callback::order
+  /// See Callback::jump_to_epoch; gets the learner and the epoch, from 0.
+  std::function<void(Learner& learn, int epoch)> jump_to_epoch = {};
+  int order = 0;            ///< see Callback::order
+  bool in_lr_find = false;  ///< see Callback::in_lr_find
 };
 
 /// A callback of functions:

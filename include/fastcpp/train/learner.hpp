@@ -26,6 +26,7 @@
 #include "fastcpp/train/prediction.hpp"
 #include "fastcpp/train/process_group.hpp"
 #include "fastcpp/train/recorder.hpp"
+#include "fastcpp/train/resume.hpp"
 
 namespace fastcpp::inline v0 {
 
@@ -55,18 +56,12 @@ struct LearnerOptions {
       {};  ///< absent: the process-wide one (`progress_sink()`)
 };
 
-/// How a fit ended.
-enum class FitOutcome {
-  kFinished,  ///< all epochs were trained
-  kEnded,     ///< a callback asked for the end
-  kStopped    ///< the stop token ended it, in the middle of an epoch
-};
-
 /// Options of `fit` and of everything that fits.
 struct FitOptions {
   std::optional<double> wd = {};            ///< absent: the learner's; >= 0
   std::vector<CallbackArg> callbacks = {};  ///< take part in this fit only: objects or factories
   std::stop_token stop = {};                ///< ends the fit between two batches
+  std::optional<CheckpointOptions> checkpoint = {};  ///< writes the training down as it goes on
 };
 
 /// Options of `fit_one_cycle`, in fastai's order.
@@ -81,6 +76,7 @@ struct OneCycleOptions {
   std::optional<int> tot_epochs = {};       ///< length of the whole cycle; absent: cyc_len
   int start_epoch = 0;        ///< epochs of the cycle done before, 0 <= start_epoch < cyc_len
   std::stop_token stop = {};  ///< ends the fit between two batches
+  std::optional<CheckpointOptions> checkpoint = {};  ///< writes the training down as it goes on
 };
 
 /// Options of `fit_fc`, in fastai's order.
@@ -91,8 +87,30 @@ struct FitFcOptions {
   std::optional<double> wd = {};                  ///< absent: the learner's; >= 0
   std::vector<CallbackArg> callbacks = {};  ///< take part in this fit only: objects or factories
   std::stop_token stop = {};                ///< ends the fit between two batches
+  std::optional<CheckpointOptions> checkpoint = {};  ///< writes the training down as it goes on
 };
 
+/// Options of `fine_tune`, in the order of fastai's second version.
+struct FineTuneOptions {
+  double base_lr = 2e-3;                          ///< highest rate of the head while it is trained alone, > 0
+  int freeze_epochs = 1;                          ///< epochs of the head alone, >= 0
+  double lr_mult = 100;                           ///< the first layers get base_lr / 2 / lr_mult, > 0
+  double pct_start = 0.3;                         ///< as in OneCycleOptions, of the second part
+  double div = 5;                                 ///< likewise its div_factor
+  std::pair<double, double> moms = {0.95, 0.85};  ///< as in OneCycleOptions, of both parts
+  std::optional<double> wd = {};                  ///< absent: the learner's; >= 0
+  /// Take part in both parts: objects or factories.
+  std::vector<CallbackArg> callbacks = {};
+  std::stop_token stop = {};  ///< ends the fit between two batches
+  std::optional<CheckpointOptions> checkpoint = {};  ///< writes the training down as it goes on
+};
+
+struct AccumulateOptions;     // train/callbacks/accumulate.hpp
+struct BatchSize;             // train/try_out.hpp
+struct DryRunOptions;         // train/try_out.hpp
+struct FindBatchSizeOptions;  // train/try_out.hpp
+struct ProfileOptions;        // train/profile.hpp
+struct StepProfile;           // train/profile.hpp
 struct MixUpOptions;
 struct ReportOptions;   // interpret/report.hpp
 struct TtaOptions;      // vision/tta.hpp
@@ -204,11 +222,57 @@ class FASTCPP_API Learner {
   /// \throws as `fit`; ValueError `value.flat_cos`
   FitOutcome fit_fc(int tot_epochs = 1, const FitFcOptions& options = {});
 
+  /// Trains the head alone, then everything (fastai 2: `fine_tune`): freezes, runs one cycle of `freeze_epochs` at
+  /// slice(base_lr) with pct_start 0.99, halves base_lr, unfreezes, and runs one cycle of `epochs` at slice(base_lr /
+  /// lr_mult, base_lr). A model of one layer group is trained as a whole in both.
+  /// \returns how the last part ended that was begun
+  /// \throws as `fit_one_cycle`; ValueError `value.fine_tune` on a rate or factor that is not > 0, or negative epochs
+  FitOutcome fine_tune(int epochs, const FineTuneOptions& options = {});
+  /// The same with the rate as fastai's second argument, which replaces `options.base_lr`.
+  FitOutcome fine_tune(int epochs, double base_lr, FineTuneOptions options = {});
+
+  /// Goes on with the training that wrote the last whole checkpoint, also from the middle of an epoch, to the same numbers
+  /// as if it had never been interrupted (on the same machine, with as many threads): weights, optimizer, schedule, random
+  /// numbers, callbacks and the record come from the file. Make data and learner as before; callbacks that were given to the
+  /// fit alone are given again. A training that was finished is not trained again. A program of several fits is simplest
+  /// with `.checkpoint = {.resume = true}` in each of them: those that are done are passed over.
+  /// \throws TrainError `train.no_checkpoint` when there is none, `train.checkpoint` when it is of another training or
+  /// damaged; as `fit`
+  FitOutcome resume(const ResumeOptions& options = {});
+
   /// Raises the rate exponentially over a mock training, then restores weights, optimizer and modes from memory (fastai:
   /// `lr_find`; Smith 2015, arXiv:1506.01186). The curve is in `recorder()`. Of the learner's callbacks only those take
   /// part that belong to the computation of a step (`Callback::in_lr_find`); nothing is written to disk.
+  /// \returns rates to take, read off the curve without its first tenth and its last five points
   /// \throws as `fit`; ValueError `value.lr_find`
-  FitOutcome lr_find(const LrFindOptions& options = {});
+  SuggestedLRs lr_find(const LrFindOptions& options = {});
+
+  /// Trains a few batches and validates a few with all callbacks, to see that everything works before a training begins
+  /// (Lightning: `fast_dev_run`). Then weights, buffers, optimizer, recorder, data with the order of their passes and all
+  /// other settings are what they were. Meanwhile `path()` is a folder that is removed, and `model_dir()` lies below it, so that
+  /// what callbacks write goes with it; `load` still finds what was saved before. A callback that writes elsewhere looks at
+  /// `TrainState::dry_run`. Options are in train/try_out.hpp. Needs memory for weights and optimizer once more.
+  /// \returns what was recorded
+  /// \throws ValueError `value.n_batches`; IoError `io.cannot_create`; as `fit`
+  FitRecord dry_run();
+  /// \overload
+  FitRecord dry_run(const DryRunOptions& options);
+  /// Finds the largest batch that fits in memory by training a few batches of several sizes, as `dry_run` without validation
+  /// and of the learner's callbacks with those of a step only (`Callback::in_lr_find`), and how many of them make the batch
+  /// that is wanted. Options and result are in train/try_out.hpp.
+  /// \throws ValueError `value.batch_size`, `value.n_batches`; MemoryError `train.out_of_memory` when no single item fits; as
+  /// `fit`
+  BatchSize find_batch_size();
+  /// \overload
+  BatchSize find_batch_size(const FindBatchSizeOptions& options);
+  /// Measures where the time of a step goes over `n` batches, after two for warming up, as `dry_run` without validation and
+  /// without table and bars: printed, the result is a table and a sentence that names what slows the training down. On a
+  /// device the parts of a step are waited for one by one. Options and result are in train/profile.hpp.
+  /// \param n training batches, >= 1
+  /// \throws ValueError `value.n_batches`; TrainError `train.stopped`; as `dry_run`
+  StepProfile profile(int n = 20);
+  /// \overload
+  StepProfile profile(int n, const ProfileOptions& options);
 
   /// Adds mix-up to every fit from now on (fastai: `mixup`). Returns the learner.
   /// \throws ValueError `value.mixup`
@@ -218,6 +282,10 @@ class FASTCPP_API Learner {
   /// Adds gradient clipping to every fit from now on (fastai: `clip_grad`). Returns the learner.
   /// \param clip largest 2-norm of all gradients together
   Learner& clip_grad(double clip = 0.1);
+  /// Adds an AccumulateScheduler to every fit from now on: the optimizer steps once every n_step batches. Twice is once,
+  /// with the options given last; n_step = 1 takes it out. Returns the learner.
+  /// \throws ValueError `value.n_batches`
+  Learner& accumulate(const AccumulateOptions& options);
 
   /// Computes convolutions and linear layers in half precision from now on, with a scaled loss (fastai: `to_fp16`).
   /// Parameters, batch norms and saved files stay single precision. Returns the learner.
@@ -410,9 +478,13 @@ class FASTCPP_API Learner {
   explicit Learner(std::shared_ptr<Impl> impl) : impl_(std::move(impl)) {}
   Prediction predict_any(const std::any& item, const PredictOptions& options);
   std::vector<Prediction> mc_dropout_any(const std::any& item, const McDropoutOptions& options);
-  FitOutcome run(int epochs, const LearningRate& lr, const FitOptions& options,
+  struct Plan;
+  FitOutcome run(const Plan& plan, const FitOptions& options,
                  const std::shared_ptr<Callback>& finder);
   void refuse_nested_fit() const;
+  // Runs `work` and puts everything back as it was, after an exception too; files go to a folder that is removed.
+  void try_out(bool silent, const std::function<void()>& work);
+  bool fits(std::int64_t bs, int n_batches);
   void load_weights(const Path& source, const StateDict& weights, bool strict);
   void set_precision(std::optional<torch::ScalarType> precision);
   void set_layer_groups(const std::vector<LayerGroup>& groups);

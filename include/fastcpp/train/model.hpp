@@ -15,6 +15,10 @@
 #include "fastcpp/data/tensors.hpp"
 #include "fastcpp/export.hpp"
 
+namespace torch::nn {
+class SequentialImpl;
+}  // namespace torch::nn
+
 namespace fastcpp::inline v0 {
 
 struct Recipe;  // io/recipe.hpp
@@ -82,6 +86,7 @@ class FASTCPP_API Model {
     if constexpr (kIsModule && detail::RunsOnTensors<M>) {
       if (!module) detail::throw_no_module();
       forward_ = [raw = module.get()](const Tensors& x) { return detail::run(*raw, x); };
+      in_turn_ = std::is_same_v<M, torch::nn::SequentialImpl>;
       clone_ = [](const torch::nn::Module& original) {
         // A class that inherits `clone` gives an object of the class that defines it.
         auto copy = std::dynamic_pointer_cast<M>(original.clone());
@@ -102,13 +107,10 @@ class FASTCPP_API Model {
   /// inherits `clone` from another class), when the model was made with a function of its own, or is none
   Model clone() const;
 
-  /// Runs the network.
+  /// Runs the network. Hooks of this thread see what its layers give (hooks/hook.hpp).
   /// \throws whatever the module throws (`guarded` of train/forward.hpp makes it an Error); ValueError `value.model` when
   /// there is none, or it takes another number of tensors
-  Tensors operator()(const Tensors& x) const {
-    if (!forward_) detail::throw_no_module();
-    return forward_(x);
-  }
+  Tensors operator()(const Tensors& x) const;
 
   /// How a file can make it again (`export_model`); null when it does not say. Lives as long as any copy of the model.
   const Recipe* recipe() const { return recipe_.get(); }
@@ -130,6 +132,7 @@ class FASTCPP_API Model {
   std::function<Tensors(const Tensors&)> forward_;
   std::function<Model(const torch::nn::Module&)> clone_;
   std::shared_ptr<const Recipe> recipe_;
+  bool in_turn_ = false;  // `forward_` is that of a torch::nn::Sequential
 };
 
 }  // namespace fastcpp

@@ -22,8 +22,9 @@ struct HistoryRow {
   int epoch = 0;                          ///< from 0
   double train_loss = 0;                  ///< smoothed loss at the last batch
   std::optional<double> valid_loss = {};  ///< absent when nothing was validated
-  std::vector<double> metrics = {};       ///< one per metric, in the order of `Recorder::names`
-  double seconds = 0;                     ///< duration of the epoch
+  /// One per metric and added column, in the order of `Recorder::names`; not a number where nothing was measured.
+  std::vector<double> metrics = {};
+  double seconds = 0;  ///< duration of the epoch
 };
 
 /// Options of `Recorder::plot`.
@@ -32,6 +33,7 @@ struct RecorderPlotOptions {
   int skip_end = 5;         ///< batches left out at the end
   bool suggestion = false;  ///< mark the steepest descent
   double dpi = 100;         ///< pixels an inch; the figure has 6 by 4 inches
+  bool suggestions = false;  ///< mark what `lr_find` returns: valley, slide, steep and minimum
 };
 
 /// Options of `Recorder::plot_losses` and `Recorder::plot_metrics`.
@@ -66,6 +68,31 @@ struct LrSuggestion {
 FASTCPP_API std::optional<LrSuggestion> suggest_lr(const std::vector<double>& lrs,
                                                    const std::vector<double>& losses);
 
+/// How a fit ended.
+enum class FitOutcome {
+  kFinished,  ///< all epochs were trained
+  kEnded,     ///< a callback asked for the end
+  kStopped    ///< the stop token ended it, in the middle of an epoch
+};
+
+/// What `lr_find` suggests, and how it ended. Rates are absent where the curve has too few points or no such place.
+struct SuggestedLRs {
+  std::optional<double> valley = {};   ///< two thirds down the longest fall (fastai 2: `valley`)
+  std::optional<double> slide = {};    ///< before the fall ends (fastai 2: `slide`)
+  std::optional<double> steep = {};    ///< where the loss falls fastest by the rate's logarithm (fastai 2: `steep`)
+  std::optional<double> minimum = {};  ///< a tenth of the rate at the lowest loss (fastai 2: `minimum`)
+  FitOutcome outcome = FitOutcome::kFinished;  ///< kStopped: by the stop token
+  /// Whether two are alike in all.
+  bool operator==(const SuggestedLRs&) const = default;
+};
+
+/// The suggestions for a curve, as `lr_find` makes them.
+/// \param lrs    rates, > 0, rising
+/// \param losses as many
+/// \returns without rates where there are fewer than two points or another number of losses
+FASTCPP_API SuggestedLRs suggested_lrs(const std::vector<double>& lrs,
+                                       const std::vector<double>& losses);
+
 /// What was recorded of one fit, or of one search for a learning rate. A value.
 struct FitRecord {
   bool lr_find = false;                        ///< a search, not a training
@@ -88,6 +115,12 @@ class FASTCPP_API Recorder : public Callback {
   void on_batch_begin(TrainState&) override;
   void on_batch_end(TrainState&) override;
   void on_epoch_end(TrainState&) override;
+  Value state() const override;
+  /// Also shows the rows of the epochs that were done.
+  void load_state(const Value& state) override;
+
+  /// The last figure of a column: `train_loss`, `valid_loss` or a metric's; nothing where the last epoch has none.
+  std::optional<double> last_value(const std::string& column) const;
 
   std::vector<double> lrs;                   ///< rate of the last layer group, per training batch
   std::vector<double> moms;                  ///< momentum likewise
@@ -120,6 +153,20 @@ class FASTCPP_API Recorder : public Callback {
   /// \throws TrainError `train.nothing_recorded`
   std::optional<LrSuggestion> suggest(const RecorderPlotOptions& options = {});
 
+  /// The rates that the curve of the last fit suggests, as `lr_find` gives them: without the first tenth of the points and
+  /// the last five. Nothing is told or drawn.
+  SuggestedLRs suggested_lrs() const;
+
+  /// Adds columns behind the metrics to the table of the fit that begins (fastai: `add_metric_names`). Called in
+  /// `on_train_begin` by a callback that runs before the recorder: its `order()` is below -10.
+  /// \throws ValueError `value.column` when the table has such a column, or later in a fit
+  void add_metric_names(const std::vector<std::string>& columns);
+  /// Figures of added columns for the epoch under way (fastai: `add_metrics`). Called before the recorder writes the row: at
+  /// the latest in `on_epoch_end` of such a callback. A column without a figure is not a number in that row.
+  /// \param figures name and value
+  /// \throws ValueError `value.column` on a name that was not added
+  void add_metrics(const std::vector<std::pair<std::string, double>>& figures);
+
   /// All fits and searches of the learner that trained a batch, the last one included (fastai keeps the last one only).
   std::vector<FitRecord> fits() const;
 
@@ -129,6 +176,8 @@ class FASTCPP_API Recorder : public Callback {
  private:
   friend class Learner;
   FitRecord record() const;
+  // From now on until it begins, columns are added.
+  void expect_names();
   TableRow table_row(const HistoryRow& row) const;
   void need_losses() const;
   // Rates of the batches whose loss is known: a fit may end in the middle of a batch.
@@ -137,7 +186,10 @@ class FASTCPP_API Recorder : public Callback {
   static std::vector<double> trimmed(const std::vector<double>& values, int skip_start,
                                      int skip_end);
 
-  std::vector<std::string> metric_names_;
+  std::vector<std::string> metric_names_;  // the added ones last
+  std::vector<std::string> added_names_;
+  std::vector<double> added_;   // of this epoch
+  bool expects_names_ = false;  // a fit begins, and the recorder has not begun
   bool add_time_ = true;
   std::shared_ptr<ProgressSink> sink_;
   double epoch_start_ = 0;

@@ -6,6 +6,7 @@
 #include <cstddef>
 #include <cstdint>
 #include <functional>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -240,7 +241,8 @@ class FASTCPP_API ImageDataBunch : public DataBunch {
                                  const std::vector<Label>& labels,
                                  const ImageDataBunchOptions& options);
   static ImageDataBunch make(const LabelLists& lists, const Path& path, const ImageTransforms& tfms,
-                             const ApplyTfmsOptions& apply, const DatabunchOptions& options);
+                             const ApplyTfmsOptions& apply, const DatabunchOptions& options,
+                             std::shared_ptr<const FileSource> files);
   Figure grid_of(const Batch& batch, const ShowBatchOptions& options) const;
   static ImageDataBunch folders(const Path& path, const FromFolderOptions& options);
   explicit ImageDataBunch(DataBunch bunch) : DataBunch(std::move(bunch)) {}

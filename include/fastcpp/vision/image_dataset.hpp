@@ -16,6 +16,8 @@
 
 namespace fastcpp::inline v0 {
 
+class FileSource;  // io/file_source.hpp
+
 /// How files become pixels in memory. Without `scaled_decode` none of it changes a batch.
 struct ImageLoading {
   /// Keeps decoded pictures; may be shared by several sets. Absent: every pass decodes anew.
@@ -26,6 +28,8 @@ struct ImageLoading {
   /// Samples of a batch come as bytes and numbers, which `finish_batch` makes into pictures on the
   /// device. Needs transforms that fix the size of the result; others are done as ever.
   bool augment_on_device = false;
+  /// Reads items that are addresses or in tar shards; absent: `file_source()`.
+  std::shared_ptr<const FileSource> files = {};
 };
 
 /// Picture files with labels of any kind, opened and transformed when they are asked for (fastai: a `LabelList` over an

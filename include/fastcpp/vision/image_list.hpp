@@ -3,6 +3,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <ostream>
 #include <string>
@@ -11,6 +12,7 @@
 #include "fastcpp/data/files.hpp"
 #include "fastcpp/data/item_list.hpp"
 #include "fastcpp/export.hpp"
+#include "fastcpp/io/file_source.hpp"
 #include "fastcpp/vision/image/image.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
 #include "fastcpp/vision/transform/transform.hpp"
@@ -50,6 +52,15 @@ struct ImageListCsvOptions {
   EmptyParts empty = EmptyParts::kWarn;
 };
 
+/// How tar shards become items.
+struct ImageListShardsOptions {
+  std::vector<std::string> extensions = image_extensions();  ///< of pictures, with the dot
+  /// What the numbers in `.cls` stand for, from 0; none: they stay numbers
+  std::vector<std::string> class_names = {};
+  std::shared_ptr<const FileSource> files = {};  ///< reads the shards; absent: `file_source()`
+  EmptyParts empty = EmptyParts::kWarn;
+};
+
 /// Picture files before the split (fastai: `ImageList`): filters, then one of `split_*`, then one of `label_*`, then
 /// `transform` and `databunch`. Each of these gives a type that has only what may follow:
 ///
@@ -71,7 +82,8 @@ class FASTCPP_API ImageList : public ItemList<ImageList> {
   /// \throws DataError `data.not_a_folder`
   static ImageList from_folder(const Path& path, const ImageListFolderOptions& options = {});
   /// One picture a row of a table (fastai: `from_df`): `path/folder/` and the cell as it stood in its file and the suffix, put
-  /// together as text. No file is asked for: one that is not there is told when it is opened.
+  /// together as text; of a cell that is an address (`http://`, `https://`) that and the suffix. No file is asked for: one that
+  /// is not there is told when it is opened.
   /// \throws DataError `data.no_column`, `data.missing_value`; ValueError `value.index`
   static ImageList from_df(const Table& df, const Path& path,
                            const ImageListDfOptions& options = {});
@@ -80,12 +92,43 @@ class FASTCPP_API ImageList : public ItemList<ImageList> {
   static ImageList from_csv(const Path& path, const Path& csv_name,
                             const ImageListCsvOptions& options = {});
 
+  /// The pictures of tar shards in WebDataset's layout: members that share a name up to the first dot behind its folders are a
+  /// sample. Its picture, named `shard/member`, is an item; its other members are cells of the list's table, in columns named
+  /// after their extensions: `cls`, `id`, `index` and the like whole numbers, `txt` texts, `json` a column `json.key` for each
+  /// key with a number, a text, or a list of texts (joined by `;`). The table's first column, `name`, is the member's name.
+  ///
+  /// Items stand in the order of shards and members. Each shard is read, or fetched, once for its list of members; split, labels
+  /// and transforms follow as ever, and loaders read by index, so that the order of a pass is the one of the same items in a
+  /// folder. `ShardSampler` keeps neighbours together where the cache cannot hold all shards.
+  /// \param path   where models go, and what relative shards are below
+  /// \param shards paths or addresses that end in `.tar`, or patterns of these (`expand_shards`)
+  /// 	hrows ValueError `value.shards`; DataError `data.empty` without a picture, `data.unknown_label` on a number without a
+  ///   class name; as FileSource::members; FormatError as `from_json`
+  static ImageList from_shards(const Path& path, const std::vector<std::string>& shards,
+                               const ImageListShardsOptions& options = {});
+
+  /// Reads items that are addresses or in shards through `files`; what is made of this list keeps it.
+  /// \param files null: `file_source()`
+  ImageList& read_through(std::shared_ptr<const FileSource> files) & {
+    files_ = std::move(files);
+    return *this;
+  }
+  /// \overload
+  ImageList read_through(std::shared_ptr<const FileSource> files) && {
+    return std::move(read_through(std::move(files)));
+  }
+  /// What reads them; null: `file_source()`.
+  const std::shared_ptr<const FileSource>& files() const { return files_; }
+
   /// The picture of item i as it lies in its file (fastai: `list[i]`, `get`); negative i count from the end.
   /// \throws ValueError `value.index`; ImageError as `open_image`
   Image get(std::int64_t i) const;
   /// fastai's printed form: how many, the first five opened, the folder.
   /// \throws as `get`
   std::string str() const;
+
+ private:
+  std::shared_ptr<const FileSource> files_;
 };
 
 /// Pictures that are split and labelled (fastai: `LabelLists`): `transform`, `add_test`, then `databunch`. A value; used from
@@ -94,7 +137,7 @@ class FASTCPP_API ImageLabelLists {
  public:
   /// Of a list that was split and labelled.
   ImageLabelLists(const ImageList& list, fastcpp::LabelLists lists)
-      : lists_(std::move(lists)), path_(list.path()) {}
+      : lists_(std::move(lists)), path_(list.path()), files_(list.files()) {}
 
   /// Items that train.
   const LabelList& train() const { return lists_.train; }
@@ -157,6 +200,7 @@ class FASTCPP_API ImageLabelLists {
   Path path_;
   ImageTransforms tfms_;
   ApplyTfmsOptions apply_;
+  std::shared_ptr<const FileSource> files_;
 };
 
 }  // namespace fastcpp

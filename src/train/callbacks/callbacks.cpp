@@ -13,6 +13,7 @@
 #include "train/callbacks/expect.hpp"
 #include "train/callbacks/factory.hpp"
 #include "train/callbacks/groups.hpp"
+#include "train/callbacks/log_file.hpp"
 
 namespace fastcpp::inline v0 {
 namespace {
@@ -57,12 +58,15 @@ void OneCycleScheduler::on_train_begin(TrainState& state) {
   moms_ = {Scheduler(first, second, up, annealing_cos),
            Scheduler(second, first, down, annealing_cos)};
   phase_ = 0;
+  steps_ = 0;
+  all_steps_ = n;
   learner.opt().set_lr(low);
   learner.opt().set_mom(first);
   if (options_.start_epoch != 0) state.epoch = options_.start_epoch;
 }
 
 void OneCycleScheduler::advance(TrainState& state) {
+  ++steps_;
   if (phase_ >= lrs_.size()) {
     state.stop_training = state.stop_epoch = true;
     return;
@@ -77,6 +81,17 @@ void OneCycleScheduler::advance(TrainState& state) {
 void OneCycleScheduler::jump_to_epoch(int epoch) {
   TrainState ignored;
   for (std::int64_t i = 0; i < learn().data().train_dl().size() * epoch; ++i) advance(ignored);
+}
+
+Value OneCycleScheduler::state() const {
+  return Value::dict({{"steps", steps_}, {"all", all_steps_}});
+}
+
+void OneCycleScheduler::load_state(const Value& state) {
+  TrainState ignored;
+  // With another number of processes an epoch has another number of batches.
+  const auto steps = state.at("steps").as_int() * all_steps_ / state.at("all").as_int();
+  while (steps_ < steps) advance(ignored);
 }
 
 void OneCycleScheduler::on_batch_end(TrainState& state) {
@@ -150,14 +165,16 @@ CSVLogger::CSVLogger(const CSVLoggerOptions& options) : options_(options) {
   expect_name("filename of CSVLogger", options.filename);
 }
 
-void CSVLogger::on_train_begin(TrainState&) {
+void CSVLogger::on_train_begin(TrainState& state) {
   const auto learner = learn();
-  file_ = learner.path() / (options_.filename + ".csv");
+  const Path name = options_.filename + ".csv";
+  file_ = learner.path() / (state.dry_run ? name.filename() : name);
   make_folder(file_.parent_path());
   const auto header = fmt::format("{}\n", fmt::join(learner.recorder().names, ","));
   std::error_code ec;
   std::string text;
-  if (options_.append && std::filesystem::exists(file_, ec)) text = read_file(file_);
+  const bool keep = options_.append || state.resumed;
+  if (keep && std::filesystem::exists(file_, ec)) text = read_file(file_);
   if (text.empty()) {
     if (!(std::ofstream(file_, std::ios::trunc) << header).flush()) {
       throw IoError("io.cannot_create",
@@ -184,6 +201,21 @@ void CSVLogger::on_epoch_end(TrainState&) {
   if (learner.recorder().history.empty()) return;
   const auto text = learner.recorder().csv();
   add(text.substr(text.rfind('\n', text.size() - 2) + 1));
+}
+
+Value CSVLogger::state() const {
+  return log_size(file_);
+}
+
+void CSVLogger::load_state(const Value& state) {
+  if (cut_log(file_, state)) return;
+  // on_train_begin wrote the header.
+  const auto text = learn().recorder().csv();
+  add(text.substr(text.find('\n') + 1));
+}
+
+Table CSVLogger::read_logged_file() const {
+  return Table::read_csv(file_);
 }
 
 void CSVLogger::add(const std::string& text) const {

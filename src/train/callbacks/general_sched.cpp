@@ -67,6 +67,7 @@ void GeneralScheduler::on_train_begin(TrainState& state) {
     }
   }
   phase_ = 0;
+  steps_ = 0;
   if (!schedulers_.empty()) {
     for (const auto& [name, scheduler] : schedulers_.front())
       (learner.opt().*setter(name))(scheduler.value());
@@ -75,6 +76,7 @@ void GeneralScheduler::on_train_begin(TrainState& state) {
 }
 
 void GeneralScheduler::advance(TrainState& state) {
+  ++steps_;
   if (phase_ >= schedulers_.size()) {
     state.stop_training = state.stop_epoch = true;
     return;
@@ -93,6 +95,15 @@ void GeneralScheduler::advance(TrainState& state) {
 void GeneralScheduler::jump_to_epoch(int epoch) {
   TrainState ignored;
   for (std::int64_t i = 0; i < learn().data().train_dl().size() * epoch; ++i) advance(ignored);
+}
+
+Value GeneralScheduler::state() const {
+  return Value::dict({{"steps", steps_}});
+}
+
+void GeneralScheduler::load_state(const Value& state) {
+  TrainState ignored;
+  while (steps_ < state.at("steps").as_int()) advance(ignored);
 }
 
 void GeneralScheduler::on_batch_end(TrainState& state) {

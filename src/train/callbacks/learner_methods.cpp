@@ -3,6 +3,7 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <cmath>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
@@ -13,6 +14,7 @@
 #include "fastcpp/train/callbacks/mixup.hpp"
 #include "fastcpp/train/forward.hpp"
 #include "fastcpp/train/learner.hpp"
+#include "train/plan.hpp"
 
 namespace fastcpp::inline v0 {
 namespace {
@@ -21,11 +23,34 @@ namespace {
 template <typename Options>
 FitOptions fit_options(const Options& from) {
   FitOptions options;
-  auto& [wd, callbacks, stop] = options;
+  auto& [wd, callbacks, stop, checkpoint] = options;
   wd = from.wd;
   callbacks = from.callbacks;
   stop = from.stop;
+  checkpoint = from.checkpoint;
   return options;
+}
+
+Value pair_list(const std::pair<double, double>& pair) {
+  return Value::list({pair.first, pair.second});
+}
+
+Value plan_of(const OneCycleOptions& options, const std::vector<double>& rates) {
+  return Value::dict({{"schedule", "one_cycle"},
+                      {"max_lr", to_list(rates)},
+                      {"moms", pair_list(options.moms)},
+                      {"div_factor", options.div_factor},
+                      {"pct_start", options.pct_start},
+                      {"final_div", to_value(options.final_div)},
+                      {"tot_epochs", to_value(options.tot_epochs)},
+                      {"start_epoch", options.start_epoch}});
+}
+
+Value plan_of(const FitFcOptions& options, const std::vector<double>& rates) {
+  return Value::dict({{"schedule", "flat_cos"},
+                      {"lr", to_list(rates)},
+                      {"moms", pair_list(options.moms)},
+                      {"start_pct", options.start_pct}});
 }
 
 void no_epochs(const char* name, int epochs) {
@@ -84,7 +109,8 @@ FitOutcome Learner::fit_one_cycle(int cyc_len, const OneCycleOptions& options) {
     no_epochs("cyc_len", cyc_len);
     auto fit_with = fit_options(options);
     fit_with.callbacks.push_back(std::make_shared<OneCycleScheduler>(options));
-    return fit(cyc_len, options.max_lr, fit_with);
+    const auto rates = lr_range(options.max_lr);
+    return run({cyc_len, options.max_lr, plan_of(options, rates)}, fit_with, nullptr);
   });
 }
 
@@ -99,11 +125,47 @@ FitOutcome Learner::fit_fc(int tot_epochs, const FitFcOptions& options) {
     no_epochs("tot_epochs", tot_epochs);
     auto fit_with = fit_options(options);
     fit_with.callbacks.push_back(std::make_shared<FlatCosAnnealScheduler>(options));
-    return fit(tot_epochs, options.lr, fit_with);
+    return run({tot_epochs, options.lr, plan_of(options, lr_range(options.lr))}, fit_with,
+               nullptr);
   });
 }
 
-FitOutcome Learner::lr_find(const LrFindOptions& options) {
+FitOutcome Learner::fine_tune(int epochs, const FineTuneOptions& options) {
+  const auto refuse = [](const char* what, const char* range, double found) {
+    throw ValueError("value.fine_tune",
+                     fmt::format("{} of fine_tune: expected {}, found {}", what, range, found));
+  };
+  const auto positive = [&](const char* what, double value) {
+    if (!(std::isfinite(value) && value > 0)) refuse(what, "a finite number > 0", value);
+  };
+  positive("base_lr", options.base_lr);
+  positive("lr_mult", options.lr_mult);
+  if (epochs < 0) refuse("epochs", "a number >= 0", epochs);
+  if (options.freeze_epochs < 0) refuse("freeze_epochs", "a number >= 0", options.freeze_epochs);
+  OneCycleOptions cycle{.max_lr = slice(options.base_lr),
+                        .moms = options.moms,
+                        .pct_start = 0.99,
+                        .wd = options.wd,
+                        .callbacks = options.callbacks,
+                        .stop = options.stop,
+                        .checkpoint = options.checkpoint};
+  if (layer_groups().size() > 1) freeze();
+  const auto outcome = fit_one_cycle(options.freeze_epochs, cycle);
+  if (outcome == FitOutcome::kStopped) return outcome;
+  unfreeze();
+  const double base_lr = options.base_lr / 2;
+  cycle.max_lr = slice(base_lr / options.lr_mult, base_lr);
+  cycle.pct_start = options.pct_start;
+  cycle.div_factor = options.div;
+  return fit_one_cycle(epochs, cycle);
+}
+
+FitOutcome Learner::fine_tune(int epochs, double base_lr, FineTuneOptions options) {
+  options.base_lr = base_lr;
+  return fine_tune(epochs, options);
+}
+
+SuggestedLRs Learner::lr_find(const LrFindOptions& options) {
   return boundary([&] {
     refuse_nested_fit();
     const auto finder = std::make_shared<LRFinder>(options);
@@ -124,15 +186,18 @@ FitOutcome Learner::lr_find(const LrFindOptions& options) {
     };
     FitOutcome outcome;
     try {
-      outcome = run(epochs, options.start_lr, fit_with, finder);
+      outcome = run({epochs, options.start_lr, Value::dict()}, fit_with, finder);
     } catch (...) {
       restore();
       throw;
     }
     restore();
-    if (outcome == FitOutcome::kStopped) return outcome;
-    log_info("LR Finder is complete: learn.recorder().plot() draws the curve.");
-    return FitOutcome::kFinished;
+    auto found = recorder().suggested_lrs();
+    found.outcome = outcome == FitOutcome::kStopped ? outcome : FitOutcome::kFinished;
+    if (outcome != FitOutcome::kStopped) {
+      log_info("LR Finder is complete: learn.recorder().plot() draws the curve.");
+    }
+    return found;
   });
 }
 

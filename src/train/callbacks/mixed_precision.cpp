@@ -87,6 +87,16 @@ void MixedPrecision::on_backward_end(TrainState& state) {
   }
 }
 
+Value MixedPrecision::state() const {
+  return Value::dict({{"scale", scale_}, {"noskip", noskip_}, {"skipped", skipped_}});
+}
+
+void MixedPrecision::load_state(const Value& state) {
+  scale_ = state.at("scale").as_double();
+  noskip_ = static_cast<int>(state.at("noskip").as_int());
+  skipped_ = state.at("skipped").as_int();
+}
+
 CallbackFn mixed_precision(const MixedPrecisionOptions& options) {
   return factory_of<MixedPrecision>(options);
 }

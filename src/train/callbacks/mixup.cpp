@@ -3,49 +3,14 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
-#include <cmath>
-
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/rng.hpp"
 #include "train/callbacks/expect.hpp"
 #include "train/callbacks/factory.hpp"
+#include "train/callbacks/mixing.hpp"
 
 namespace fastcpp::inline v0 {
 namespace {
-
-// The logarithm of a Gamma(shape, 1) number (Marsaglia and Tsang 2000). Small shapes give numbers
-// that underflow, their logarithms do not.
-double log_gamma_draw(double shape, Rng& rng) {
-  if (shape < 1) {
-    return log_gamma_draw(shape + 1, rng) + std::log(1 - rng.uniform()) / shape;
-  }
-  const double d = shape - 1.0 / 3, c = 1 / std::sqrt(9 * d);
-  for (;;) {
-    const double x = rng.normal(), v = std::pow(1 + c * x, 3);
-    if (v <= 0) continue;
-    if (std::log(1 - rng.uniform()) < 0.5 * x * x + d - d * v + d * std::log(v))
-      return std::log(d * v);
-  }
-}
-
-double beta_draw(double alpha, Rng& rng) {
-  const double a = log_gamma_draw(alpha, rng), b = log_gamma_draw(alpha, rng);
-  return 1 / (1 + std::exp(b - a));
-}
-
-// lambda, shaped to scale the items of `like`.
-torch::Tensor per_item(const torch::Tensor& lambda, const torch::Tensor& like) {
-  std::vector<std::int64_t> shape(static_cast<std::size_t>(like.dim()), 1);
-  shape[0] = -1;
-  return lambda.reshape(shape);
-}
-
-torch::Tensor mixed(const torch::Tensor& values, const MixUpDraw& draw) {
-  const auto lambda = per_item(draw.lambda, values);
-  return values * lambda + values.index_select(0, draw.perm) * (1 - lambda);
-}
-
-constexpr const char* kMixedLoss = "MixUpLoss";
 
 void expect_draw(const MixUpDraw& draw, std::int64_t n) {
   const bool fits = draw.lambda.defined() && draw.perm.defined() && draw.lambda.dim() == 1 &&
@@ -62,10 +27,7 @@ void expect_draw(const MixUpDraw& draw, std::int64_t n) {
 
 }  // namespace
 
-struct MixUpCallback::Batch {
-  torch::Tensor shown;  // what `last_target` is while this batch is on its way
-  MixedTargets targets;
-};
+struct MixUpCallback::Batch : detail::MixedBatch {};
 
 torch::Tensor mixup_loss(const Loss& loss, const torch::Tensor& output,
                          const MixedTargets& targets) {
@@ -91,31 +53,17 @@ void MixUpCallback::on_train_begin(TrainState& state) {
   old_loss_ = {};
   auto learner = learn();
   const Loss loss = learner.loss_func();
-  if (options_.stack_y && loss.name() == kMixedLoss) {
-    throw ValueError(
-        "value.mixup",
-        "two MixUpCallbacks take part in this fit: call mixup() once, or take one of them out of "
-        "callbacks()");
+  if (options_.stack_y && loss.name() == detail::kMixedLoss) {
+    throw ValueError("value.mixup",
+                     "two callbacks that mix items take part in this fit: call mixup() or cutmix() "
+                     "once, or take one of them out of callbacks()");
   }
   // Another fit draws other mixtures.
   seed_ = Rng{learner.data().seed(), 0x6d69787570, state.fit}.next();
   batches_ = 0;
   if (!options_.stack_y) return;
   batch_ = std::make_shared<Batch>();
-  const auto is_mixed = [batch = batch_](const Tensors& target) {
-    return batch->shown.defined() && batch->shown.is_same(target);
-  };
-  const auto unreduced = [loss, is_mixed, batch = batch_](const Tensors& output,
-                                                          const Tensors& target) {
-    return is_mixed(target) ? mixup_loss(loss, output, batch->targets)
-                            : loss.unreduced(output, target);
-  };
-  learner.set_loss_func(Loss(
-      kMixedLoss, unreduced, [loss](const torch::Tensor& output) { return loss.activate(output); },
-      [loss, is_mixed, unreduced](const Tensors& output, const Tensors& target) {
-        // The validation loss is the loss's own, also where that is no plain mean.
-        return is_mixed(target) ? unreduced(output, target).mean() : loss(output, target);
-      }));
+  learner.set_loss_func(detail::mixed_loss(loss, batch_));
   old_loss_ = loss;
 }
 
@@ -124,6 +72,14 @@ void MixUpCallback::on_train_end(TrainState&) {
   if (!old_loss_) return;
   learn().set_loss_func(old_loss_);
   old_loss_ = {};
+}
+
+Value MixUpCallback::state() const {
+  return Value::dict({{"batches", static_cast<std::int64_t>(batches_)}});
+}
+
+void MixUpCallback::load_state(const Value& state) {
+  batches_ = static_cast<std::uint64_t>(state.at("batches").as_int());
 }
 
 MixUpDraw MixUpCallback::draw(std::int64_t n) {
@@ -136,7 +92,7 @@ MixUpDraw MixUpCallback::draw(std::int64_t n) {
   MixUpDraw result{torch::empty({n}, torch::kFloat64), torch::empty({n}, torch::kLong)};
   const auto order = rng.permutation(n);
   for (std::int64_t i = 0; i < n; ++i) {
-    result.lambda.data_ptr<double>()[i] = beta_draw(options_.alpha, rng);
+    result.lambda.data_ptr<double>()[i] = detail::beta_draw(options_.alpha, rng);
     result.perm.data_ptr<std::int64_t>()[i] = order[static_cast<std::size_t>(i)];
   }
   return result;
@@ -159,15 +115,17 @@ void MixUpCallback::on_batch_begin(TrainState& state) {
   const auto dtype = x.scalar_type();
   if (options_.stack_y) {
     MixedTargets targets{y, y.index_select(0, mix.perm), mix.lambda};
-    // A tensor of its own in every case: the loss knows it by that.
-    y = y.dim() == 1
-            ? torch::stack({targets.first.to(dtype), targets.second.to(dtype), mix.lambda}, 1)
-            : y.clone();
-    *batch_ = {y, std::move(targets)};
+    y = detail::shown_targets(targets, dtype);
+    batch_->shown = y;
+    batch_->targets = std::move(targets);
   } else {
-    y = mixed(y.to(dtype), mix);
+    y = detail::mixed(y.to(dtype), mix.lambda, mix.perm);
   }
-  x = mixed(x, mix);
+  if (options_.stack_x) {
+    x = Tensors(std::vector<torch::Tensor>{x, x.index_select(0, mix.perm), mix.lambda});
+  } else {
+    x = detail::mixed(x, mix.lambda, mix.perm);
+  }
 }
 
 CallbackFn mixup(const MixUpOptions& options) {

@@ -12,6 +12,7 @@
 #include "fastcpp/core/log.hpp"
 #include "train/callbacks/expect.hpp"
 #include "train/callbacks/factory.hpp"
+#include "train/values.hpp"
 
 namespace fastcpp::inline v0 {
 namespace {
@@ -23,10 +24,9 @@ std::string python_number(double value) {
   return text;
 }
 
-bool lower_is_better(const TrackerOptions& options) {
+bool expects_less(const TrackerOptions& options) {
   if (options.mode != TrackerMode::kAuto) return options.mode == TrackerMode::kMin;
-  const auto& name = options.monitor;
-  return name.find("loss") != std::string::npos || name.find("error") != std::string::npos;
+  return lower_is_better(options.monitor);
 }
 
 void expect_patience(int patience) {
@@ -49,7 +49,7 @@ TrackerOptions watched(const Options& options) {
 }  // namespace
 
 TrackerCallback::TrackerCallback(const TrackerOptions& options)
-    : options_(options), lower_is_better_(lower_is_better(options)) {
+    : options_(options), lower_is_better_(expects_less(options)) {
   if (options.monitor.empty()) {
     throw ValueError(
         "value.tracker",
@@ -62,20 +62,21 @@ void TrackerCallback::on_train_begin(TrainState&) {
   best_ = lower_is_better_ ? kInfinity : -kInfinity;
 }
 
+Value TrackerCallback::state() const {
+  return Value::dict({{"best", best_}});
+}
+
+void TrackerCallback::load_state(const Value& state) {
+  best_ = state.at("best").as_double();
+}
+
 std::optional<double> TrackerCallback::get_monitor_value() const {
   const auto learner = learn();
   const auto& recorder = learner.recorder();
   const auto& name = options_.monitor;
-  if (name == "train_loss" && !recorder.losses.empty()) return recorder.losses.back();
+  if (const auto value = recorder.last_value(name)) return value;
   const bool validated =
       !recorder.history.empty() && recorder.history.back().valid_loss && !recorder.metrics.empty();
-  if (validated && name == "valid_loss") return recorder.val_losses.back();
-  if (validated) {
-    // Columns: epoch, train_loss, valid_loss, then the metrics.
-    for (std::size_t i = 0; i < recorder.metrics.back().size(); ++i) {
-      if (recorder.names[i + 3] == name) return recorder.metrics.back()[i];
-    }
-  }
   std::vector<std::string> available{"train_loss"};
   if (validated) {
     available.push_back("valid_loss");
@@ -116,6 +117,17 @@ void EarlyStoppingCallback::on_epoch_end(TrainState& state) {
   }
 }
 
+Value EarlyStoppingCallback::state() const {
+  auto state = TrackerCallback::state();
+  state.set("wait", wait_);
+  return state;
+}
+
+void EarlyStoppingCallback::load_state(const Value& state) {
+  TrackerCallback::load_state(state);
+  wait_ = static_cast<int>(state.at("wait").as_int());
+}
+
 SaveModelCallback::SaveModelCallback(const SaveModelOptions& options)
     : TrackerCallback(watched(options)), options_(options) {
   expect_name("name of SaveModelCallback", options.name);
@@ -149,6 +161,29 @@ void SaveModelCallback::jump_to_epoch(int epoch) {
   }
   learner.load(name);
   log_info(fmt::format("Loaded {}", name));
+}
+
+Value SaveModelCallback::state() const {
+  auto state = TrackerCallback::state();
+  state.set("saved", saved_);
+  state.set("watched", watched_);
+  return state;
+}
+
+void SaveModelCallback::load_state(const Value& state) {
+  const bool saved = state.at("saved").as_bool();
+  const auto file = learn().model_dir() / (options_.name + ".pth");
+  std::error_code ec;
+  if (!saved || std::filesystem::exists(file, ec)) {
+    TrackerCallback::load_state(state);
+    saved_ = saved;
+    watched_ = state.at("watched").as_bool();
+    return;
+  }
+  throw IoError("io.cannot_read",
+                fmt::format("the training is to go on, but its best model so far is not there: "
+                            "'{}'; put it back, or start again from the beginning",
+                            file.string()));
 }
 
 void SaveModelCallback::on_epoch_end(TrainState& state) {
@@ -206,6 +241,17 @@ void ReduceLROnPlateauCallback::on_epoch_end(TrainState& state) {
   log_info(fmt::format("Epoch {}: reducing lr to {}", state.epoch, python_number(lr)));
 }
 
+Value ReduceLROnPlateauCallback::state() const {
+  auto state = TrackerCallback::state();
+  state.set("wait", wait_);
+  return state;
+}
+
+void ReduceLROnPlateauCallback::load_state(const Value& state) {
+  TrackerCallback::load_state(state);
+  wait_ = static_cast<int>(state.at("wait").as_int());
+}
+
 void TerminateOnNaNCallback::on_batch_end(TrainState& state) {
   if (!state.train || !std::isnan(state.last_loss.item<double>())) return;
   log_info(fmt::format("Epoch/Batch ({}/{}): Invalid loss, terminating training.", state.epoch,
@@ -245,7 +291,8 @@ std::optional<int> TrackEpochCallback::get_completed() const {
 
 void TrackEpochCallback::on_train_begin(TrainState& state) {
   finished_.reset();
-  file_ = learn().model_dir() / options_.name;
+  const Path name = options_.name;
+  file_ = learn().model_dir() / (state.dry_run ? name.filename() : name);
   const auto completed = get_completed();
   state.epoch = options_.epoch_offset.value_or(completed ? *completed + 1 : 0);
   if (state.epoch != 0 && state.epoch >= state.n_epochs) {
@@ -269,6 +316,16 @@ void TrackEpochCallback::on_epoch_end(TrainState& state) {
 void TrackEpochCallback::on_train_end(TrainState& state) {
   if (!state.exception) write_down();
   finished_.reset();
+}
+
+Value TrackEpochCallback::state() const {
+  return Value::dict({{"finished", finished_ ? Value(*finished_) : Value()}});
+}
+
+void TrackEpochCallback::load_state(const Value& state) {
+  const auto& finished = state.at("finished");
+  finished_.reset();
+  if (!finished.is_none()) finished_ = static_cast<int>(finished.as_int());
 }
 
 void TrackEpochCallback::write_down() {

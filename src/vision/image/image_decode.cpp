@@ -12,6 +12,8 @@
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/core/load_clock.hpp"
+#include "fastcpp/core/path.hpp"
 #include "fastcpp/vision/image/image.hpp"
 #include "vision/image/gif.hpp"
 #include "vision/image/image_header.hpp"
@@ -234,7 +236,11 @@ cv::Mat decode_image(const Path& file, int least_side) {
     }
     const auto size = std::filesystem::file_size(file, ec);
     if (!ec && size > kMaxFileBytes) refuse(file.string(), "it is larger than 2 GB");
-    return decode_image_bytes(read_file(file), file.string(), least_side);
+    const auto bytes = [&] {
+      const ReadingTime reading;
+      return read_file(file);
+    }();
+    return decode_image_bytes(bytes, file.string(), least_side);
   });
 }
 

@@ -22,6 +22,7 @@ int jpeg_channels(const Bytes& in) {
     const auto marker = in.u8(at++);
     const bool tables = marker == 0xC4 || marker == 0xC8 || marker == 0xCC;
     if (marker >= 0xC0 && marker <= 0xCF && !tables) {
+      if (in.be16(at) < 8) return 3;  // too short to say it
       return static_cast<int>(std::clamp(in.u8(at + 7), 1u, 4u));
     }
     const bool bare = marker == 0 || marker == 0x01 || (marker >= 0xD0 && marker <= 0xD9);

@@ -29,6 +29,9 @@ bool is_frame_header(std::uint32_t marker) {
   return marker >= 0xC0 && marker <= 0xCF && marker != 0xC4 && marker != 0xC8 && marker != 0xCC;
 }
 
+// Its length, precision, height, width and number of components, in bytes.
+constexpr std::uint32_t kFrameHeader = 8;
+
 // The first marker in compressed data at or after `at`: stuffed bytes and restart markers belong to
 // the data.
 std::size_t end_of_scan(const Bytes& in, std::size_t at) {
@@ -69,6 +72,12 @@ void inspect_jpeg(const Bytes& in, FileHeader& header) {
       return;
     }
     if (is_frame_header(marker) && header.rows == 0) {
+      // What stands behind the segment is none of its numbers.
+      if (length < kFrameHeader) {
+        header.fault =
+            fmt::format("byte {}: a frame header of {} bytes, too short for a size", at, length);
+        return;
+      }
       header.rows = in.be16(at + 3);
       header.cols = in.be16(at + 5);
     }
@@ -162,10 +171,12 @@ void inspect_bmp(const Bytes& in, FileHeader& header) {
     compression = in.le32(30);
   }
   const auto line = (header.cols * bits + 31) / 32 * 4;
-  // Only plain rows have a length that can be computed; compressed ones state it.
+  const auto room = static_cast<std::int64_t>(in.size()) - pixels;
+  // Only plain rows have a length that can be computed; compressed ones state it. By division: what the product of sides and
+  // depth claims may not fit 64 bits.
   const bool plain = compression == 0 || compression == 3;
-  const std::int64_t length = plain ? line * header.rows : in.le32(34);
-  if (pixels + length > static_cast<std::int64_t>(in.size())) header.fault = "it is cut off";
+  const bool fits = plain ? line == 0 || header.rows <= room / line : in.le32(34) <= room;
+  if (room < 0 || !fits) header.fault = "it is cut off";
 }
 
 void inspect_webp(const Bytes& in, FileHeader& header) {

@@ -6,6 +6,7 @@
 #include <cmath>
 
 #include "compat/autocast.hpp"
+#include "fastcpp/hooks/watched.hpp"
 
 namespace fastcpp::inline v0::models {
 namespace nn = torch::nn;
@@ -20,13 +21,11 @@ Conv2dImpl::Conv2dImpl(std::int64_t in, std::int64_t out, std::int64_t kernel, c
 }
 
 Tensor Conv2dImpl::forward(const Tensor& x) {
-  if (packed_) {
-    const auto fixed = packed(x);
-    return fixed ? fixed->run(x) : nn::Conv2dImpl::forward(x);
-  }
-  if (!is_training()) return nn::Conv2dImpl::forward(x);
-  const auto fixed = frozen(x);
-  return fixed ? fixed->run(x) : nn::Conv2dImpl::forward(x);
+  if (!packed_ && !is_training()) return nn::Conv2dImpl::forward(x);
+  const auto fixed = packed_ ? packed(x) : frozen(x);
+  if (!fixed) return nn::Conv2dImpl::forward(x);
+  // No operation of LibTorch's tells hooks.
+  return detail::watched(*this, [&] { return fixed->run(x); });
 }
 
 // Nothing where the kernels cannot do what the options ask for.

@@ -4,6 +4,7 @@
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/hooks/watched.hpp"
 #include "vision/models/layers.hpp"
 
 namespace fastcpp::inline v0::models {
@@ -23,10 +24,14 @@ std::shared_ptr<Stack> Stack::from(const nn::Sequential& layers) {
 }
 
 torch::Tensor Stack::forward(torch::Tensor x) {
-  for (auto& layer : *this) {
-    if (!is_folded(*layer.ptr())) x = layer.forward(std::move(x));
-  }
-  return x;
+  return detail::watched(*this, [&] {
+    for (auto& layer : *this) {
+      const auto module = layer.ptr();
+      if (is_folded(*module)) continue;
+      x = detail::watched(*module, [&] { return layer.forward(std::move(x)); });
+    }
+    return std::move(x);
+  });
 }
 
 std::shared_ptr<nn::Module> Stack::clone(const torch::optional<torch::Device>& device) const {
@@ -54,11 +59,13 @@ void Network::then(Step step) {
 }
 
 torch::Tensor Network::forward(torch::Tensor x) {
-  for (auto& stage : stages_) {
-    x = stage.layer.forward(std::move(x));
-    if (stage.after) x = stage.after(std::move(x));
-  }
-  return x;
+  return detail::watched(*this, [&] {
+    for (auto& stage : stages_) {
+      x = detail::watched(*stage.layer.ptr(), [&] { return stage.layer.forward(std::move(x)); });
+      if (stage.after) x = stage.after(std::move(x));
+    }
+    return std::move(x);
+  });
 }
 
 nn::Sequential Network::body(std::int64_t cut) const {

@@ -1,4 +1,5 @@
-// Transforms of the user's, and plans as they come: parts between such transforms are executed as quickly as any list.
+// Transforms of the user's, and plans as they come: parts between such transforms, and those of augment.hpp, are executed
+// as quickly as any list.
 #include <fmt/format.h>
 
 #include <algorithm>
@@ -74,6 +75,11 @@ bool is_geometry(const Step& step) {
   return is_affine(step.kind) || is_homography(step.kind) || step.kind == Kind::kJitter;
 }
 
+// Whether it gets pixels: what came before is executed before.
+bool takes_pixels(const Step& step) {
+  return step.kind == Kind::kOwn || is_augment(step.kind);
+}
+
 // Nothing to do for a plan.
 bool is_idle(const Plan& plan, Resolution picture) {
   return plan.steps.empty() && resize_target(plan, picture).rows == 0;
@@ -89,8 +95,7 @@ std::shared_ptr<const OwnTransform> find_own(std::string_view name) {
 }
 
 void execute(const Plan& plan, const Source& source, const Place& place) {
-  const auto is_own = [](const Step& step) { return step.kind == Kind::kOwn; };
-  if (std::none_of(plan.steps.begin(), plan.steps.end(), is_own)) {
+  if (std::none_of(plan.steps.begin(), plan.steps.end(), takes_pixels)) {
     return execute_part(plan, source, place);
   }
   Plan part = plan;
@@ -102,7 +107,7 @@ void execute(const Plan& plan, const Source& source, const Place& place) {
     from = {nullptr, pixels.v.data(), pixels.channels, pixels.size};
   };
   for (const auto& step : plan.steps) {
-    if (!is_own(step)) {
+    if (!takes_pixels(step)) {
       part.steps.push_back(step);
       // Without a size asked for, the crop restores that of the whole list's picture.
       if (step.kind == Kind::kCropPad && step.size.rows == 0) part.steps.back().size = source.size;
@@ -119,7 +124,7 @@ void execute(const Plan& plan, const Source& source, const Place& place) {
       });
       become(std::move(done));
     }
-    become(run_own(step, from));
+    become(step.kind == Kind::kOwn ? run_own(step, from) : run_augment(step, to_planes(from)));
     part.steps.clear();
     part.size = {};
     if (resamples) {

@@ -45,6 +45,22 @@ void draw_candidates(const Transform& tfm, const TransformSpec& spec, Step& step
   }
 }
 
+// Limits of scale and ratio, between which every try draws, then what fills the place.
+void draw_erasing(const Transform& tfm, Step& step, Rng& rng) {
+  for (const char* name : {"scale", "ratio"}) {
+    const auto range = std::get<ParamRange>(tfm.param(name));
+    step.list.push_back(range.low);
+    step.list.push_back(range.high);
+  }
+  const auto& value = tfm.param("value");
+  if (const auto* list = std::get_if<std::vector<double>>(&value)) {
+    step.list.insert(step.list.end(), list->begin(), list->end());
+  } else {
+    const auto range = std::get<ParamRange>(value);
+    step.list.push_back(range.fixed() ? range.low : rng.uniform(range.low, range.high));
+  }
+}
+
 Step draw_step(const Transform& tfm, Rng& rng) {
   const auto& own = TransformAccess::own(tfm);
   const auto& spec = own ? own->spec : *find_spec(tfm.name());
@@ -60,6 +76,7 @@ Step draw_step(const Transform& tfm, Rng& rng) {
   }
   std::size_t next = 0;
   if (step.kind == Kind::kZoomSquish) draw_candidates(tfm, spec, step, rng);
+  if (step.kind == Kind::kRandomErasing) draw_erasing(tfm, step, rng);
   for (const auto& param : spec.params) {
     const auto& value = tfm.param(param.name);
     if (param.draw == Draw::kText) {
@@ -77,8 +94,8 @@ Step draw_step(const Transform& tfm, Rng& rng) {
       }
     }
   }
-  const bool later =
-      step.kind == Kind::kJitter || step.kind == Kind::kCutout || step.kind == Kind::kRgbRandomize;
+  const bool later = step.kind == Kind::kJitter || step.kind == Kind::kCutout ||
+                     step.kind == Kind::kRgbRandomize || is_augment(step.kind);
   if (later) step.seed = rng.next();
   return step;
 }

@@ -36,6 +36,9 @@ enum class Kind {
   kRgbRandomize,
   kCutout,
   kCropPad,
+  kRandAugment,
+  kTrivialAugmentWide,
+  kRandomErasing,
   kOwn  // made known by register_transform
 };
 
@@ -80,7 +83,8 @@ struct Step {
   // In the order of the specification's parameters (row_pct and col_pct for crops); magnitudes
   // follow the direction.
   std::array<double, 8> v{};
-  // zoom_squish: scale, squish, invert of every candidate; of one's own: the arguments
+  // zoom_squish: scale, squish, invert of every candidate; random_erasing: limits of scale and ratio, values; of one's
+  // own: the arguments
   std::vector<double> list = {};
   Resolution size = {};  // crop, crop_pad
   PaddingMode padding = PaddingMode::kReflection;
@@ -88,6 +92,7 @@ struct Step {
   // Tests put known numbers in the place of those draws.
   std::vector<float> noise = {};     // jitter, rgb_randomize
   std::vector<double> centres = {};  // cutout: row, column of each hole
+  std::vector<double> uniform = {};  // augment transforms: numbers in [0, 1)
   std::shared_ptr<const OwnTransform> own = {};
 };
 
@@ -137,7 +142,11 @@ Planes area_shrink(const Source& source, Resolution to);
 // and y together); rows 0: none needed.
 Resolution shrink_size(Resolution picture, Resolution flow, double extent);
 
-// Step by step, each transform by itself; any list without transforms of one's own.
+// Those of vision/transform/augment.hpp: they get finished pixels, as a user's own do.
+bool is_augment(Kind kind);
+Planes run_augment(const Step& step, Planes planes);
+
+// Step by step, each transform by itself; any list without augment transforms and those of one's own.
 Planes execute_slow(const Plan& plan, const Source& source);
 
 // One pass. False when the list is not of the form (warps, affine, lighting, flips and crops) it

@@ -77,6 +77,22 @@ const std::vector<TransformSpec>& specs() {
        {integer("n_holes", ParamRange(1), 0, kMaxInt),
         integer("length", ParamRange(40), 0, kMaxInt)}},
       {"crop_pad", Kind::kCropPad, 99, {row, col, word("padding_mode", "reflection")}},
+      {"rand_augment",
+       Kind::kRandAugment,
+       100,
+       {integer("num_ops", ParamRange(2), 0, 100), integer("magnitude", ParamRange(9), 0, kMaxInt),
+        integer("num_magnitude_bins", ParamRange(31), 2, kMaxInt)}},
+      {"trivial_augment_wide",
+       Kind::kTrivialAugmentWide,
+       100,
+       {integer("num_magnitude_bins", ParamRange(31), 2, kMaxInt)}},
+      {"random_erasing",
+       Kind::kRandomErasing,
+       110,
+       {{"scale", Draw::kCandidates, 0, 1, ParamRange(0.02, 0.33)},
+        positive("ratio", ParamRange(0.3, 3.3), Draw::kCandidates),
+        {"value", Draw::kCandidates, 0, 1, ParamRange(0), 99},
+        integer("random", ParamRange(0), 0, 1)}},
   };
   return table;
 }

@@ -57,7 +57,7 @@ void check_value(const std::string& owner, const ParamSpec& spec, const Transfor
     padding_mode_from(*word);
   } else if (const auto* list = std::get_if<std::vector<double>>(&value)) {
     const bool any = spec.list == 99 && !list->empty();
-    if (!any && list->size() != spec.list) {
+    if (!any && (list->empty() || list->size() != spec.list)) {
       refuse("value.transform_argument", "{}: {} cannot be a list of {} numbers", owner, spec.name,
              list->size());
     }
@@ -146,6 +146,15 @@ Transform::Transform(std::string name, std::vector<TransformParam> params, Trans
   }
   for (const auto& param : params) {
     (void)this->param(param.name);  // throws where the transform has no such argument
+  }
+  if (name_ == "rand_augment") {
+    const auto strongest = std::get<ParamRange>(this->param("magnitude")).high,
+               bins = std::get<ParamRange>(this->param("num_magnitude_bins")).low;
+    if (!(strongest < bins)) {
+      refuse("value.transform_argument",
+             "rand_augment: magnitude must be below num_magnitude_bins = {:g}, got {:g}", bins,
+             strongest);
+    }
   }
   if (name_ == "zoom_squish") {
     const auto length = [&](const char* which) {

@@ -87,6 +87,37 @@ TEST_CASE("mix-up of targets, and the same mixtures for the same seed") {
   CHECK(caught([] { MixUpCallback({.alpha = 0}); }).code == "value.mixup");
 }
 
+namespace {
+
+// Mixes by itself what it is given with partners; what it is given alone it takes as it is.
+struct MixesItselfImpl : torch::nn::Module {
+  MixesItselfImpl() { layer = register_module("layer", torch::nn::Linear(4, 3)); }
+  torch::Tensor forward(const torch::Tensor& x) { return layer(x); }
+  torch::Tensor forward(const torch::Tensor& x, const torch::Tensor& partner,
+                        const torch::Tensor& lambda) {
+    const auto share = lambda.unsqueeze(1);
+    return layer(x * share + partner * (1 - share));
+  }
+  torch::nn::Linear layer{nullptr};
+};
+
+}  // namespace
+
+TEST_CASE("mix-up leaves the mixing to the network") {
+  TempDir dir;
+  std::vector<std::vector<double>> losses;
+  for (const bool stack_x : {false, true}) {
+    auto plain = small_learner(dir.path());
+    torch::manual_seed(1);
+    Learner learner(plain.data(), Model(std::make_shared<MixesItselfImpl>()), {.silent = true});
+    auto inputs = std::make_shared<Inputs>();
+    learner.mixup({.stack_x = stack_x}).fit(2, 1e-3, {.callbacks = {inputs}});
+    losses.push_back(learner.recorder().losses);
+  }
+  REQUIRE(losses[0].size() == 4);
+  for (std::size_t i = 0; i < 4; ++i) CHECK(losses[0][i] == Approx(losses[1][i]).epsilon(1e-6));
+}
+
 TEST_CASE("a factory of mix-up that learners share gives each the mixtures of its own") {
   TempDir dir;
   const auto make = mixup();
@@ -254,7 +285,7 @@ TEST_CASE("the LR finder puts layer groups back that a callback split") {
   TempDir dir;
   auto learner = deep_learner(dir.path());
   learner.callbacks().push_back(std::make_shared<Splits>(std::vector<std::size_t>{1, 2}, 2));
-  CHECK(learner.lr_find({.num_it = 6, .stop_div = false}) == FitOutcome::kFinished);
+  CHECK(learner.lr_find({.num_it = 6, .stop_div = false}).outcome == FitOutcome::kFinished);
   CHECK(learner.recorder().lrs.size() == 6);
   CHECK(learner.layer_groups().size() == 2);
   CHECK(learner.opt().lr().size() == 2);

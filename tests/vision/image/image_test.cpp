@@ -6,9 +6,11 @@
 #include <thread>
 
 #include "fastcpp/core/rng.hpp"
+#include "fastcpp/vision/image/image_file.hpp"
 #include "fastcpp/vision/transform/transform.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
+#include "vision/image/image_header.hpp"
 #include "vision/image/image_support.hpp"
 
 using namespace fastcpp;
@@ -166,6 +168,35 @@ TEST_CASE("decode: a claim of too many pixels is refused before memory is taken"
   png.replace(16, 8, be32(0x7fffffff) + be32(0x7fffffff));
   // The checksum no longer fits, which may be found first.
   CHECK_FALSE(code_of(png).empty());
+}
+
+TEST_CASE("decode: a JPEG's size is read from its frame header only", "[images]") {
+  const auto whole = encoded(drawing(32, 48), ".jpg");
+  const auto frame = whole.find("\xFF\xC0");
+  REQUIRE(frame != std::string::npos);
+  REQUIRE(image_file_info(whole).rows == 32);
+  REQUIRE(image_file_info(whole).channels == 3);
+  for (char length = 2; length < 8; ++length) {
+    INFO(static_cast<int>(length));
+    auto bytes = whole;
+    bytes[frame + 3] = length;  // the lower of its two bytes
+    const auto info = image_file_info(bytes);
+    CHECK(info.rows == 0);
+    CHECK(info.cols == 0);
+    CHECK(fastcpp::detail::inspect(bytes).fault.find("frame header") != std::string::npos);
+    CHECK(code_of(bytes) == "image.cannot_decode");
+  }
+}
+
+TEST_CASE("decode: rows of a BMP that no 64 bits can count are refused", "[images]") {
+  auto bmp = encoded(drawing(8, 8), ".bmp");
+  CHECK(fastcpp::detail::inspect(bmp).fault.empty());
+  CHECK(fastcpp::detail::inspect(bmp.substr(0, bmp.size() - 1)).fault == "it is cut off");
+  // 2^30 rows of 2^30 pixels of 2^15 bits: 2^72 bytes, of which 64 bits keep nothing.
+  bmp.replace(18, 8, le(1 << 30, 4) + le(1 << 30, 4));
+  bmp.replace(28, 2, le(1 << 15, 2));
+  CHECK(fastcpp::detail::inspect(bmp).fault == "it is cut off");
+  CHECK(code_of(bmp) == "image.too_large");
 }
 
 TEST_CASE("gif: first frame, interlacing, frame beside the corner", "[images]") {

@@ -33,7 +33,7 @@ constexpr double kTolerance = 2e-5;
 
 }  // namespace
 
-TEST_CASE("packed convolutions give what LibTorch gives in double precision") {
+TEST_CASE("packed convolutions give what LibTorch gives in double precision", "[skips]") {
   if (!models::conv_kernels()) {
     WARN("[skipped] no wide vectors on this processor");
     return;

@@ -6,6 +6,7 @@
 
 #include "fastcpp/vision/image/image.hpp"
 #include "fastcpp/vision/image/picture_cache.hpp"
+#include "fastcpp/vision/transform/augment.hpp"
 #include "fastcpp/vision/transform/transform.hpp"
 #include "support/catch.hpp"
 
@@ -43,7 +44,10 @@ TEST_CASE("pictures and transforms beside std, torch and cv", "[transforms]") {
                         rotate(3, {.p = 0.5}),
                         pad(3, PaddingMode::kZeros),
                         Transform("flip_lr"),
-                        tilt({0, 3}, {-0.1, 0.1})};
+                        tilt({0, 3}, {-0.1, 0.1}),
+                        rand_augment(),
+                        trivial_augment_wide(),
+                        random_erasing()};
   const TransformOptions sometimes{.p = 0.5};
   const ApplyTfmsOptions options{.size = 32,
                                  .resize_method = ResizeMethod::kCrop,
@@ -54,7 +58,7 @@ TEST_CASE("pictures and transforms beside std, torch and cv", "[transforms]") {
   CHECK(done.size() == Resolution{32, 32});
   CHECK(output_size(get_transforms().valid, options) == Resolution{32, 32});
   CHECK(size.rows == 40);
-  CHECK(tfms.size() == 26);
+  CHECK(tfms.size() == 29);
   CHECK(sometimes.p == 0.5);
   const Tensor px = to_tensor(Mat(4, 5, CV_8UC3, cv::Scalar::all(255)));
   CHECK(to_mat(px).rows == 4);

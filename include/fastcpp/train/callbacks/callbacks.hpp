@@ -5,12 +5,14 @@
 /// make a new one for every fit; they are what `LearnerOptions::callback_fns` takes.
 #pragma once
 
+#include <cstdint>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
 #include "fastcpp/core/path.hpp"
+#include "fastcpp/data/table.hpp"
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/callback.hpp"
 #include "fastcpp/train/learner.hpp"
@@ -30,11 +32,14 @@ class FASTCPP_API OneCycleScheduler : public Callback {
   void on_batch_end(TrainState&) override;
   void on_epoch_end(TrainState&) override;
   void jump_to_epoch(int epoch) override;
+  Value state() const override;
+  void load_state(const Value& state) override;
 
  private:
   void advance(TrainState& state);
 
   OneCycleOptions options_;
+  std::int64_t steps_ = 0, all_steps_ = 0;
   int tot_epochs_ = 0;
   std::size_t phase_ = 0;
   std::vector<Scheduler> lrs_, moms_;
@@ -110,6 +115,13 @@ class FASTCPP_API CSVLogger : public Callback {
   void on_train_begin(TrainState&) override;
   /// \throws IoError `io.cannot_write`
   void on_epoch_end(TrainState&) override;
+  Value state() const override;
+  /// Takes rows back that were written after the checkpoint; where the file is gone it is written anew.
+  /// \throws IoError `io.cannot_write`
+  void load_state(const Value& state) override;
+  /// What the file holds, once a fit has begun (fastai: `read_logged_file`).
+  /// \throws IoError `io.cannot_read`, also before; FormatError as Table::read_csv
+  Table read_logged_file() const;
 
  private:
   void add(const std::string& text) const;

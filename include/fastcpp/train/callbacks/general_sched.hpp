@@ -80,6 +80,8 @@ class FASTCPP_API GeneralScheduler : public Callback {
   void on_train_begin(TrainState&) override;
   void on_batch_end(TrainState&) override;
   void jump_to_epoch(int epoch) override;
+  Value state() const override;
+  void load_state(const Value& state) override;
 
  protected:
   /// Replaces the phases; for schedules whose length the data decides.
@@ -90,6 +92,7 @@ class FASTCPP_API GeneralScheduler : public Callback {
 
   GeneralSchedulerOptions options_;
   std::size_t phase_ = 0;
+  std::int64_t steps_ = 0;
   std::vector<std::map<Hyper, Scheduler>> schedulers_;
 };
 

@@ -39,6 +39,8 @@ class FASTCPP_API MixedPrecision : public Callback {
   void on_loss_begin(TrainState&) override;
   void on_backward_begin(TrainState&) override;
   void on_backward_end(TrainState&) override;
+  Value state() const override;
+  void load_state(const Value& state) override;
 
   /// The factor in use.
   double loss_scale() const { return scale_; }

@@ -23,7 +23,10 @@ struct MixUpDraw {
 
 /// Options of MixUpCallback.
 struct MixUpOptions {
-  double alpha = 0.4;   ///< lambda comes from Beta(alpha, alpha), > 0
+  double alpha = 0.4;  ///< lambda comes from Beta(alpha, alpha), > 0
+  /// The network mixes: it gets three tensors, the items, their partners and lambda, one per item. In validation it gets the
+  /// items alone.
+  bool stack_x = false;
   bool stack_y = true;  ///< mix the losses; false: mix the targets
   /// Makes the draw for a batch of n; absent: drawn from the data's seed.
   std::function<MixUpDraw(std::int64_t n)> draw = {};
@@ -33,7 +36,7 @@ struct MixUpOptions {
 struct MixedTargets {
   torch::Tensor first;   ///< n x ..., as the data give them
   torch::Tensor second;  ///< those of the partners, alike
-  torch::Tensor lambda;  ///< n, how much of the first there is, 0.5..1
+  torch::Tensor lambda;  ///< n, how much of the first there is, 0..1
 };
 
 /// The loss of mixed targets (fastai: `MixUpLoss`): lambda times the loss of the first targets and 1 - lambda times
@@ -60,6 +63,8 @@ class FASTCPP_API MixUpCallback : public Callback {
   /// \throws ValueError `value.mixup` on inputs that are whole numbers, or a draw that does not fit the batch
   void on_batch_begin(TrainState&) override;
   void on_train_end(TrainState&) override;
+  Value state() const override;
+  void load_state(const Value& state) override;
 
  private:
   struct Batch;

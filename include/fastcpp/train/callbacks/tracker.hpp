@@ -34,6 +34,8 @@ class FASTCPP_API TrackerCallback : public Callback {
   /// \throws ValueError `value.tracker` without a monitor
   explicit TrackerCallback(const TrackerOptions& options = {});
   void on_train_begin(TrainState&) override;
+  Value state() const override;
+  void load_state(const Value& state) override;
 
  protected:
   /// The figure of the last epoch. When the table has no such column: nothing, and a warning that names the columns
@@ -66,6 +68,8 @@ class FASTCPP_API EarlyStoppingCallback : public TrackerCallback {
   explicit EarlyStoppingCallback(const EarlyStoppingOptions& options = {});
   void on_train_begin(TrainState&) override;
   void on_epoch_end(TrainState&) override;
+  Value state() const override;
+  void load_state(const Value& state) override;
 
  private:
   EarlyStoppingOptions options_;
@@ -101,6 +105,8 @@ class FASTCPP_API SaveModelCallback : public TrackerCallback {
   void on_epoch_end(TrainState&) override;
   /// \throws as `Learner::load`
   void on_train_end(TrainState&) override;
+  Value state() const override;
+  void load_state(const Value& state) override;
 
  private:
   SaveModelOptions options_;
@@ -126,6 +132,8 @@ class FASTCPP_API ReduceLROnPlateauCallback : public TrackerCallback {
   explicit ReduceLROnPlateauCallback(const ReduceLrOnPlateauOptions& options = {});
   void on_train_begin(TrainState&) override;
   void on_epoch_end(TrainState&) override;
+  Value state() const override;
+  void load_state(const Value& state) override;
 
  private:
   ReduceLrOnPlateauOptions options_;
@@ -171,6 +179,8 @@ class FASTCPP_API TrackEpochCallback : public Callback {
   /// Forgets it.
   /// \throws IoError `io.failed` when the file cannot be removed; TrainError `train.no_learner` before the first fit
   void restart() const;
+  Value state() const override;
+  void load_state(const Value& state) override;
 
  private:
   Path file() const;

@@ -1,0 +1,278 @@
+// What a checkpoint keeps of a learner and of a training under way, and how both come back.
+#include <c10/util/Type.h>
+#include <fmt/format.h>
+#include <torch/torch.h>
+
+#include <algorithm>
+#include <cmath>
+#include <mutex>
+#include <string>
+#include <typeinfo>
+#include <vector>
+
+#include "fastcpp/core/error.hpp"
+#include "fastcpp/io/checkpoint.hpp"
+#include "fastcpp/io/state_dict.hpp"
+#include "train/learner_impl.hpp"
+#include "train/training.hpp"
+#include "train/values.hpp"
+
+namespace fastcpp::inline v0 {
+namespace {
+
+[[noreturn]] void other_training(const std::string& what) {
+  throw TrainError("train.checkpoint",
+                   fmt::format("the checkpoint is of another training: {}; make data and learner as "
+                               "they were, or remove the checkpoints to train from the beginning",
+                               what));
+}
+
+// What the data must have alike, or the numbers would not be the same.
+Value facts_of(const DataBunch& data) {
+  return Value::dict({{"training items", data.train_ds().size()},
+                      {"batch size", data.batch_size()},
+                      {"seed", std::to_string(data.seed())}});
+}
+
+std::vector<at::Generator> generators(const torch::Device& device) {
+  std::vector<at::Generator> all{at::globalContext().defaultGenerator(torch::Device(torch::kCPU))};
+  if (device.is_cuda()) all.push_back(at::globalContext().defaultGenerator(device));
+  return all;
+}
+
+Value random_state(const torch::Device& device) {
+  auto states = Value::list();
+  for (auto& generator : generators(device)) {
+    const std::scoped_lock lock(generator.mutex());
+    states.append(generator.get_state());
+  }
+  return states;
+}
+
+void load_random_state(const torch::Device& device, const Value& states) {
+  auto all = generators(device);
+  for (std::size_t i = 0; i < std::min(all.size(), states.size()); ++i) {
+    const std::scoped_lock lock(all[i].mutex());
+    all[i].set_state(states.items()[i].as_tensor());
+  }
+}
+
+}  // namespace
+
+Value Learner::Impl::state() const {
+  auto trainable = Value::list(), modes = Value::list();
+  for (const auto& parameter : model->parameters()) trainable.append(parameter.requires_grad());
+  for (const auto& module : model->modules()) modes.append(module->is_training());
+  return Value::dict({{"model", to_value(state_dict(*model))},
+                      {"opt", opt->state_dict()},
+                      {"rates", Value::dict({{"lr", to_value(opt->lr())},
+                                             {"mom", to_value(opt->mom())},
+                                             {"beta", to_value(opt->beta())},
+                                             {"wd", to_value(opt->wd())}})},
+                      {"trainable", trainable},
+                      {"modes", modes},
+                      {"data", facts_of(data)},
+                      {"fits", static_cast<std::int64_t>(fits)},
+                      {"recorder", recorder->state()}});
+}
+
+void Learner::Impl::load_model(const Value& state) {
+  const auto now = facts_of(data);
+  for (const auto& [fact, value] : state.at("data").entries()) {
+    const auto was = value.to_string(), is = now.at(fact).to_string();
+    if (was != is) other_training(fmt::format("its {} is {}, here {}", fact.as_string(), was, is));
+  }
+  load_state_dict(*model, to_state_dict(state.at("model")));
+  const auto& trainable = state.at("trainable").items();
+  auto parameters = model->parameters();
+  if (trainable.size() != parameters.size()) other_training("its model has other parameters");
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    if (parameters[i].requires_grad() != trainable[i].as_bool()) {
+      parameters[i].set_requires_grad(trainable[i].as_bool());
+    }
+  }
+  rebuild_opt();
+  const auto report = opt->load_state_dict(state.at("opt"));
+  if (!report) other_training(report.why);
+}
+
+void Learner::Impl::load_modes(const Value& state) {
+  const auto& rates = state.at("rates");
+  const auto lr = to_numbers(rates.at("lr"));
+  if (lr.size() != layer_groups.size()) {
+    other_training(fmt::format("it has {} layer groups, this learner {}", lr.size(),
+                               layer_groups.size()));
+  }
+  opt->set_lr(lr);
+  opt->set_mom(to_numbers(rates.at("mom")));
+  opt->set_beta(to_numbers(rates.at("beta")));
+  opt->set_wd(to_numbers(rates.at("wd")));
+  const auto& modes = state.at("modes").items();
+  const auto modules = model->modules();
+  if (modes.size() != modules.size()) other_training("its model has other modules");
+  // Each by itself: `train` sets the modules inside too, and those follow.
+  for (std::size_t i = 0; i < modules.size(); ++i) {
+    if (modules[i]->is_training() != modes[i].as_bool()) modules[i]->train(modes[i].as_bool());
+  }
+}
+
+// Between two batches, or epochs.
+Value Training::between_batches() const {
+  auto& impl = *learner_.impl_;
+  const auto& data = impl.training_data();
+  auto callbacks = Value::list();
+  for (const auto& callback : callbacks_) {
+    if (callback == impl.recorder) continue;
+    auto kept = callback->state();
+    if (kept.is_none()) continue;
+    callbacks.append(
+        Value::dict({{"type", typeid(*callback).name()}, {"state", std::move(kept)}}));
+  }
+  // The pass of an epoch under way begins once more.
+  const auto train_pass = static_cast<std::int64_t>(data.train_dl().next_pass()) - (in_epoch_ ? 1 : 0);
+  const auto valid_pass =
+      data.empty_val() ? std::int64_t{0} : static_cast<std::int64_t>(data.valid_dl().next_pass());
+  return Value::dict({{"epoch", state_.epoch},
+                      {"iteration", state_.iteration},
+                      {"num_batch", state_.num_batch},
+                      {"position", position_},
+                      {"processes", impl.processes ? impl.processes->world_size() : 1},
+                      {"in_epoch", in_epoch_},
+                      {"skip_validate", state_.skip_validate},
+                      {"stop_training", state_.stop_training},
+                      {"smooth_loss", state_.smooth_loss},
+                      {"smoothed", smoothed_.state()},
+                      {"last_metrics", to_value(state_.last_metrics)},
+                      {"best", best_ ? Value(*best_) : Value()},
+                      {"train_pass", train_pass},
+                      {"valid_pass", valid_pass},
+                      {"random", random_state(data.device())},
+                      {"callbacks", callbacks}});
+}
+
+void Training::load(const Value& saved) {
+  auto& impl = *learner_.impl_;
+  const auto& training = saved.at("training");
+  state_.epoch = static_cast<int>(training.at("epoch").as_int());
+  state_.iteration = training.at("iteration").as_int();
+  state_.num_batch = training.at("num_batch").as_int();
+  state_.skip_validate = training.at("skip_validate").as_bool();
+  state_.stop_training = training.at("stop_training").as_bool();
+  state_.smooth_loss = training.at("smooth_loss").as_double();
+  state_.last_metrics = to_numbers(training.at("last_metrics"));
+  position_ = training.at("position").as_int();
+  in_epoch_ = training.at("in_epoch").as_bool();
+  // With another number of processes as many items are done, in other batches.
+  const auto before = training.at("processes").as_int();
+  const auto now = std::int64_t{impl.processes ? impl.processes->world_size() : 1};
+  for (auto* batches : {&state_.iteration, &state_.num_batch, &position_}) {
+    *batches = *batches * before / now;
+  }
+  smoothed_.load_state(training.at("smoothed"));
+  if (const auto& best = training.at("best"); !best.is_none()) best_ = best.as_double();
+
+  impl.recorder->load_state(saved.at("recorder"));
+  std::vector<const Callback*> done;
+  for (const auto& entry : training.at("callbacks").items()) {
+    const auto& type = entry.at("type").as_string();
+    const auto fits = [&](const std::shared_ptr<Callback>& callback) {
+      return callback != impl.recorder && type == typeid(*callback).name() &&
+             std::find(done.begin(), done.end(), callback.get()) == done.end();
+    };
+    const auto found = std::find_if(callbacks_.begin(), callbacks_.end(), fits);
+    if (found == callbacks_.end() && impl.rank() != 0) continue;  // the first process's alone
+    if (found == callbacks_.end()) {
+      other_training(fmt::format("a callback of the type {} took part in it and does not now; "
+                                 "callbacks that were given to the fit alone are given again",
+                                 c10::demangle(type.c_str())));
+    }
+    (*found)->load_state(entry.at("state"));
+    done.push_back(found->get());
+  }
+  impl.load_modes(saved);
+  load_loaders(impl, training);
+}
+
+// Last of all: random numbers that others drew meanwhile do not count.
+void Training::load_loaders(Learner::Impl& impl, const Value& training) {
+  const auto& data = impl.training_data();
+  auto train_dl = data.train_dl();
+  train_dl.set_next_pass(static_cast<std::uint64_t>(training.at("train_pass").as_int()));
+  if (!data.empty_val()) {
+    auto valid_dl = data.valid_dl();
+    valid_dl.set_next_pass(static_cast<std::uint64_t>(training.at("valid_pass").as_int()));
+  }
+  if (impl.rank() == 0) {
+    load_random_state(data.device(), training.at("random"));
+  } else {
+    // The numbers in the file are the first process's.
+    torch::manual_seed(Rng{data.seed(), impl.fits, static_cast<std::uint64_t>(impl.rank()),
+                           static_cast<std::uint64_t>(training.at("iteration").as_int())}
+                           .next() >>
+                       1);
+  }
+}
+
+// A finished fit, into a learner that did not run it.
+void Training::load_finished(const Learner& learner, const Value& saved) {
+  auto& impl = *learner.impl_;
+  impl.load_model(saved);
+  impl.load_modes(saved);
+  impl.recorder->load_state(saved.at("recorder"));
+  load_loaders(impl, saved.at("training"));
+}
+
+Value Training::whole(const Value& between) const {
+  auto all = learner_.impl_->state();
+  all.set("format", "fastcpp training");
+  all.set("version", 1);
+  all.set("plan", plan_);
+  all.set("finished", false);
+  all.set("training", between);
+  return all;
+}
+
+void Training::write_checkpoint(bool finished, bool best) {
+  // One file for all processes.
+  if (!files_ || !learner_.first_process()) return;
+  auto all = whole(between_batches());
+  all.set("finished", finished);
+  files_->write(all, state_.iteration, finished, best);
+}
+
+// The best epoch so far by the column that the options name.
+bool Training::is_best() {
+  if (!files_ || files_->options().best.empty()) return false;
+  const auto& name = files_->options().best;
+  const auto value = learner_.impl_->recorder->last_value(name);
+  if (!value || std::isnan(*value)) return false;
+  const bool better = !best_ || (lower_is_better(name) ? *value < *best_ : *value > *best_);
+  if (better) best_ = value;
+  return better;
+}
+
+// For a batch that may fail.
+void Training::keep_steady() {
+  if (!files_ || !files_->options().on_error) return;
+  steady_ = between_batches();
+  steady_buffers_.clear();
+  for (const auto& buffer : learner_.model()->buffers()) {
+    steady_buffers_.push_back(buffer.detach().clone());
+  }
+}
+
+// Of a fit that failed: as it was before the batch that failed, unless its step was under way.
+void Training::write_after_error() {
+  if (!files_ || !files_->options().on_error || steady_.is_none() || !learner_.first_process()) return;
+  try {
+    const torch::NoGradGuard no_grad;
+    auto buffers = learner_.model()->buffers();
+    for (std::size_t i = 0; i < buffers.size(); ++i) buffers[i].copy_(steady_buffers_.at(i));
+    files_->write(whole(steady_), state_.iteration, false, false);
+    files_->wait();
+  } catch (...) {
+    failed(std::current_exception());
+  }
+}
+
+}  // namespace fastcpp
