@@ -302,33 +302,33 @@ std::vector<double> Training::validate(const DataLoader& given, const Model& giv
   validated_ = 0;
   each_batch(ProgressPhase::kValidate, loader, 0,
              [&](const Batch& batch, ProgressBar& bar, std::int64_t) {
-    const bool own = batch.x.count() > 0;
-    torch::Tensor output, target;
-    std::vector<double> loss{0, 0};
-    if (own) {
-      compute_loss(batch, model);
-      const auto n = static_cast<double>(state_.last_target.length());
-      loss = {state_.last_loss.item<double>() * n, n};
-      if (!states.empty()) {
-        output = state_.last_output.one("a metric");
-        target = state_.last_target.one("a metric");
-      }
-    } else {
-      state_.stop_epoch = false;
-    }
-    if (together_) {
-      together_->sum(loss);
-      if (!states.empty()) {
-        output = together_->gathered(output);
-        target = together_->gathered(target);
-      }
-    }
-    sum += loss[0];
-    count += loss[1];
-    for (auto& metric : states) metric->update(output, target);
-    if (own) call(&Callback::on_batch_end);
-    bar.update(++validated_);
-  });
+               const bool own = batch.x.count() > 0;
+               torch::Tensor output, target;
+               std::vector<double> loss{0, 0};
+               if (own) {
+                 compute_loss(batch, model);
+                 const auto n = static_cast<double>(state_.last_target.length());
+                 loss = {state_.last_loss.item<double>() * n, n};
+                 if (!states.empty()) {
+                   output = state_.last_output.one("a metric");
+                   target = state_.last_target.one("a metric");
+                 }
+               } else {
+                 state_.stop_epoch = false;
+               }
+               if (together_) {
+                 together_->sum(loss);
+                 if (!states.empty()) {
+                   output = together_->gathered(output);
+                   target = together_->gathered(target);
+                 }
+               }
+               sum += loss[0];
+               count += loss[1];
+               for (auto& metric : states) metric->update(output, target);
+               if (own) call(&Callback::on_batch_end);
+               bar.update(++validated_);
+             });
   if (state_.cancelled) return {};
   std::vector<double> figures{sum / count};
   for (const auto& metric : states) figures.push_back(metric->value());
