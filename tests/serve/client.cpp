@@ -80,6 +80,7 @@ namespace {
 
 // False: nothing came, or the end.
 bool receive(int socket, std::string& to, std::chrono::steady_clock::time_point until) {
+  if (socket < 0) return false;  // poll would wait for it until the time is over
   const auto left =
       std::chrono::ceil<std::chrono::milliseconds>(until - std::chrono::steady_clock::now());
   pollfd one{socket, POLLIN, 0};

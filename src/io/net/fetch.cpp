@@ -42,7 +42,7 @@ std::string escaped(std::string_view url) {
   return text;
 }
 
-bool is_web_address(std::string_view url) {
+bool can_be_fetched(std::string_view url) {
   if (url.find('\0') != url.npos) return false;  // to libcurl the address would end there
   const auto colon = url.substr(0, 8).find("://");
   std::string scheme(url.substr(0, colon == url.npos ? 0 : colon));
@@ -237,7 +237,7 @@ class Fetch {
   void start(std::size_t index, int failures) {
     check_stop();
     const std::string url = escaped(urls_[index]);
-    if (!is_web_address(url)) {
+    if (!can_be_fetched(url)) {
       return hand_over(index, {.url = shown_url(urls_[index]),
                                .body = {},
                                .code = "value.url",
