@@ -2,7 +2,7 @@
 // pictures, all train one network, and the first one prints and saves.
 //
 //   mpirun --bind-to none -np 2 08_several FOLDER [EPOCHS]
-//   torchrun --nproc_per_node 2 --no-python 08_several FOLDER [EPOCHS]
+//   torchrun --nproc_per_node 2 --no_python 08_several FOLDER [EPOCHS]
 //   srun --ntasks 8 --gpus-per-task 1 08_several FOLDER [EPOCHS]
 //   08_several FOLDER [EPOCHS]
 //       alone, with nothing changed
@@ -39,9 +39,10 @@ int main(int argc, char** argv) {
     auto learn = cnn_learner(data, models::resnet18, {.metrics = {error_rate}, .path = out});
     learn.to_distributed(processes);
 
-    learn.fit_one_cycle(epochs, {.callbacks = {save_model({.every = SaveEvery::kEpoch, .name = "run"}),
-                                               track_epoch({.name = "run_epoch"}),
-                                               csv_logger({.filename = "run", .append = true})}});
+    learn.fit_one_cycle(epochs,
+                        {.callbacks = {save_model({.every = SaveEvery::kEpoch, .name = "run"}),
+                                       track_epoch({.name = "run_epoch"}),
+                                       csv_logger({.filename = "run", .append = true})}});
 
     // What only one shall do.
     if (learn.first_process()) {

@@ -1,6 +1,7 @@
 // c10d's groups of processes under one name for all versions of LibTorch. Needs the headers of gloo.
 #pragma once
 
+#include <torch/version.h>
 #include <torch/csrc/distributed/c10d/PrefixStore.hpp>
 #include <torch/csrc/distributed/c10d/ProcessGroupGloo.hpp>
 #include <torch/csrc/distributed/c10d/TCPStore.hpp>
@@ -17,6 +18,15 @@ using Store = c10::intrusive_ptr<c10d::Store>;
 using Work = c10::intrusive_ptr<c10d::Work>;
 // A subclass of c10d::ProcessGroup before LibTorch 2.0, of c10d::Backend since; what is used here did not change.
 using Gloo = c10::intrusive_ptr<c10d::ProcessGroupGloo>;
+
+// How a store listens: by threads, as all versions can. Later ones want libuv first, which not all are built with.
+inline c10d::TCPStoreOptions store_options() {
+  c10d::TCPStoreOptions options;
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 2)
+  options.useLibUV = false;
+#endif
+  return options;
+}
 
 #ifdef FASTCPP_NCCL
 using Nccl = c10::intrusive_ptr<c10d::ProcessGroupNCCL>;

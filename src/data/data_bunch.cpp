@@ -357,8 +357,7 @@ DataBunch DataBunch::share(int rank, int world_size) const {
     auto& impl = *result.impl_;
     impl.train = impl_->train->share({.num_replicas = world_size, .rank = rank});
     if (impl.valid) {
-      impl.valid =
-          impl_->valid->share({.num_replicas = world_size, .rank = rank, .pad = false});
+      impl.valid = impl_->valid->share({.num_replicas = world_size, .rank = rank, .pad = false});
     }
     return result;
   });

@@ -31,7 +31,7 @@ struct DataLoader::Impl {
   // Counted together with the loader that this one is a share of.
   std::shared_ptr<std::atomic<std::uint64_t>> next_pass =
       std::make_shared<std::atomic<std::uint64_t>>(0);
-  std::shared_ptr<Impl> whole;  // null where this is no share
+  std::shared_ptr<Impl> whole;               // null where this is no share
   std::atomic<bool> told_of_threads{false};  // that the system refused some
   SkippedItems skipped;
   std::shared_ptr<LoadClock> clock;  // null while nobody measures

@@ -33,6 +33,13 @@ torch::Tensor as_bytes(const torch::Tensor& flat) {
   return flat.reshape(-1).view(torch::kByte);
 }
 
+// Without the place in Gloo's sources.
+std::string without_place(const std::string& message) {
+  const auto end = message.find("] ");
+  if (!message.starts_with('[') || end == std::string::npos) return message;
+  return message.substr(end + 2);
+}
+
 bool is_set(const char* name, const std::string& value) {
   const char* const found = std::getenv(name);
   return found && value == found;
@@ -53,10 +60,7 @@ class C10dGroup::Sum : public ProcessGroup::Work {
  public:
   // \param target where the sum goes that comes about in `host`; undefined: it comes about in place
   Sum(C10dGroup& group, compat::Work work, torch::Tensor host, torch::Tensor target)
-      : group_(group),
-        work_(std::move(work)),
-        host_(std::move(host)),
-        target_(std::move(target)) {}
+      : group_(group), work_(std::move(work)), host_(std::move(host)), target_(std::move(target)) {}
   void wait() override {
     group_.exchange([&] { work_->wait(); });
     if (target_.defined()) target_.copy_(host_);
@@ -76,10 +80,10 @@ C10dGroup::C10dGroup(const Launch& launch, const ProcessGroupOptions& options)
   } catch (const std::exception& e) {
     std::throw_with_nested(DistributedError(
         "distributed.cannot_connect",
-        fmt::format("process {} could not connect with the {} others at {}:{} within {} s: {}; are "
-                    "all of them started, is the port free, and can their machines reach each "
+        fmt::format("process {} of {} could not connect with the others at {}:{} within {} s: {}; "
+                    "are all of them started, is the port free, and can their machines reach each "
                     "other?",
-                    rank(), world_size() - 1, launch_.master_addr, launch_.master_port,
+                    rank(), world_size(), launch_.master_addr, launch_.master_port,
                     options.timeout.count(), plain_message(e))));
   }
 }
@@ -87,7 +91,7 @@ C10dGroup::C10dGroup(const Launch& launch, const ProcessGroupOptions& options)
 C10dGroup::~C10dGroup() = default;
 
 void C10dGroup::meet() {
-  c10d::TCPStoreOptions options;
+  auto options = compat::store_options();
   options.port = static_cast<std::uint16_t>(launch_.master_port);
   options.timeout = timeout_;
   // torchrun keeps the store itself, for all attempts to start.
@@ -149,7 +153,7 @@ auto C10dGroup::exchange(F&& f) -> decltype(f()) {
   } catch (const Error&) {
     throw;
   } catch (const std::exception& e) {
-    cause = plain_message(e);
+    cause = without_place(plain_message(e));
   }
   lost(cause);
 }
@@ -257,9 +261,10 @@ void C10dGroup::lost(const std::string& cause) {
   const auto what = who_is_missing(cause);
   throw DistributedError(
       "distributed.lost",
-      fmt::format("process {} lost the others: {}; see what that process says itself, and start all "
-                  "again: a training that saved goes on from there",
-                  rank(), what));
+      fmt::format(
+          "process {} lost the others: {}; see what that process says itself, and start all "
+          "again: a training that saved goes on from there",
+          rank(), what));
 }
 
 void C10dGroup::abort(const std::string& why) noexcept {

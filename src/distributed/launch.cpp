@@ -61,11 +61,11 @@ Launch by(const char* launcher, const char* rank, const char* size, const char* 
   return launch;
 }
 
-// A port that jobs on one machine do not share, most of the time: 15000 to 34999.
+// A port that jobs on one machine do not share, most of the time: 15000 to 31999, below those that the system gives away.
 int port_of(std::string_view job) {
   std::uint32_t hash = 2166136261U;
   for (const char c : job) hash = (hash ^ static_cast<unsigned char>(c)) * 16777619U;
-  return 15000 + static_cast<int>(hash % 20000U);
+  return 15000 + static_cast<int>(hash % 17000U);
 }
 
 // The process whose number on its machine is 0 and which has all others beside it.
@@ -75,8 +75,8 @@ bool all_on_this_machine(const Launch& launch) {
 }
 
 Launch by_mpirun() {
-  auto launch = by("mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE",
-                   "OMPI_COMM_WORLD_LOCAL_RANK");
+  auto launch =
+      by("mpirun", "OMPI_COMM_WORLD_RANK", "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK");
   if (launch.world_size > 1 && !variable("MASTER_ADDR") && !all_on_this_machine(launch)) {
     throw DistributedError(
         kEnvironment,

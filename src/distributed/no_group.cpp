@@ -13,10 +13,11 @@ bool distributed_available() {
 std::shared_ptr<ProcessGroup> make_group(const Launch& launch, const ProcessGroupOptions&) {
   throw DistributedError(
       "distributed.not_built",
-      fmt::format("{} processes were started to train together, but this library was built without "
-                  "Gloo; build it with Gloo's headers (Debian: libgloo-dev) and a LibTorch that has "
-                  "distributed, or start one process",
-                  launch.world_size));
+      fmt::format(
+          "{} processes were started to train together, but this library was built without "
+          "Gloo; build it with Gloo's headers (Debian: libgloo-dev) and a LibTorch that has "
+          "distributed, or start one process",
+          launch.world_size));
 }
 
 }  // namespace fastcpp

@@ -60,9 +60,9 @@ std::shared_ptr<ProcessGroup> setup_distrib(const ProcessGroupOptions& options) 
     const auto launch = options.launch ? *options.launch : launch_from_environment();
     expect_launch(launch);
     if (options.timeout < std::chrono::seconds(1) || options.timeout > std::chrono::hours(24 * 7)) {
-      throw ValueError("value.timeout",
-                       fmt::format("timeout: expected 1 to 604800 seconds, found {}",
-                                   options.timeout.count()));
+      throw ValueError(
+          "value.timeout",
+          fmt::format("timeout: expected 1 to 604800 seconds, found {}", options.timeout.count()));
     }
     if (launch.world_size == 1) return std::make_shared<AloneGroup>();
     auto group = make_group(launch, options);

@@ -33,9 +33,9 @@ void GradientReducer::begin(const torch::nn::Module& model) {
     if (parameter.requires_grad()) trained.push_back(parameter);
   }
   std::reverse(trained.begin(), trained.end());
-  const bool same = std::equal(
-      trained.begin(), trained.end(), parameters_.begin(), parameters_.end(),
-      [](const torch::Tensor& a, const Parameter& b) { return a.is_same(b.tensor); });
+  const bool same =
+      std::equal(trained.begin(), trained.end(), parameters_.begin(), parameters_.end(),
+                 [](const torch::Tensor& a, const Parameter& b) { return a.is_same(b.tensor); });
   if (!same) arrange(std::move(trained));
   for (auto& parameter : parameters_) parameter.ready = false;
   for (auto& bucket : buckets_) {
@@ -81,7 +81,8 @@ void GradientReducer::make_flat(Bucket& bucket) {
   }
   for (const auto i : bucket.parameters) parameters_[i].flag = place++;
   const auto& tensor = parameters_[bucket.parameters.front()].tensor;
-  bucket.flat = torch::zeros({place}, tensor.options().dtype(sum_type(tensor)).requires_grad(false));
+  bucket.flat =
+      torch::zeros({place}, tensor.options().dtype(sum_type(tensor)).requires_grad(false));
 }
 
 // Called in the backward pass.
@@ -148,7 +149,8 @@ void GradientReducer::collect(Bucket& bucket) {
   for (const auto i : bucket.parameters) {
     auto& tensor = parameters_[i].tensor;
     if (!present[at++].item<bool>()) continue;
-    const auto mean = bucket.flat.narrow(0, parameters_[i].first, tensor.numel()).view(tensor.sizes());
+    const auto mean =
+        bucket.flat.narrow(0, parameters_[i].first, tensor.numel()).view(tensor.sizes());
     auto& gradient = tensor.mutable_grad();
     if (gradient.defined()) {
       gradient.copy_(mean);

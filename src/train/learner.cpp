@@ -102,9 +102,7 @@ void Learner::set_data(const DataBunch& data) {
     log_warning(
         "the features computed before are of other data and were dropped: call precompute again");
   }
-  impl_->data = impl_->sharing
-                    ? data.share(impl_->rank(), impl_->processes->world_size())
-                    : data;
+  impl_->data = impl_->sharing ? data.share(impl_->rank(), impl_->processes->world_size()) : data;
   impl_->features.reset();
 }
 const Model& Learner::model() const {

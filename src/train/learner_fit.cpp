@@ -172,8 +172,7 @@ std::vector<double> Learner::validate(const ValidateOptions& options) {
   auto& impl = *impl_;
   return guarded(impl.data.batch_size(), [&] {
     // A given loader has pictures, whatever the training goes over.
-    const DataLoader loader =
-        (options.dl ? *options.dl : impl.training_data().valid_dl()).whole();
+    const DataLoader loader = (options.dl ? *options.dl : impl.training_data().valid_dl()).whole();
     const Model model = options.dl ? impl.model : impl.training_model();
     const EvaluationMode evaluation(impl.model);
     Training training(*this, options.stop);

@@ -13,9 +13,9 @@ Learner& Learner::to_distributed(std::shared_ptr<ProcessGroup> processes,
                                  const DistributedOptions& options) {
   constexpr double kMost = 1 << 20;
   if (!(options.bucket_mb > 0 && options.bucket_mb <= kMost)) {
-    throw ValueError("value.bucket",
-                     fmt::format("bucket_mb: expected 0 < bucket_mb <= {}, found {}", kMost,
-                                 options.bucket_mb));
+    throw ValueError(
+        "value.bucket",
+        fmt::format("bucket_mb: expected 0 < bucket_mb <= {}, found {}", kMost, options.bucket_mb));
   }
   refuse_nested_fit();
   const bool several = processes && processes->world_size() > 1;

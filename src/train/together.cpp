@@ -45,8 +45,11 @@ Together::Together(std::shared_ptr<ProcessGroup> group, const DistributedOptions
 
 void Together::expect_same(const torch::nn::Module& model, int epochs, std::int64_t batches,
                            std::size_t metrics) {
-  constexpr std::array kWhat{"tensors of the model", "numbers of the model",
-                             "numbers of the model that are trained", "epochs", "batches an epoch",
+  constexpr std::array kWhat{"tensors of the model",
+                             "numbers of the model",
+                             "numbers of the model that are trained",
+                             "epochs",
+                             "batches an epoch",
                              "metrics"};
   std::int64_t tensors = 0, numbers = 0, trained = 0;
   for (const auto& parameter : model.parameters()) {
@@ -58,13 +61,14 @@ void Together::expect_same(const torch::nn::Module& model, int epochs, std::int6
     ++tensors;
     numbers += buffer.numel();
   }
-  const std::vector<std::int64_t> mine{
-      tensors, numbers, trained, epochs, batches, static_cast<std::int64_t>(metrics)};
+  const std::vector<std::int64_t> mine{tensors, numbers, trained,
+                                       epochs,  batches, static_cast<std::int64_t>(metrics)};
   const auto all = group_->all_gather(torch::tensor(mine, torch::kLong));
   for (std::size_t rank = 1; rank < all.size(); ++rank) {
     for (std::size_t i = 0; i < kWhat.size(); ++i) {
       const auto at = static_cast<std::int64_t>(i);
-      const auto first = all[0][at].item<std::int64_t>(), other = all[rank][at].item<std::int64_t>();
+      const auto first = all[0][at].item<std::int64_t>(),
+                 other = all[rank][at].item<std::int64_t>();
       if (first == other) continue;
       throw DistributedError(
           "distributed.differs",
@@ -151,8 +155,9 @@ torch::Tensor Together::gathered(const torch::Tensor& share) {
   }
   if (!first.defined()) return {};
   // All send as many rows, and those that are too many are left out again.
-  std::vector<std::int64_t> shape(first.data_ptr<std::int64_t>() + 2,
-                                  first.data_ptr<std::int64_t>() + 2 + first[1].item<std::int64_t>());
+  std::vector<std::int64_t> shape(
+      first.data_ptr<std::int64_t>() + 2,
+      first.data_ptr<std::int64_t>() + 2 + first[1].item<std::int64_t>());
   shape[0] = *std::max_element(rows.begin(), rows.end());
   const auto type = static_cast<torch::ScalarType>(first[0].item<std::int64_t>());
   auto sent = torch::zeros(shape, type);

@@ -105,7 +105,8 @@ void Training::failed(std::exception_ptr cause) {
 void Training::begin() {
   if (together_) {
     const auto& model = *learner_.impl_->model;
-    together_->expect_same(model, state_.n_epochs, learner_.impl_->training_data().train_dl().size(),
+    together_->expect_same(model, state_.n_epochs,
+                           learner_.impl_->training_data().train_dl().size(),
                            learner_.options().metrics.size());
     together_->take_weights(model);
   }
@@ -201,9 +202,8 @@ void Training::each_batch(
   // In a training that goes on in the middle of an epoch the first batches are not loaded again.
   for (auto batch = loader.begin_after(done);; first = false) {
     const bool own = batch != loader.end();
-    Wishes wishes{.end = !own,
-                  .leave = !first && state_.stop_epoch,
-                  .cancel = stop_.stop_requested()};
+    Wishes wishes{
+        .end = !own, .leave = !first && state_.stop_epoch, .cancel = stop_.stop_requested()};
     if (together_) agree(phase, wishes);
     if (wishes.end || wishes.leave) return;
     if (wishes.cancel) {
@@ -302,33 +302,33 @@ std::vector<double> Training::validate(const DataLoader& given, const Model& giv
   validated_ = 0;
   each_batch(ProgressPhase::kValidate, loader, 0,
              [&](const Batch& batch, ProgressBar& bar, std::int64_t) {
-    const bool own = batch.x.count() > 0;
-    torch::Tensor output, target;
-    std::vector<double> loss{0, 0};
-    if (own) {
-      compute_loss(batch, model);
-      const auto n = static_cast<double>(state_.last_target.length());
-      loss = {state_.last_loss.item<double>() * n, n};
-      if (!states.empty()) {
-        output = state_.last_output.one("a metric");
-        target = state_.last_target.one("a metric");
-      }
-    } else {
-      state_.stop_epoch = false;
-    }
-    if (together_) {
-      together_->sum(loss);
-      if (!states.empty()) {
-        output = together_->gathered(output);
-        target = together_->gathered(target);
-      }
-    }
-    sum += loss[0];
-    count += loss[1];
-    for (auto& metric : states) metric->update(output, target);
-    if (own) call(&Callback::on_batch_end);
-    bar.update(++validated_);
-  });
+               const bool own = batch.x.count() > 0;
+               torch::Tensor output, target;
+               std::vector<double> loss{0, 0};
+               if (own) {
+                 compute_loss(batch, model);
+                 const auto n = static_cast<double>(state_.last_target.length());
+                 loss = {state_.last_loss.item<double>() * n, n};
+                 if (!states.empty()) {
+                   output = state_.last_output.one("a metric");
+                   target = state_.last_target.one("a metric");
+                 }
+               } else {
+                 state_.stop_epoch = false;
+               }
+               if (together_) {
+                 together_->sum(loss);
+                 if (!states.empty()) {
+                   output = together_->gathered(output);
+                   target = together_->gathered(target);
+                 }
+               }
+               sum += loss[0];
+               count += loss[1];
+               for (auto& metric : states) metric->update(output, target);
+               if (own) call(&Callback::on_batch_end);
+               bar.update(++validated_);
+             });
   if (state_.cancelled) return {};
   std::vector<double> figures{sum / count};
   for (const auto& metric : states) figures.push_back(metric->value());

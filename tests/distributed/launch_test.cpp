@@ -7,6 +7,7 @@
 #include <utility>
 #include <vector>
 
+#include "fastcpp/data/data_loader.hpp"
 #include "fastcpp/data/distributed_sampler.hpp"
 #include "fastcpp/distributed/setup_distrib.hpp"
 #include "support/catch.hpp"
@@ -24,12 +25,27 @@ using Variables = std::vector<std::pair<std::string, std::string>>;
 class Environment {
  public:
   explicit Environment(const Variables& given) {
-    for (const char* name :
-         {"RANK", "WORLD_SIZE", "LOCAL_RANK", "MASTER_ADDR", "MASTER_PORT", "OMPI_COMM_WORLD_RANK",
-          "OMPI_COMM_WORLD_SIZE", "OMPI_COMM_WORLD_LOCAL_RANK", "OMPI_COMM_WORLD_LOCAL_SIZE",
-          "PMIX_NAMESPACE", "OMPI_MCA_ess_base_jobid", "OMPI_MCA_orte_hnp_uri", "SLURM_PROCID",
-          "SLURM_NTASKS", "SLURM_LOCALID", "SLURM_STEP_ID", "SLURM_STEP_NUM_TASKS",
-          "SLURM_STEP_NODELIST", "SLURM_JOB_NODELIST", "SLURM_NODELIST", "SLURM_JOB_ID"}) {
+    for (const char* name : {"RANK",
+                             "WORLD_SIZE",
+                             "LOCAL_RANK",
+                             "MASTER_ADDR",
+                             "MASTER_PORT",
+                             "OMPI_COMM_WORLD_RANK",
+                             "OMPI_COMM_WORLD_SIZE",
+                             "OMPI_COMM_WORLD_LOCAL_RANK",
+                             "OMPI_COMM_WORLD_LOCAL_SIZE",
+                             "PMIX_NAMESPACE",
+                             "OMPI_MCA_ess_base_jobid",
+                             "OMPI_MCA_orte_hnp_uri",
+                             "SLURM_PROCID",
+                             "SLURM_NTASKS",
+                             "SLURM_LOCALID",
+                             "SLURM_STEP_ID",
+                             "SLURM_STEP_NUM_TASKS",
+                             "SLURM_STEP_NODELIST",
+                             "SLURM_JOB_NODELIST",
+                             "SLURM_NODELIST",
+                             "SLURM_JOB_ID"}) {
       former_.push_back(std::make_unique<ScopedEnv>(name));
     }
     for (const auto& [name, value] : given) {
@@ -87,14 +103,14 @@ TEST_CASE("mpirun's variables say who a process is") {
     return launch_from_environment();
   };
   const auto here = with(Variables{{"OMPI_COMM_WORLD_LOCAL_RANK", "1"},
-                          {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"},
-                          {"PMIX_NAMESPACE", "17"}});
+                                   {"OMPI_COMM_WORLD_LOCAL_SIZE", "2"},
+                                   {"PMIX_NAMESPACE", "17"}});
   CHECK(here.launcher == "mpirun");
   CHECK(here.rank == 1);
   CHECK(here.local_rank == 1);
   CHECK(here.master_addr == "127.0.0.1");
   CHECK(here.master_port >= 15000);
-  CHECK(here.master_port < 35000);
+  CHECK(here.master_port < 32000);
   // Another job, most of the time another port; the same job always the same.
   const auto again = with(Variables{{"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}, {"PMIX_NAMESPACE", "17"}});
   const auto other = with(Variables{{"OMPI_COMM_WORLD_LOCAL_SIZE", "2"}, {"PMIX_NAMESPACE", "18"}});
@@ -104,13 +120,16 @@ TEST_CASE("mpirun's variables say who a process is") {
   const auto refused = caught([&] { with(Variables{{"OMPI_COMM_WORLD_LOCAL_SIZE", "1"}}); });
   CHECK(refused.code == "distributed.environment");
   CHECK(refused.message.find("-x MASTER_ADDR") != std::string::npos);
-  CHECK(with(Variables{{"OMPI_COMM_WORLD_LOCAL_SIZE", "1"}, {"MASTER_ADDR", "a"}}).master_addr == "a");
+  CHECK(with(Variables{{"OMPI_COMM_WORLD_LOCAL_SIZE", "1"}, {"MASTER_ADDR", "a"}}).master_addr ==
+        "a");
 }
 
 TEST_CASE("Slurm's variables say who a process is") {
-  const Variables step{
-      {"SLURM_PROCID", "3"},         {"SLURM_NTASKS", "4"},  {"SLURM_LOCALID", "1"},
-      {"SLURM_STEP_NODELIST", "gpu[03-05,9],login"}, {"SLURM_JOB_ID", "99"}};
+  const Variables step{{"SLURM_PROCID", "3"},
+                       {"SLURM_NTASKS", "4"},
+                       {"SLURM_LOCALID", "1"},
+                       {"SLURM_STEP_NODELIST", "gpu[03-05,9],login"},
+                       {"SLURM_JOB_ID", "99"}};
   {
     auto srun = step;
     srun.emplace_back("SLURM_STEP_ID", "0");
@@ -182,7 +201,8 @@ TEST_CASE("each item goes to one process, or is repeated so that all get as many
         CHECK(static_cast<std::int64_t>(as_many.size()) == even.size(n));
         CHECK(even.size(n) == (n + size - 1) / size);
         for (std::size_t i = 0; i < mine.size(); ++i) {
-          CHECK(mine[i] == whole[i * static_cast<std::size_t>(size) + static_cast<std::size_t>(rank)]);
+          CHECK(mine[i] ==
+                whole[i * static_cast<std::size_t>(size) + static_cast<std::size_t>(rank)]);
         }
         seen.insert(seen.end(), mine.begin(), mine.end());
       }

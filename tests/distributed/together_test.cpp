@@ -60,9 +60,9 @@ class Processes {
       for (char** one = environ; *one; ++one) {
         const std::string_view text = *one;
         bool ours = false;
-        for (const char* name : {"RANK=", "WORLD_SIZE=", "LOCAL_RANK=", "MASTER_ADDR=",
-                                 "MASTER_PORT=", "OMP_NUM_THREADS=", "GLOO_SOCKET_IFNAME=",
-                                 "TORCHELASTIC_USE_AGENT_STORE="}) {
+        for (const char* name :
+             {"RANK=", "WORLD_SIZE=", "LOCAL_RANK=", "MASTER_ADDR=", "MASTER_PORT=",
+              "OMP_NUM_THREADS=", "GLOO_SOCKET_IFNAME=", "TORCHELASTIC_USE_AGENT_STORE="}) {
           ours = ours || text.starts_with(name);
         }
         if (!ours) variables.emplace_back(text);

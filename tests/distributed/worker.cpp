@@ -95,10 +95,11 @@ int main(int argc, char** argv) {
     Net net(launch.rank);
     net->partly = what == "partly";
     net->to(torch::kDouble);
-    Learner learn(data, Model(net),
-                  {.opt_func = sgd(),
-                   .metrics = {accuracy, error_rate, AUROC(), Precision({.average = MetricAverage::kMacro})},
-                   .silent = true});
+    Learner learn(
+        data, Model(net),
+        {.opt_func = sgd(),
+         .metrics = {accuracy, error_rate, AUROC(), Precision({.average = MetricAverage::kMacro})},
+         .silent = true});
     learn.to_distributed(group, {.bucket_mb = 1e-4});
 
     std::vector<std::shared_ptr<Callback>> more;
@@ -133,7 +134,8 @@ int main(int argc, char** argv) {
                                {"unused", Value(learn.model()->parameters()[2].grad().defined())},
                                {"ended", Value(outcome == FitOutcome::kEnded)}}));
   } catch (const Error& e) {
-    write(result, Value::dict({{"code", Value(e.code())}, {"message", Value(std::string(e.what()))}}));
+    write(result,
+          Value::dict({{"code", Value(e.code())}, {"message", Value(std::string(e.what()))}}));
     return 1;
   }
   return 0;

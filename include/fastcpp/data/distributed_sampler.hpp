@@ -15,7 +15,8 @@ namespace fastcpp::inline v0 {
 struct DistributedSamplerOptions {
   int num_replicas = 1;  ///< processes that share the items, >= 1
   int rank = 0;          ///< which of them this is, 0 <= rank < num_replicas
-  bool pad = true;  ///< items are repeated, so that all get as many; false: each item goes to one process
+  bool pad =
+      true;  ///< items are repeated, so that all get as many; false: each item goes to one process
 };
 
 /// Every `num_replicas`-th item of another sampler's order, beginning with the `rank`-th (PyTorch: `DistributedSampler`).

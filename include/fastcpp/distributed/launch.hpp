@@ -13,10 +13,10 @@ namespace fastcpp::inline v0 {
 
 /// Which process this is, and where all of them meet.
 struct Launch {
-  std::string launcher = {};              ///< `torchrun`, `mpirun`, `slurm`; empty: started by hand, alone
-  int rank = 0;                           ///< 0 <= rank < world_size
-  int world_size = 1;                     ///< processes, on all machines together, >= 1
-  int local_rank = 0;                     ///< number among the processes of this machine, from 0
+  std::string launcher = {};  ///< `torchrun`, `mpirun`, `slurm`; empty: started by hand, alone
+  int rank = 0;               ///< 0 <= rank < world_size
+  int world_size = 1;         ///< processes, on all machines together, >= 1
+  int local_rank = 0;         ///< number among the processes of this machine, from 0
   std::string master_addr = "127.0.0.1";  ///< name or address of the machine of process 0
   int master_port = 29500;                ///< a free port there, 1 to 65535
 };

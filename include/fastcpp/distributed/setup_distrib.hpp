@@ -28,7 +28,8 @@ struct ProcessGroupOptions {
 
 /// Connects this process with the others that the launcher started (fastai: `setup_distrib`), for
 /// `Learner::to_distributed`. All processes call it; each waits for the others. Tensors on the CPU travel by Gloo, those on
-/// CUDA by NCCL where this library was built with it, else by Gloo too. One process alone needs neither.
+/// CUDA by NCCL where this library was built with it, else by Gloo too. One process alone needs neither. Call it once: all
+/// learners of a program train with the same group.
 ///
 /// With `quiet` it replaces the log sink of all processes but the first.
 /// \throws DistributedError `distributed.environment`, `distributed.cannot_connect`; `distributed.not_built` where

@@ -23,6 +23,7 @@ class FASTCPP_API ShowGraph : public Callback {
  public:
   /// \throws ValueError `value.figure_format` on another ending, `value.figure_size` on a dpi that cannot be drawn
   explicit ShowGraph(const ShowGraphOptions& options = {});
+  bool first_process_only() const override { return true; }
   /// \throws IoError `io.cannot_write`, `io.cannot_create`
   void on_epoch_end(TrainState&) override;
 

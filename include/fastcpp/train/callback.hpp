@@ -90,8 +90,8 @@ class FASTCPP_API Callback {
   /// Whether a learner's callback also takes part in `lr_find`: true only for those that belong to the computation of a
   /// step, such as gradient clipping; false for all that watch, write or end a training.
   virtual bool in_lr_find() const { return false; }
-  /// Whether only the first of several processes needs it: true for those that only watch, draw or write. They must not
-  /// do anything that all processes do together, such as ending the training or loading weights.
+  /// Whether only the first of several processes needs it: true for those that watch, draw or write. They must do nothing
+  /// that all processes do together, such as loading weights; what ends a training (`stop_training`) ends it in all.
   virtual bool first_process_only() const { return false; }
 
   /// The fit begins: weights and optimizer are as they were.

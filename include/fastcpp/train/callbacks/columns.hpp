@@ -92,6 +92,7 @@ class FASTCPP_API JSONLogger : public Callback {
  public:
   /// \throws ValueError `value.callback_file` without a filename
   explicit JSONLogger(const JSONLoggerOptions& options = {});
+  bool first_process_only() const override { return true; }
   /// \throws IoError `io.cannot_create`, `io.cannot_read`, `io.cannot_write`
   void on_train_begin(TrainState&) override;
   /// \throws IoError `io.cannot_write`

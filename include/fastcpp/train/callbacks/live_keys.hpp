@@ -32,6 +32,7 @@ class FASTCPP_API LiveKeys : public Callback {
  public:
   /// \throws ValueError `value.callback_file` without a name
   explicit LiveKeys(const LiveKeysOptions& options = {});
+  bool first_process_only() const override { return true; }
   /// Options for `live_progress` that lead its keys here, and show the rate of the last layer group. They may outlive
   /// this object.
   LiveProgressOptions progress(const std::string& title = {}) const;

@@ -42,6 +42,7 @@ class FASTCPP_API LearnerTensorboardWriter : public Callback {
  public:
   /// \throws ValueError `value.summary` on a number of batches < 1
   explicit LearnerTensorboardWriter(const LearnerTensorboardWriterOptions& options = {});
+  bool first_process_only() const override { return true; }
   /// After what changes batches and gradients.
   int order() const override { return 50; }
   void on_train_begin(TrainState&) override;
