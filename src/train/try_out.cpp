@@ -174,7 +174,7 @@ FitRecord Learner::dry_run(const DryRunOptions& options) {
       fit_with.callbacks = options.callbacks;
       fit_with.callbacks.emplace_back(std::make_shared<FewBatches>(options.n_batches));
       fit_with.stop = options.stop;
-      run(1, options.lr, fit_with, nullptr);
+      run({1, options.lr, Value::dict()}, fit_with, nullptr);
       record = impl_->recorder->record();
     });
     return record;
@@ -187,7 +187,7 @@ bool Learner::fits(std::int64_t bs, int n_batches) {
   impl.data = impl.data.with_batch_size(bs);
   if (impl.features) impl.features->data = impl.features->data.with_batch_size(bs);
   try {
-    run(1, 0.0, {}, std::make_shared<FewSteps>(n_batches));
+    run({1, 0.0, Value::dict()}, {}, std::make_shared<FewSteps>(n_batches));
     return true;
   } catch (const MemoryError&) {
     // Gradients of a step that was not finished would be in the way of the next trial.
