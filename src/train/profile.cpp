@@ -17,6 +17,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/load_clock.hpp"
 #include "train/learner_impl.hpp"
+#include "train/plan.hpp"
 #include "train/step_clock.hpp"
 
 namespace fastcpp::inline v0 {

@@ -12,6 +12,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "train/before.hpp"
+#include "train/plan.hpp"
 
 namespace fastcpp::inline v0 {
 namespace {
