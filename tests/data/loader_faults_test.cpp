@@ -160,7 +160,7 @@ TEST_CASE("changed options keep the others") {
 }
 
 TEST_CASE("loaders of nothing, of too much and of other lengths are refused") {
-  CHECK(caught([] { DataLoader(nullptr); }).code == "value.dataset");
+  CHECK(caught([] { DataLoader(std::shared_ptr<const Dataset>()); }).code == "value.dataset");
   const auto set =
       std::make_shared<Shaped>(std::vector<std::int64_t>{2}, std::vector<std::int64_t>{2});
   CHECK(caught([&] { DataLoader(set, {.bs = std::numeric_limits<std::int64_t>::max()}); }).code ==
