@@ -7,8 +7,9 @@
 //   08_several FOLDER [EPOCHS]
 //       alone, with nothing changed
 //
-// FOLDER/<class>/*.jpg; a fifth of the pictures validates. Started again after a failure it goes on with the epoch that was
-// not finished. Leaves the table, weights and the model in several-out.
+// FOLDER/<class>/*.jpg; a fifth of the pictures validates. Started again after a failure it goes on behind the last
+// checkpoint. Leaves the table, weights and the model in several-out.
+#include <chrono>
 #include <cstdlib>
 #include <iostream>
 
@@ -39,10 +40,8 @@ int main(int argc, char** argv) {
     auto learn = cnn_learner(data, models::resnet18, {.metrics = {error_rate}, .path = out});
     learn.to_distributed(processes);
 
-    learn.fit_one_cycle(epochs,
-                        {.callbacks = {save_model({.every = SaveEvery::kEpoch, .name = "run"}),
-                                       track_epoch({.name = "run_epoch"}),
-                                       csv_logger({.filename = "run", .append = true})}});
+    learn.fit_one_cycle(epochs, {.callbacks = {csv_logger({.filename = "run"})},
+                                 .checkpoint = CheckpointOptions{.every = std::chrono::minutes(5), .resume = true}});
 
     // What only one shall do.
     if (learn.first_process()) {
