@@ -156,7 +156,8 @@ Value args_value(const TrainArgs& args) {
 // An interrupted run goes on with the arguments that it began with.
 void refuse_other_run(const TrainArgs& args, const Path& out) {
   const auto before = from_json(read_file(out / "args.json"));
-  for (const auto& [name, now] : args_value(args).entries()) {
+  const auto given = args_value(args);
+  for (const auto& [name, now] : given.entries()) {
     if (name.as_string() == "workers" || name.as_string() == "data") continue;
     const auto* was = before.find(name);
     if (was && was->to_string() == now.to_string()) continue;

@@ -30,6 +30,8 @@ namespace {
 
 // Of the processes against one: sums in another order.
 constexpr double kSumOrder = 1e-9;
+// Outside a fit each validates the whole set in batches of its own size, and the accuracy of a batch is a float.
+constexpr double kOtherBatches = 1e-7;
 
 int free_port() {
   const int socket = ::socket(AF_INET, SOCK_STREAM, 0);
@@ -115,10 +117,10 @@ std::vector<std::string> texts(const Value& list) {
   return all;
 }
 
-void check_close(const Value& found, const Value& expected) {
+void check_close(const Value& found, const Value& expected, double tolerance = kSumOrder) {
   const auto a = numbers(found), b = numbers(expected);
   REQUIRE(a.size() == b.size());
-  for (std::size_t i = 0; i < a.size(); ++i) CHECK(a[i] == Approx(b[i]).epsilon(kSumOrder));
+  for (std::size_t i = 0; i < a.size(); ++i) CHECK(a[i] == Approx(b[i]).epsilon(tolerance));
 }
 
 // What all processes of a training that ended well left.
@@ -153,7 +155,7 @@ TEST_CASE("two and four processes train as one with batches that much larger") {
     for (const auto& found : all) {
       check_close(found.at("losses"), one.at("losses"));
       check_close(found.at("valid"), one.at("valid"));
-      check_close(found.at("whole"), one.at("whole"));
+      check_close(found.at("whole"), one.at("whole"), kOtherBatches);
       CHECK(texts(found.at("metrics")) == texts(one.at("metrics")));
       CHECK(found.at("weights").as_double() ==
             Approx(one.at("weights").as_double()).epsilon(kSumOrder));

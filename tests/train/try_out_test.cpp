@@ -59,7 +59,7 @@ bool same(const std::vector<torch::Tensor>& a, const std::vector<torch::Tensor>&
 struct LittleMemory : Callback {
   explicit LittleMemory(std::int64_t most_) : most(most_) {}
   bool in_lr_find() const override { return true; }
-  void on_loss_begin(TrainState& state) override {
+  void on_batch_begin(TrainState& state) override {
     if (state.last_input.size(0) > most) throw std::bad_alloc();
   }
   std::int64_t most;

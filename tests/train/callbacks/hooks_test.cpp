@@ -223,7 +223,6 @@ TEST_CASE("statistics of activations") {
   REQUIRE(inputs.size() == 4);
   const auto found = stats->stats();
   REQUIRE(found.sizes() == torch::IntArrayRef({2, 2, 4}));
-  const torch::NoGradGuard no_grad;
   const auto& first = *net->ptr(0)->as<nn::Linear>();
   const auto& last = *net->ptr(2)->as<nn::Linear>();
   for (std::int64_t b = 0; b < 4; ++b) {
