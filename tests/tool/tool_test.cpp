@@ -265,7 +265,7 @@ TEST_CASE("a training that was told to stop goes on") {
   const auto before = lines(read_file(dir / "run/metrics.jsonl"));
   CHECK(before.size() < 40);
   const auto other = run(dir, train + " --resume --lr 0.5");
-  CHECK(other.status == 1);
+  CHECK(other.status == 2);
   CHECK(contains(other.err, "another lr"));
   const auto again = run(dir, train + " --resume");
   INFO(again.err);
@@ -274,7 +274,7 @@ TEST_CASE("a training that was told to stop goes on") {
   REQUIRE(after.size() == 40);
   CHECK(std::equal(before.begin(), before.end(), after.begin()));
   CHECK(lines(read_file(dir / "run/history.csv")).size() == 41);
-  CHECK(run(dir, "train pictures --resume --out nowhere").status == 1);
+  CHECK(run(dir, "train pictures --resume --out nowhere").status == 2);
 }
 
 #ifdef FASTCPP_SERVE
