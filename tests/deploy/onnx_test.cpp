@@ -7,6 +7,7 @@
 
 #include "deploy/onnx_runtimes.hpp"
 #include "deploy/small_learners.hpp"
+#include "deploy/tiny_model.hpp"
 #include "fastcpp/deploy/export_onnx.hpp"
 #include "fastcpp/deploy/export_torchscript.hpp"
 #include "fastcpp/deploy/predictor.hpp"
@@ -17,10 +18,6 @@ using namespace fastcpp::test;
 namespace nn = torch::nn;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
 
 torch::Tensor normalized(const Learner& learn, const torch::Tensor& x) {
   return learn.data().norm(x.permute({0, 3, 1, 2}).to(torch::kFloat32).div(255));
