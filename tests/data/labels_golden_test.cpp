@@ -17,7 +17,7 @@ using namespace fastcpp::test;
 
 namespace {
 
-Cell cell_of(const Json& value) {
+Cell label_cell(const Json& value) {
   if (value.is_null()) return {};
   if (value.is_boolean()) return value.get<bool>();
   if (value.is_string()) return value.get<std::string>();
@@ -29,19 +29,19 @@ Cell cell_of(const Json& value) {
 
 std::vector<Cell> cells_of(const Json& list) {
   std::vector<Cell> cells;
-  for (const auto& value : list) cells.push_back(cell_of(value));
+  for (const auto& value : list) cells.push_back(label_cell(value));
   return cells;
 }
 
 std::vector<Label> labels_of(const Json& list) {
   std::vector<Label> labels;
   for (const auto& value : list) {
-    labels.push_back(value.is_array() ? Label(cells_of(value)) : Label(cell_of(value)));
+    labels.push_back(value.is_array() ? Label(cells_of(value)) : Label(label_cell(value)));
   }
   return labels;
 }
 
-LabelKind kind_of(const std::string& name) {
+LabelKind label_kind(const std::string& name) {
   static const std::map<std::string, LabelKind> kinds{
       {"CategoryList", LabelKind::kCategory},
       {"MultiCategoryList", LabelKind::kMultiCategory},
@@ -53,9 +53,9 @@ Json label_of(const Json& kase) {
   return kase.contains("label") ? kase["label"] : Json::object();
 }
 
-LabelOptions options_of(const Json& label) {
+LabelOptions label_options(const Json& label) {
   LabelOptions options;
-  if (label.contains("label_cls")) options.label_cls = kind_of(label["label_cls"]);
+  if (label.contains("label_cls")) options.label_cls = label_kind(label["label_cls"]);
   if (label.contains("classes")) options.classes = ClassNames(cells_of(label["classes"]));
   if (label.contains("label_delim")) options.label_delim = label["label_delim"].get<std::string>();
   options.one_hot = label.value("one_hot", false);
@@ -77,7 +77,7 @@ ColumnIds columns_of(const Json& label) {
 }
 
 // Not-a-number equals itself here.
-bool same(const std::vector<float>& a, const std::vector<float>& b) {
+bool equal_floats(const std::vector<float>& a, const std::vector<float>& b) {
   return std::equal(a.begin(), a.end(), b.begin(), b.end(),
                     [](float x, float y) { return x == y || (x != x && y != y); });
 }
@@ -130,7 +130,7 @@ void check_targets(const Labels& labels, const Json& targets, bool logarithm = f
       CHECK(target.dim() == (want.is_array() ? 1 : 0));
       CHECK(target.scalar_type() == labels.layout().dtype);
       const auto got = values_of(target);
-      CHECK((logarithm ? next_to(got.at(0), values.at(0)) : same(got, values)));
+      CHECK((logarithm ? next_to(got.at(0), values.at(0)) : equal_floats(got, values)));
     }
   }
 }
@@ -144,7 +144,7 @@ void check_texts(const Labels& labels, const Json& texts, bool logarithm = false
 
 void check_classes(const Labels& labels, const Json& expect) {
   CHECK(labels.name() == expect["label_cls"].get<std::string>());
-  CHECK(labels.kind() == kind_of(labels.name()));
+  CHECK(labels.kind() == label_kind(labels.name()));
   CHECK(labels.c() == expect["c"].get<std::int64_t>());
   if (!expect.contains("classes") || expect["classes"].is_null()) {
     CHECK(labels.classes().empty());
@@ -222,7 +222,7 @@ void check_warnings(const Json& kase, std::vector<std::string> warnings) {
   }
 }
 
-void check_error(const Caught& error, const Json& expected) {
+void check_label_error(const Caught& error, const Json& expected) {
   static const std::map<std::string, std::string> codes{{"cannot_sort", "data.cannot_sort"},
                                                         {"delimiter", "value.label_delim"},
                                                         {"index", "value.index"},
@@ -250,7 +250,7 @@ void check_case(const Json& kase, const std::function<TrainValidLabels()>& make,
   const CapturedLog log;
   const auto& expect = kase["expect"];
   if (expect.contains("error")) {
-    check_error(caught(make), expect["error"]);
+    check_label_error(caught(make), expect["error"]);
     return;
   }
   const auto lists = make();
@@ -266,7 +266,7 @@ void check_case(const Json& kase, const std::function<TrainValidLabels()>& make,
 // Rows of a table as training and validation labels.
 TrainValidLabels make_from(const Table& table, const Json& label, const Positions& train,
                            const Positions& valid) {
-  const auto [labels, options] = label_from_df(table, columns_of(label), options_of(label));
+  const auto [labels, options] = label_from_df(table, columns_of(label), label_options(label));
   const auto some = [all = &labels](const Positions& rows) {
     std::vector<Label> result;
     for (const auto row : rows) result.push_back(all->at(static_cast<std::size_t>(row)));
@@ -297,7 +297,7 @@ TEST_CASE("The first training label decides the kind of labels") {
   std::size_t count = 0;
   for (const auto& kase : golden("datablock.json")["class_guess"]) {
     INFO(kase.dump());
-    CHECK(label_kind_of(labels_of(kase["labels"])) == kind_of(kase["label_cls"]));
+    CHECK(label_kind_of(labels_of(kase["labels"])) == label_kind(kase["label_cls"]));
     ++count;
   }
   CHECK(count == 12);
@@ -335,14 +335,14 @@ TEST_CASE("Labels from lists are fastai's") {
     for (std::size_t i = 0; i < valid.size(); ++i)
       valid_items.push_back(static_cast<int>(train.size() + i));
     check_case(
-        kase, [&] { return make_labels(train, valid, options_of(label_of(kase))); }, train_items,
+        kase, [&] { return make_labels(train, valid, label_options(label_of(kase))); }, train_items,
         valid_items);
   }
   CHECK(count == 28);
   CHECK(lengths == 2);
 }
 
-TEST_CASE("Numbers print as Python prints them") {
+TEST_CASE("Labels that are numbers print as Python prints them") {
   std::size_t count = 0;
   for (const auto& kase : golden("datablock.json")["float_texts"]) {
     const FloatList list({static_cast<float>(number(kase["value"]))});

@@ -27,7 +27,7 @@ std::vector<float> numbers_of(const torch::Tensor& tensor) {
   return {plain.data_ptr<float>(), plain.data_ptr<float>() + plain.numel()};
 }
 
-bool holds(const std::string& text, const std::string& part) {
+bool mentions(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
@@ -204,7 +204,7 @@ TEST_CASE("Unknown labels are named in the order of their first appearance, five
       make_labels({"a"}, {"z", "c", "z", "a", "x", "b", "y", "w"}, {.classes = Strings{"a"}});
   CHECK(lists.kept_valid == Indices{3});
   REQUIRE(log.warnings.size() == 1);
-  CHECK(holds(log.warnings[0], "discarded.\nz, c, x, b, y..."));
+  CHECK(mentions(log.warnings[0], "discarded.\nz, c, x, b, y..."));
   CHECK(make_labels({}, {"a"}, {.label_cls = LabelKind::kCategory, .classes = Strings{"a"}})
             .valid->text(0) == "a");
 }
@@ -237,16 +237,16 @@ TEST_CASE("What cannot be made labels of is refused, and the item is named") {
   const LabelOptions tags{.label_delim = " "};
   const auto open = error({"a b"}, {"a", "\"a b"}, tags);
   CHECK(open.code == "data.open_quote");
-  CHECK(holds(open.message, "v1.png"));
+  CHECK(mentions(open.message, "v1.png"));
   CHECK(error({"a\nb"}, {}, tags).code == "data.line_break");
-  CHECK(holds(error({"a", "a\rb"}, {}, tags).message, "item 1 of the train set"));
+  CHECK(mentions(error({"a", "a\rb"}, {}, tags).message, "item 1 of the train set"));
   for (const std::string delim : {"", "ab", "\"", "\n", "\xC3\xA9x"}) {
     CHECK(error({"a"}, {}, {.label_delim = delim}).code == "value.label_delim");
   }
   CHECK(error({"a", Label()}, {}, tags).code == "data.missing_value");
   const auto missing = error({"a"}, {"a", Label()}, tags);
   CHECK(missing.code == "data.missing_value");
-  CHECK(holds(missing.message, "v1.png"));
+  CHECK(mentions(missing.message, "v1.png"));
   CHECK(error({1.5, "x"}, {}, {}).code == "data.not_a_number");
   CHECK(error({1.5, std::nan("")}, {}, {}).code == "data.missing_value");
   CHECK(error({1.5}, {Label(std::vector<double>{1, 2})}, {}).code == "data.length");
@@ -258,7 +258,7 @@ TEST_CASE("What cannot be made labels of is refused, and the item is named") {
   CHECK(error({std::vector<int>{1, 0}}, {std::vector<int>{1}}, one_hot).code == "data.length");
   const auto large = error({std::vector<int>{1, 0}}, {std::vector<int>{0, 4}}, one_hot);
   CHECK(large.code == "data.one_hot");
-  CHECK(holds(large.message, "v0.png has 4.0 for class 1"));
+  CHECK(mentions(large.message, "v0.png has 4.0 for class 1"));
 }
 
 TEST_CASE("A delimiter is any one letter, and quotes protect it") {
@@ -279,7 +279,7 @@ TEST_CASE("One warning tells of empty labels, whatever their number") {
   };
   make({"a  b", " a", "b "}, {"a  b"});
   REQUIRE(log.warnings.size() == 1);
-  CHECK(holds(log.warnings[0], "The label 'a  b' of item 0 of the train set"));
+  CHECK(mentions(log.warnings[0], "The label 'a  b' of item 0 of the train set"));
   // Unknown there, so it is no class.
   make({"a b"}, {"a  b"});
   CHECK(log.warnings.size() == 1);
@@ -289,19 +289,19 @@ TEST_CASE("A warning tells of logarithms that are no numbers") {
   const CapturedLog log;
   make_labels({1.0, 2.0}, {1.0, -3.0}, {.log = true});
   REQUIRE(log.warnings.size() == 1);
-  CHECK(holds(log.warnings[0],
-              "The logarithm of -3.0, the label of item 1 of the valid set, is "
-              "nan"));
+  CHECK(mentions(log.warnings[0],
+                 "The logarithm of -3.0, the label of item 1 of the valid set, is "
+                 "nan"));
 }
 
 TEST_CASE("A missing cell is an error that names the row, or no label where that is allowed") {
   const auto table = Table::parse_csv(kTags);
   const auto error = caught([&] { label_from_df(table, "tags", {.label_delim = " "}); });
   CHECK(error.code == "data.missing_value");
-  CHECK(holds(error.message,
-              "You have NaN values in column(s) tags of your dataframe, please fix it."));
-  CHECK(holds(error.message, "row 1, counted from 0, of the column 'tags'"));
-  CHECK(holds(error.message, ".allow_empty"));
+  CHECK(mentions(error.message,
+                 "You have NaN values in column(s) tags of your dataframe, please fix it."));
+  CHECK(mentions(error.message, "row 1, counted from 0, of the column 'tags'"));
+  CHECK(mentions(error.message, ".allow_empty"));
   const auto [labels, options] =
       label_from_df(table, "tags", {.label_delim = " ", .allow_empty = true});
   CHECK(labels[1].missing());
@@ -345,5 +345,5 @@ TEST_CASE("A user's own kind of labels fills a batch") {
   const auto error =
       caught([&] { wrong.encode_into(0, SampleSlot(layout, {}, {batch.data_ptr()}, 0)); });
   CHECK(error.code == "data.shape");
-  CHECK(holds(error.message, "is 2 of Int, but the labels promise 3 of Int"));
+  CHECK(mentions(error.message, "is 2 of Int, but the labels promise 3 of Int"));
 }

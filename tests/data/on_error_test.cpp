@@ -79,7 +79,7 @@ std::shared_ptr<Flawed> flawed(std::int64_t n, const Indices& bad, bool fixed = 
 }
 
 // The items of each batch. Checks that samples and targets are theirs.
-std::vector<Indices> walk(const DataLoader& loader) {
+std::vector<Indices> walk_indices(const DataLoader& loader) {
   std::vector<Indices> all;
   for (auto& batch : loader) {
     const auto n = static_cast<std::int64_t>(batch.indices.size());
@@ -113,7 +113,7 @@ TEST_CASE("left out items make their batches smaller") {
       const DataLoader loader(set, {.bs = 4, .num_workers = workers, .on_error = OnError::kSkip});
       const auto copy = loader;
       CHECK(loader.skipped().empty());
-      CHECK(walk(loader) == std::vector<Indices>{{0, 2, 3}, {8, 9}});
+      CHECK(walk_indices(loader) == std::vector<Indices>{{0, 2, 3}, {8, 9}});
       CHECK(indices_of(copy.skipped()) == Indices{1, 4, 5, 6, 7, 10});
       CHECK(copy.skipped()[0].name == "cat_1.jpg");
       CHECK(copy.skipped()[0].why == "cannot decode it");
@@ -121,7 +121,7 @@ TEST_CASE("left out items make their batches smaller") {
       CHECK(log.warnings[0] == "'cat_1.jpg' could not be loaded and is left out: cannot decode it");
       CHECK(log.warnings[5].find("'cat_10.jpg'") == 0);
       // The next pass tells nothing new; a loader of its own starts afresh.
-      CHECK(walk(loader).size() == 2);
+      CHECK(walk_indices(loader).size() == 2);
       CHECK(log.warnings.size() == 6);
       CHECK(loader.skipped().size() == 6);
       CHECK(loader.with({}).skipped().empty());
@@ -143,12 +143,12 @@ TEST_CASE("stand-ins depend on seed and item, not on the workers") {
       set->slow = workers > 0;
       const DataLoader loader(
           set, {.bs = 8, .num_workers = workers, .seed = 5, .on_error = OnError::kReplace});
-      passes.push_back(walk(loader));
+      passes.push_back(walk_indices(loader));
       CHECK(indices_of(loader.skipped()) == faulty);
       CHECK(log.warnings.size() == 7);
       CHECK(log.warnings[0].find("is replaced by another item") != std::string::npos);
       // The same ones in every pass, whatever the order.
-      CHECK(walk(loader) == passes.back());
+      CHECK(walk_indices(loader) == passes.back());
     }
     CHECK(passes[0] == passes[1]);
     CHECK(passes[0] == passes[2]);
@@ -164,7 +164,7 @@ TEST_CASE("stand-ins depend on seed and item, not on the workers") {
   }
   const auto first = [](std::uint64_t seed) {
     CapturedLog log;
-    return walk(
+    return walk_indices(
         DataLoader(flawed(1000, {0, 1}),
                    {.bs = 4, .num_workers = 0, .seed = seed, .on_error = OnError::kReplace}))[0];
   };
@@ -186,7 +186,8 @@ TEST_CASE("where stand-ins fail too, the item's own error is thrown") {
     // There is nothing else.
     const auto alone = flawed(1, {0});
     CHECK(caught([&] {
-            walk(DataLoader(alone, {.num_workers = workers, .on_error = OnError::kReplace}));
+            walk_indices(
+                DataLoader(alone, {.num_workers = workers, .on_error = OnError::kReplace}));
           }).code == "image.cannot_decode");
   }
   CHECK(log.warnings.empty());
@@ -199,7 +200,7 @@ TEST_CASE("which errors are an item's") {
         std::make_shared<Flawed>(8, std::map<std::int64_t, Fault>{{2, fault}}, fixed),
         {.bs = 4, .num_workers = 0, .on_error = policy});
     return caught([&] {
-             const auto batches = walk(loader);
+             const auto batches = walk_indices(loader);
              CHECK(batches[0].size() == (policy == OnError::kSkip ? 3 : 4));
              CHECK(indices_of(loader.skipped()) == Indices{2});
            })
@@ -224,7 +225,7 @@ TEST_CASE("many items left out are told in one more warning") {
   for (std::int64_t i = 0; i < 30; i += 2) bad.push_back(i);
   CapturedLog log;
   const DataLoader loader(flawed(30, bad), {.bs = 4, .num_workers = 2, .on_error = OnError::kSkip});
-  CHECK(walk(loader).size() == 8);
+  CHECK(walk_indices(loader).size() == 8);
   REQUIRE(log.warnings.size() == 11);
   CHECK(log.warnings[10] ==
         "5 more items could not be loaded either; skipped() of the loader lists them all");
@@ -236,7 +237,7 @@ TEST_CASE("a pass without any item that can be loaded is an error") {
   for (const int workers : {0, 3}) {
     const DataLoader loader(flawed(5, {0, 1, 2, 3, 4}),
                             {.bs = 2, .num_workers = workers, .on_error = OnError::kSkip});
-    const auto error = caught([&] { walk(loader); });
+    const auto error = caught([&] { walk_indices(loader); });
     CHECK(error.code == "data.all_skipped");
     CHECK(error.message.find("'cat_0.jpg'") != std::string::npos);
     CHECK(error.message.find("cannot decode it") != std::string::npos);
@@ -266,10 +267,11 @@ TEST_CASE("a bunch hands the policy, and a sampler of its training set, to its l
     CHECK((data.dl(type).options().sampler == sampler) == (type == DatasetType::Train));
     CHECK_FALSE(data.dl(type).options().shuffle);
   }
-  CHECK(walk(data.valid_dl()) == std::vector<Indices>{{0, 2, 3}, {4, 5, 7}, {8, 9, 10, 11}});
-  CHECK(walk(data.dl(DatasetType::Single)).size() == 10);
+  CHECK(walk_indices(data.valid_dl()) ==
+        std::vector<Indices>{{0, 2, 3}, {4, 5, 7}, {8, 9, 10, 11}});
+  CHECK(walk_indices(data.dl(DatasetType::Single)).size() == 10);
   std::set<std::int64_t> drawn;
-  for (const auto& batch : walk(data.train_dl())) drawn.insert(batch.begin(), batch.end());
+  for (const auto& batch : walk_indices(data.train_dl())) drawn.insert(batch.begin(), batch.end());
   CHECK(drawn == std::set<std::int64_t>{3, 4});
   CHECK(data.train_dl().size() == 5);
 

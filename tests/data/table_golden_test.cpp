@@ -62,7 +62,7 @@ Cell cell_of(const Json& value, ColumnKind kind) {
 }
 
 // A number is read to the nearest double; pandas' reader may be one unit of the last place off (12e34).
-bool same(const Cell& a, const Cell& b) {
+bool same_cell(const Cell& a, const Cell& b) {
   const auto *x = std::get_if<double>(&a), *y = std::get_if<double>(&b);
   return a == b || (x && y && std::nextafter(*x, *y) == *y);
 }
@@ -87,7 +87,7 @@ void check_columns(const Table& table, const Json& expected) {
       const auto cell = column.cell(row);
       INFO("row " << row << ": " << cell_text(cell));
       CHECK(cell.index() == expect.index());
-      CHECK(same(cell, expect));
+      CHECK(same_cell(cell, expect));
     }
   }
 }

@@ -24,14 +24,7 @@ namespace nn = torch::nn;
 
 namespace {
 
-constexpr double kProbability = 1e-4;
-
-torch::Tensor pixels(std::int64_t n, std::int64_t rows, std::int64_t cols) {
-  torch::manual_seed(n);
-  return torch::randint(0, 256, {n, rows, cols, 3}, torch::kUInt8);
-}
-
-torch::Tensor wanted(const Learner& learn, const torch::Tensor& x) {
+torch::Tensor wanted_in_place(const Learner& learn, const torch::Tensor& x) {
   const torch::NoGradGuard no_grad;
   learn.model()->eval();
   const auto ready = learn.data().norm(x.permute({0, 3, 1, 2}).to(torch::kFloat32).div(255));
@@ -48,11 +41,6 @@ void calm(const Learner& learn, const torch::Tensor& x) {
   for (auto last = parameters.end() - 2; last != parameters.end(); ++last) {
     last->div_(outputs.abs().max());
   }
-}
-
-double gap(const torch::Tensor& a, const torch::Tensor& b) {
-  REQUIRE(a.sizes() == b.sizes());
-  return (a - b).abs().max().item<double>();
 }
 
 void skip_without(const char* what) {
@@ -242,7 +230,7 @@ TEST_CASE("all architectures compute the same everywhere") {
         std::vector<torch::Tensor> want;
         for (const std::int64_t n : {1, 3}) {
           cases.push_back({file, pixels(n, side, side)});
-          want.push_back(wanted(learn, cases.back().input));
+          want.push_back(wanted_in_place(learn, cases.back().input));
           CHECK(want.back().max().item<double>() < 0.9);
         }
         const auto tell = [&](const char* runtime, const std::vector<torch::Tensor>& got) {
@@ -298,7 +286,7 @@ TEST_CASE("labels of every kind compute the same everywhere") {
     const auto got = run_in_onnx_runtime(dir, cases);
     Deviation deviation(fmt::format("onnx_{}", kind));
     for (std::size_t i = 0; i < cases.size(); ++i) {
-      const auto want = wanted(learn, cases[i].input);
+      const auto want = wanted_in_place(learn, cases[i].input);
       CHECK(deviation.add(gap(got[i], want)) < kProbability);
       if (has_opencv_dnn()) {
         CHECK(deviation.add(gap(run_in_opencv(cases[i]), want)) < kProbability);
@@ -327,7 +315,7 @@ print(json.loads(extra['fastcpp.json'])['classes'], len(model.state_dict()))
   auto got = torch::empty({2, 2});
   std::ifstream(dir / "y.bin", std::ios::binary)
       .read(static_cast<char*>(got.data_ptr()), static_cast<std::streamsize>(got.nbytes()));
-  CHECK(gap(got, wanted(learn, x)) < 1e-5);
+  CHECK(gap(got, wanted_in_place(learn, x)) < 1e-5);
   const auto count = learn.model()->parameters().size() + learn.model()->buffers().size();
   CHECK(said == fmt::format("['even', 'odd'] {}\n", count));
 }

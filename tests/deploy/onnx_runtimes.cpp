@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <torch/torch.h>
 
 #include <cstdlib>
 #include <fstream>
@@ -15,6 +16,16 @@
 #include "support/python.hpp"
 
 namespace fastcpp::test {
+
+double gap(const torch::Tensor& a, const torch::Tensor& b) {
+  REQUIRE(a.sizes() == b.sizes());
+  return (a - b).abs().max().item<double>();
+}
+
+torch::Tensor pixels(std::int64_t n, std::int64_t rows, std::int64_t cols) {
+  torch::manual_seed(n);
+  return torch::randint(0, 256, {n, rows, cols, 3}, torch::kUInt8);
+}
 
 #ifdef FASTCPP_OPENCV_DNN
 bool has_opencv_dnn() {

@@ -3,6 +3,7 @@
 
 #include <torch/types.h>
 
+#include <cstdint>
 #include <map>
 #include <string>
 #include <vector>
@@ -11,6 +12,14 @@
 #include "support/support.hpp"
 
 namespace fastcpp::test {
+
+// How far the probabilities of another program may be from the learner's.
+constexpr double kProbability = 1e-4;
+
+// The largest difference of two tensors of one shape.
+double gap(const torch::Tensor& a, const torch::Tensor& b);
+// A batch of random pictures.
+torch::Tensor pixels(std::int64_t n, std::int64_t rows = 64, std::int64_t cols = 64);
 
 // A file, and a batch for it: uint8 or float32.
 struct OnnxCase {

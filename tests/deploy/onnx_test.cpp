@@ -7,6 +7,7 @@
 
 #include "deploy/onnx_runtimes.hpp"
 #include "deploy/small_learners.hpp"
+#include "deploy/tiny_model.hpp"
 #include "fastcpp/deploy/export_onnx.hpp"
 #include "fastcpp/deploy/export_torchscript.hpp"
 #include "fastcpp/deploy/predictor.hpp"
@@ -17,15 +18,6 @@ using namespace fastcpp::test;
 namespace nn = torch::nn;
 
 namespace {
-
-bool contains(const std::string& text, const std::string& part) {
-  return text.find(part) != std::string::npos;
-}
-
-torch::Tensor pixels(std::int64_t n, std::int64_t rows = 64, std::int64_t cols = 64) {
-  torch::manual_seed(n);
-  return torch::randint(0, 256, {n, rows, cols, 3}, torch::kUInt8);
-}
 
 torch::Tensor normalized(const Learner& learn, const torch::Tensor& x) {
   return learn.data().norm(x.permute({0, 3, 1, 2}).to(torch::kFloat32).div(255));
@@ -39,12 +31,6 @@ torch::Tensor wanted(const Learner& learn, const torch::Tensor& x) {
   return learn.loss_func().activate(model(normalized(learn, x)));
 }
 
-double gap(const torch::Tensor& a, const torch::Tensor& b) {
-  REQUIRE(a.sizes() == b.sizes());
-  return (a - b).abs().max().item<double>();
-}
-
-constexpr double kProbability = 1e-4;  // what the issue allows
 constexpr double kOfScript = 1e-5;
 constexpr int kOpencvOpset = 10;  // OpenCV 4.6 knows no later Clip, which is ReLU6
 

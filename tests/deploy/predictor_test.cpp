@@ -21,7 +21,7 @@ torch::Tensor plain(const Learner& learn, const torch::Tensor& x) {
   return learn.model()(x);
 }
 
-double gap(const torch::Tensor& a, const torch::Tensor& b) {
+double relative_gap(const torch::Tensor& a, const torch::Tensor& b) {
   return (a - b).abs().max().item<double>() / std::max(1.0, b.abs().max().item<double>());
 }
 
@@ -48,8 +48,8 @@ TEST_CASE("a predictor gives what the learner gives, for every kind of network")
     const auto want = plain(learn, x);
     const auto before = learn.model()->parameters()[0].clone();
     const Predictor predictor(learn);
-    CHECK(gap(predictor.forward(x), want) < 1e-4);
-    CHECK(gap(Predictor(learn, {.fold = false}).forward(x), want) < 1e-4);
+    CHECK(relative_gap(predictor.forward(x), want) < 1e-4);
+    CHECK(relative_gap(Predictor(learn, {.fold = false}).forward(x), want) < 1e-4);
     // The learner's own network is as it was.
     CHECK(torch::equal(plain(learn, x), want));
     CHECK(torch::equal(learn.model()->parameters()[0], before));
@@ -68,7 +68,7 @@ TEST_CASE("all batch norms behind convolutions are folded, no others") {
     model->eval();
     const auto want = model->forward(x);
     models::fold_batchnorm(*model);
-    CHECK(gap(model->forward(x), want) < 1e-4);
+    CHECK(relative_gap(model->forward(x), want) < 1e-4);
     return norms_left(*model);
   };
   CHECK(left("resnet18") == 0);
@@ -91,12 +91,12 @@ TEST_CASE("single items, batches and the learner agree") {
   for (std::size_t i = 0; i < files.size(); ++i) {
     const auto single = predictor.predict(files[i]);
     const auto want = learn.predict(files[i]);
-    CHECK(gap(single.probabilities, want.probabilities) < 1e-4);
-    CHECK(gap(batch[static_cast<std::int64_t>(i)], want.probabilities) < 1e-4);
+    CHECK(relative_gap(single.probabilities, want.probabilities) < 1e-4);
+    CHECK(relative_gap(batch[static_cast<std::int64_t>(i)], want.probabilities) < 1e-4);
     CHECK(single.category == want.category);
     CHECK(single.index.item<std::int64_t>() == want.index.item<std::int64_t>());
   }
-  CHECK(gap(predictor.predict(open_image(files[0])).probabilities, batch[0]) < 1e-5);
+  CHECK(relative_gap(predictor.predict(open_image(files[0])).probabilities, batch[0]) < 1e-5);
 }
 
 TEST_CASE("several threads may predict at once") {
@@ -139,7 +139,7 @@ TEST_CASE("bfloat16 predictions are near") {
   const auto got = Predictor(learn, {.bf16 = true}).forward(x);
   CHECK(got.scalar_type() == torch::kFloat32);
   CHECK_FALSE(torch::equal(got, want));
-  CHECK(gap(got, want) < 0.1);
+  CHECK(relative_gap(got, want) < 0.1);
 }
 
 TEST_CASE("a file that cannot be read is named, wherever it is") {
@@ -176,7 +176,7 @@ TEST_CASE("models of one's own") {
   Learner learn(data, Model(own), {.silent = true});
   const auto x = torch::randn({2, 3, 64, 64});
   const Predictor predictor(learn);
-  CHECK(gap(predictor.forward(x), plain(learn, x)) < 1e-5);
+  CHECK(relative_gap(predictor.forward(x), plain(learn, x)) < 1e-5);
 
   Learner other(data, Model(std::make_shared<NotCloneable>()), {.silent = true});
   CHECK(caught([&] { Predictor{other}; }).code == "value.predictor");

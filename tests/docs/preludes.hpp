@@ -92,3 +92,15 @@ extern const fastcpp::Path path;
 }
 
 }  // namespace docs
+
+// A page shows what a call gives without using it, names things as the page before did, and its `main` is none here.
+#pragma GCC diagnostic ignored "-Wunused"  // for clang all of them
+#pragma GCC diagnostic ignored "-Wunused-but-set-variable"
+#pragma GCC diagnostic ignored "-Wunused-function"
+#pragma GCC diagnostic ignored "-Wunused-local-typedefs"
+#pragma GCC diagnostic ignored "-Wunused-parameter"
+#pragma GCC diagnostic ignored "-Wunused-value"
+#pragma GCC diagnostic ignored "-Wunused-variable"
+#pragma GCC diagnostic ignored "-Wunused-result"
+#pragma GCC diagnostic ignored "-Wshadow"
+#pragma GCC diagnostic ignored "-Wreturn-type"

@@ -13,7 +13,7 @@
 
 using namespace fastcpp;
 using namespace fastcpp::test;
-using Json = nlohmann::json;
+using PageJson = nlohmann::json;
 
 namespace {
 
@@ -54,16 +54,16 @@ class Page {
                        const httplib::Headers& headers = {}) {
     return client_->Post(path.c_str(), headers, form);
   }
-  Json act(const std::string& path, const httplib::Params& form) {
+  PageJson act(const std::string& path, const httplib::Params& form) {
     const auto answer = post(path, form);
     REQUIRE(answer);
     CHECK(answer->status == 200);
-    return Json::parse(answer->body);
+    return PageJson::parse(answer->body);
   }
   int status(const std::string& path, const httplib::Params& form) {
     const auto answer = post(path, form);
     REQUIRE(answer);
-    CHECK(Json::parse(answer->body).contains("error"));
+    CHECK(PageJson::parse(answer->body).contains("error"));
     return answer->status;
   }
   // Waits for the server's end.
@@ -92,15 +92,15 @@ TEST_CASE("a person cleans pictures on the page") {
   CHECK(html->body.starts_with("<!DOCTYPE html>"));
   CHECK(html->body.ends_with("</html>\n"));
 
-  auto state = Json::parse(page.get("/state")->body);
+  auto state = PageJson::parse(page.get("/state")->body);
   CHECK(state.at("heading") == "Largest losses");
-  CHECK(state.at("classes") == Json{"cat", "dog, large"});
+  CHECK(state.at("classes") == PageJson{"cat", "dog, large"});
   REQUIRE(state.at("pictures").size() == 5);
-  CHECK(state.at("pictures")[0] == Json{{"index", 6},
-                                        {"name", "cat/6.png"},
-                                        {"label", "cat"},
-                                        {"given", "cat"},
-                                        {"marked", false}});
+  CHECK(state.at("pictures")[0] == PageJson{{"index", 6},
+                                            {"name", "cat/6.png"},
+                                            {"label", "cat"},
+                                            {"given", "cat"},
+                                            {"marked", false}});
   CHECK(state.at("left") == 2);
   CHECK(state.at("undo") == false);
 
@@ -150,7 +150,7 @@ TEST_CASE("a person cleans pictures on the page") {
 
 TEST_CASE("pairs have no choice of class") {
   Page page(PageKind::kPairs);
-  auto state = Json::parse(page.get("/state")->body);
+  auto state = PageJson::parse(page.get("/state")->body);
   CHECK(state.at("pairs") == true);
   CHECK(state.at("classes").empty());
   CHECK(state.at("pictures").size() == 2);

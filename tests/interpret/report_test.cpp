@@ -30,7 +30,7 @@ using Texts = std::vector<std::string>;
 const Texts kClasses{"<b>&\"", "it's", "plain"};
 constexpr std::int64_t kItems = 12;
 
-std::vector<Path> draw(const Path& folder) {
+std::vector<Path> draw_report_pictures(const Path& folder) {
   torch::manual_seed(1);
   std::vector<Path> files;
   for (std::int64_t i = 0; i < kItems; ++i) {
@@ -41,9 +41,10 @@ std::vector<Path> draw(const Path& folder) {
   return files;
 }
 
-DataBunch bunch(const Path& folder, const std::shared_ptr<const Labels>& labels) {
-  const auto set = std::make_shared<ImageDataset>(
-      LabelList(draw(folder), labels), TfmList{crop_pad()}, ApplyTfmsOptions{.size = 32});
+DataBunch report_bunch(const Path& folder, const std::shared_ptr<const Labels>& labels) {
+  const auto set =
+      std::make_shared<ImageDataset>(LabelList(draw_report_pictures(folder), labels),
+                                     TfmList{crop_pad()}, ApplyTfmsOptions{.size = 32});
   auto data = DataBunch::create({set, set, nullptr, nullptr}, folder,
                                 {.bs = 4,
                                  .num_workers = 0,
@@ -58,7 +59,7 @@ DataBunch bunch(const Path& folder, const std::shared_ptr<const Labels>& labels)
 DataBunch classes_bunch(const Path& folder) {
   std::vector<std::int64_t> y;
   for (std::int64_t i = 0; i < kItems; ++i) y.push_back(i % 3);
-  return bunch(folder, std::make_shared<CategoryList>(y, ClassNames(kClasses)));
+  return report_bunch(folder, std::make_shared<CategoryList>(y, ClassNames(kClasses)));
 }
 
 // A body that leaves 8 x 8 places, and a head.
@@ -71,7 +72,8 @@ Model network(std::int64_t outputs) {
   return Model(nn::Sequential(body, head));
 }
 
-Learner learner(const DataBunch& data, std::int64_t outputs, std::vector<Metric> metrics = {}) {
+Learner report_learner(const DataBunch& data, std::int64_t outputs,
+                       std::vector<Metric> metrics = {}) {
   return Learner(data, network(outputs), {.metrics = std::move(metrics), .silent = true});
 }
 
@@ -90,7 +92,7 @@ std::string without(std::string html, const std::string& from, const std::string
 }
 
 // What a reader may see, and attributes: without style, script, and the bytes of pictures.
-std::string shown(std::string html) {
+std::string shown_part(std::string html) {
   html = without(std::move(html), "<style>", "</style>");
   html = without(std::move(html), "<script>", "</script>");
   return without(std::move(html), ";base64,", "\"");
@@ -129,13 +131,13 @@ std::size_t count(const std::string& text, const std::string& part) {
   return n;
 }
 
-bool has(const std::string& text, const std::string& part) {
+bool has_part(const std::string& text, const std::string& part) {
   return text.find(part) != std::string::npos;
 }
 
 bool has_section(const std::string& html, const std::string& id) {
-  const bool there = has(html, "<section id=\"" + id + "\"");
-  CHECK(there == has(html, "<a href=\"#" + id + "\">"));
+  const bool there = has_part(html, "<section id=\"" + id + "\"");
+  CHECK(there == has_part(html, "<a href=\"#" + id + "\">"));
   return there;
 }
 
@@ -144,7 +146,7 @@ void check_page(const std::string& html) {
   CHECK(html.starts_with("<!DOCTYPE html>\n<html lang=\"en\">"));
   CHECK(html.ends_with("</html>\n"));
   CHECK(clean_text(html) == html);
-  const auto text = shown(html);
+  const auto text = shown_part(html);
   check_elements(text);
   // No id twice, and no link that leads nowhere or outside.
   std::set<std::string> ids;
@@ -158,9 +160,9 @@ void check_page(const std::string& html) {
     INFO(to);
     CHECK((to.starts_with("data:") || (to.starts_with("#") && ids.contains(to.substr(1)))));
   }
-  CHECK_FALSE(has(text, "url(http"));
+  CHECK_FALSE(has_part(text, "url(http"));
   // Pictures and figures have words.
-  CHECK_FALSE(has(text, "alt=\"\""));
+  CHECK_FALSE(has_part(text, "alt=\"\""));
   CHECK(count(text, "<img ") == count(text, " alt=\""));
   CHECK(count(text, "<svg") == count(text, "<svg role=\"img\" aria-label=\""));
   const std::regex no_number(R"([^a-z](nan|inf)[^a-z])", std::regex::icase);
@@ -176,7 +178,7 @@ void check_page(const std::string& html) {
 
 TEST_CASE("a report tells of data, model, training and results, in one file") {
   TempDir dir;
-  auto learn = learner(classes_bunch(dir.path()), 3, {accuracy});
+  auto learn = report_learner(classes_bunch(dir.path()), 3, {accuracy});
   learn.lr_find({.num_it = 20});
   learn.fit(2, 1e-2);
   learn.fit_one_cycle(1, 1e-3);
@@ -192,14 +194,14 @@ TEST_CASE("a report tells of data, model, training and results, in one file") {
     CHECK(has_section(html, id));
   }
   CHECK_FALSE(has_section(html, "numbers"));
-  CHECK(has(html, "<title>Training report</title>"));
+  CHECK(has_part(html, "<title>Training report</title>"));
   // Two fits with three epochs, and the search is none of them.
-  CHECK(has(html, "<h3>Fit 2</h3>"));
-  CHECK_FALSE(has(html, "<h3>Fit 3</h3>"));
-  CHECK(has(html, "<dt>Epochs trained</dt><dd>3</dd>"));
-  CHECK(has(html, fmt::format("{:.6f}", learn.recorder().history[0].train_loss)));
-  CHECK(has(html, "aria-label=\"Metric accuracy by epoch"));
-  CHECK(has(html, "Loss against learning rate."));
+  CHECK(has_part(html, "<h3>Fit 2</h3>"));
+  CHECK_FALSE(has_part(html, "<h3>Fit 3</h3>"));
+  CHECK(has_part(html, "<dt>Epochs trained</dt><dd>3</dd>"));
+  CHECK(has_part(html, fmt::format("{:.6f}", learn.recorder().history[0].train_loss)));
+  CHECK(has_part(html, "aria-label=\"Metric accuracy by epoch"));
+  CHECK(has_part(html, "Loss against learning rate."));
   // Each picture of the first batch, each top loss with its heat map.
   CHECK(count(html, "alt=\"Training picture of ") == 4);
   CHECK(count(html, "alt=\"The same with the places that speak for ") +
@@ -213,7 +215,7 @@ TEST_CASE("a report tells of data, model, training and results, in one file") {
 
 TEST_CASE("the confusion matrix leads to the pictures of each pair") {
   TempDir dir;
-  auto learn = learner(classes_bunch(dir.path()), 3);
+  auto learn = report_learner(classes_bunch(dir.path()), 3);
   const auto html = page_of(learn, {.top_losses = 0, .pair_pictures = 2});
   check_page(html);
   CHECK_FALSE(has_section(html, "top-losses"));
@@ -225,19 +227,20 @@ TEST_CASE("the confusion matrix leads to the pictures of each pair") {
       const auto n = matrix[i][j].item<std::int64_t>();
       const auto id = fmt::format("pair-{}-{}", i, j);
       INFO(id);
-      CHECK(has(html, fmt::format("<a href=\"#{}\"", id)) == (n > 0));
+      CHECK(has_part(html, fmt::format("<a href=\"#{}\"", id)) == (n > 0));
       if (n == 0) continue;
       ++cells;
       const auto actual = html_text(kClasses[static_cast<std::size_t>(i)]),
                  predicted = html_text(kClasses[static_cast<std::size_t>(j)]);
-      CHECK(has(html, i == j ? fmt::format("aria-label=\"{} recognised: {}\">{}</a>", actual, n, n)
-                             : fmt::format("aria-label=\"{} taken for {}: {}\">{}</a>", actual,
-                                           predicted, n, n)));
+      CHECK(has_part(
+          html, i == j ? fmt::format("aria-label=\"{} recognised: {}\">{}</a>", actual, n, n)
+                       : fmt::format("aria-label=\"{} taken for {}: {}\">{}</a>", actual, predicted,
+                                     n, n)));
       const auto at = html.find(fmt::format(" id=\"{}\"", id));
       REQUIRE(at != std::string::npos);
       const auto block = html.substr(at, html.find(i == j ? "</template>" : "</details>", at) - at);
       CHECK(count(block, "<img ") == static_cast<std::size_t>(std::min<std::int64_t>(2, n)));
-      if (n > 2) CHECK(has(block, fmt::format("and {} more", n - 2)));
+      if (n > 2) CHECK(has_part(block, fmt::format("and {} more", n - 2)));
     }
   }
   CHECK(cells >= 2);
@@ -251,33 +254,33 @@ TEST_CASE("the confusion matrix leads to the pictures of each pair") {
 
 TEST_CASE("names cannot break a report") {
   TempDir dir;
-  auto learn = learner(classes_bunch(dir.path()), 3);
+  auto learn = report_learner(classes_bunch(dir.path()), 3);
   const auto html = page_of(learn, {.title = "</title><script>alert(1)</script>&"});
   check_page(html);
-  CHECK(has(html, "<title>&lt;/title&gt;&lt;script&gt;alert(1)"));
-  CHECK_FALSE(has(html, "<script>alert"));
-  CHECK_FALSE(has(html, "<b>&\""));
-  CHECK_FALSE(has(html, "<i>&"));
-  CHECK(has(html, "&lt;b&gt;&amp;&quot;"));
-  CHECK(has(html, "&lt;i&gt;&amp;&quot;&#39;3.png"));
-  CHECK(has(html, "&lt;i&gt;&amp;&quot;&#39;\uFFFD0.png"));
-  CHECK_FALSE(has(html, dir.path().string()));
+  CHECK(has_part(html, "<title>&lt;/title&gt;&lt;script&gt;alert(1)"));
+  CHECK_FALSE(has_part(html, "<script>alert"));
+  CHECK_FALSE(has_part(html, "<b>&\""));
+  CHECK_FALSE(has_part(html, "<i>&"));
+  CHECK(has_part(html, "&lt;b&gt;&amp;&quot;"));
+  CHECK(has_part(html, "&lt;i&gt;&amp;&quot;&#39;3.png"));
+  CHECK(has_part(html, "&lt;i&gt;&amp;&quot;&#39;\uFFFD0.png"));
+  CHECK_FALSE(has_part(html, dir.path().string()));
 }
 
 TEST_CASE("a learner that was never trained has a report") {
   TempDir dir;
-  auto learn = learner(classes_bunch(dir.path()), 3);
+  auto learn = report_learner(classes_bunch(dir.path()), 3);
   const auto html = page_of(learn);
   check_page(html);
-  CHECK(has(html, "No fit was recorded: the model is as it was given."));
+  CHECK(has_part(html, "No fit was recorded: the model is as it was given."));
   CHECK_FALSE(has_section(html, "lr"));
   CHECK(has_section(html, "confusion"));
-  CHECK_FALSE(has(html, "Epochs trained"));
+  CHECK_FALSE(has_part(html, "Epochs trained"));
 }
 
 TEST_CASE("a network that broke has a report too") {
   TempDir dir;
-  auto learn = learner(classes_bunch(dir.path()), 3, {accuracy});
+  auto learn = report_learner(classes_bunch(dir.path()), 3, {accuracy});
   learn.fit(1, 1e-2);
   {
     const torch::NoGradGuard no_grad;
@@ -289,7 +292,7 @@ TEST_CASE("a network that broke has a report too") {
   learn.fit(1, 1e-2);
   const auto html = page_of(learn);
   check_page(html);
-  CHECK(has(html, "<dt>Mean loss</dt><dd>\u2013</dd>"));
+  CHECK(has_part(html, "<dt>Mean loss</dt><dd>\u2013</dd>"));
   CHECK_FALSE(has_section(html, "calibration"));
 }
 
@@ -299,32 +302,32 @@ TEST_CASE("several labels an item have precision and recall, but no confusion") 
   for (std::int64_t i = 0; i < kItems; ++i) {
     y.push_back(i % 4 == 0 ? std::vector<std::int64_t>{} : std::vector<std::int64_t>{i % 3, 2});
   }
-  auto learn =
-      learner(bunch(dir.path(), std::make_shared<MultiCategoryList>(y, ClassNames(kClasses))), 3);
+  auto learn = report_learner(
+      report_bunch(dir.path(), std::make_shared<MultiCategoryList>(y, ClassNames(kClasses))), 3);
   learn.fit(1, 1e-2);
   const auto html = page_of(learn);
   check_page(html);
   CHECK_FALSE(has_section(html, "confusion"));
   CHECK(has_section(html, "classes"));
   CHECK(has_section(html, "calibration"));
-  CHECK(has(html, "<p>is <b>none</b></p>"));
-  CHECK(has(html, "<dt>F1</dt>"));
+  CHECK(has_part(html, "<p>is <b>none</b></p>"));
+  CHECK(has_part(html, "<dt>F1</dt>"));
 }
 
 TEST_CASE("numbers have errors and a plot") {
   TempDir dir;
   std::vector<float> y;
   for (std::int64_t i = 0; i < 2 * kItems; ++i) y.push_back(static_cast<float>(i));
-  auto learn = learner(bunch(dir.path(), std::make_shared<FloatList>(y, 2)), 2);
+  auto learn = report_learner(report_bunch(dir.path(), std::make_shared<FloatList>(y, 2)), 2);
   const auto html = page_of(learn);
   check_page(html);
   CHECK(has_section(html, "numbers"));
   for (const char* id : {"confusion", "classes", "calibration"}) CHECK_FALSE(has_section(html, id));
   const auto preds = learn.get_preds();
   const double mae = (preds.preds - preds.targets).abs().mean().item<double>();
-  CHECK(has(html, fmt::format("<dt>Mean absolute error</dt><dd>{:.4f}</dd>", mae)));
+  CHECK(has_part(html, fmt::format("<dt>Mean absolute error</dt><dd>{:.4f}</dd>", mae)));
   CHECK(count(html, "aria-label=\"Predicted against actual numbers.") == 2);
-  CHECK(has(html, "<h3>Targets</h3>"));
+  CHECK(has_part(html, "<h3>Targets</h3>"));
 }
 
 TEST_CASE("items that are no pictures, and many classes") {
@@ -344,18 +347,18 @@ TEST_CASE("items that are no pictures, and many classes") {
   Learner learn(data, Model(nn::Sequential(nn::Identity())), {.silent = true});
   const auto html = page_of(learn);
   check_page(html);
-  CHECK(has(html, "The 60 of 70 classes that take part in the most confusions."));
+  CHECK(has_part(html, "The 60 of 70 classes that take part in the most confusions."));
   CHECK(count(html, "<th scope=\"row\"") == 60);
-  CHECK_FALSE(has(html, "<img "));
-  CHECK(has(html, "item 3"));
-  CHECK(has(html, "All other pairs"));
+  CHECK_FALSE(has_part(html, "<img "));
+  CHECK(has_part(html, "item 3"));
+  CHECK(has_part(html, "All other pairs"));
   // Without a head there are no heat maps; the learner is none of pictures here anyway.
-  auto pictured = learner(classes_bunch(dir.path()), 3);
+  auto pictured = report_learner(classes_bunch(dir.path()), 3);
   Learner flat(pictured.data(), Model(nn::Sequential(nn::Flatten(), nn::Linear(3 * 32 * 32, 3))),
                {.silent = true});
   const auto page = page_of(flat);
   check_page(page);
-  CHECK_FALSE(has(page, "The same with the places"));
+  CHECK_FALSE(has_part(page, "The same with the places"));
   CHECK(has_section(page, "top-losses"));
 }
 
@@ -366,10 +369,10 @@ TEST_CASE("what a report cannot show it says, and what is wrong it refuses") {
   const auto train_only = DataBunch::create(
       {set, nullptr, nullptr, nullptr}, dir.path(),
       {.bs = 4, .num_workers = 0, .device = torch::kCPU, .labels = both.labels()});
-  auto learn = learner(train_only, 3);
+  auto learn = report_learner(train_only, 3);
   const auto html = page_of(learn);
   check_page(html);
-  CHECK(has(html, "Without results. There are no items to predict"));
+  CHECK(has_part(html, "Without results. There are no items to predict"));
   CHECK_FALSE(has_section(html, "confusion"));
   CHECK(has_section(html, "model"));
   const auto fix = page_of(learn, {.ds_type = DatasetType::Fix});
@@ -377,17 +380,17 @@ TEST_CASE("what a report cannot show it says, and what is wrong it refuses") {
 
   const auto unlabelled = page_of(learn, {.ds_type = DatasetType::Test});
   check_page(unlabelled);
-  CHECK(has(unlabelled, "Without results. There are no items to predict"));
+  CHECK(has_part(unlabelled, "Without results. There are no items to predict"));
   const auto test = std::make_shared<ImageDataset>(
-      LabelList(draw(dir.path()), std::make_shared<EmptyLabelList>(kItems)), TfmList{crop_pad()},
-      ApplyTfmsOptions{.size = 32});
-  auto with_test =
-      learner(DataBunch::create(
-                  {set, nullptr, nullptr, test}, dir.path(),
-                  {.bs = 4, .num_workers = 0, .device = torch::kCPU, .labels = both.labels()}),
-              3);
-  CHECK(has(page_of(with_test, {.ds_type = DatasetType::Test}),
-            "Without results. These items have no labels"));
+      LabelList(draw_report_pictures(dir.path()), std::make_shared<EmptyLabelList>(kItems)),
+      TfmList{crop_pad()}, ApplyTfmsOptions{.size = 32});
+  auto with_test = report_learner(
+      DataBunch::create(
+          {set, nullptr, nullptr, test}, dir.path(),
+          {.bs = 4, .num_workers = 0, .device = torch::kCPU, .labels = both.labels()}),
+      3);
+  CHECK(has_part(page_of(with_test, {.ds_type = DatasetType::Test}),
+                 "Without results. These items have no labels"));
 
   const auto refused = [&](const ReportOptions& options) {
     const auto error = caught([&] { learn.report("refused.html", options); });
@@ -413,7 +416,7 @@ TEST_CASE("what a report cannot show it says, and what is wrong it refuses") {
 
 TEST_CASE("a recorder keeps every fit") {
   TempDir dir;
-  auto learn = learner(classes_bunch(dir.path()), 3, {accuracy});
+  auto learn = report_learner(classes_bunch(dir.path()), 3, {accuracy});
   learn.fit(2, 1e-2);
   learn.lr_find({.num_it = 7, .stop_div = false});
   learn.fit(0, 1e-2);
@@ -433,7 +436,7 @@ TEST_CASE("a recorder keeps every fit") {
 
 TEST_CASE("calibration compares probabilities with what came true") {
   TempDir dir;
-  const auto learn = learner(classes_bunch(dir.path()), 3);
+  const auto learn = report_learner(classes_bunch(dir.path()), 3);
   const auto preds = torch::tensor(
       {{0.95f, 0.05f, 0.f}, {0.95f, 0.05f, 0.f}, {0.55f, 0.45f, 0.f}, {0.35f, 0.65f, 0.f}});
   const ClassificationInterpretation interp(learn, preds, torch::tensor({0, 1, 0, 0}),
@@ -471,7 +474,7 @@ TEST_CASE("calibration of several labels looks at each of them, and numbers have
   TempDir dir;
   std::vector<std::vector<std::int64_t>> y(kItems, {0});
   const auto labels = std::make_shared<MultiCategoryList>(y, ClassNames(kClasses));
-  const ClassificationInterpretation interp(learner(bunch(dir.path(), labels), 3),
+  const ClassificationInterpretation interp(report_learner(report_bunch(dir.path(), labels), 3),
                                             torch::tensor({{0.9f, 0.2f, 1.f}}),
                                             torch::tensor({{1.f, 0.f, 1.f}}), torch::rand({1, 3}));
   const auto found = calibration(interp);
@@ -479,7 +482,7 @@ TEST_CASE("calibration of several labels looks at each of them, and numbers have
   CHECK(found.ece == Approx((0.1 + 0.2 + 0.) / 3).margin(1e-6));
   const auto numbers = std::make_shared<FloatList>(std::vector<float>(kItems, 1.f));
   TempDir other;
-  const ClassificationInterpretation floats(learner(bunch(other.path(), numbers), 1),
+  const ClassificationInterpretation floats(report_learner(report_bunch(other.path(), numbers), 1),
                                             torch::rand({2}), torch::rand({2}), torch::rand({2}));
   CHECK(caught([&] { calibration(floats); }).code == "data.not_classes");
 }

@@ -18,7 +18,7 @@ using Response = HttpServer::Response;
 
 namespace {
 
-FetchOptions fast() {
+FetchOptions fast_fetch() {
   FetchOptions options;
   options.timeout = 1s;
   options.retries = 2;
@@ -64,7 +64,7 @@ TEST_CASE("many addresses are fetched, and each failure has its code") {
     return {.body = "content of " + r.path};
   });
   const auto u = [&](const std::string& path) { return server.url(path); };
-  auto options = fast();
+  auto options = fast_fetch();
   options.max_bytes = 1000;
   const std::vector<std::string> urls{u("/a"),
                                       u("/404"),
@@ -126,7 +126,7 @@ TEST_CASE("a failure that passes is forgotten") {
     if (n == 1) return {.body = "whole", .cut_after = 2};
     return {.body = "whole"};
   });
-  const auto results = fetch({server.url("/a")}, fast());
+  const auto results = fetch({server.url("/a")}, fast_fetch());
   CHECK(results[0].body == "whole");
   CHECK(results[0].code.empty());
   CHECK(results[0].attempts == 3);
@@ -134,7 +134,7 @@ TEST_CASE("a failure that passes is forgotten") {
 
 TEST_CASE("no more are fetched at once than asked for") {
   HttpServer server([&](const Request&, int) -> Response { return {.stall_headers = true}; });
-  auto options = fast();
+  auto options = fast_fetch();
   options.max_workers = 3;
   options.retries = 0;
   options.timeout = 200ms;
@@ -148,7 +148,7 @@ TEST_CASE("no more are fetched at once than asked for") {
 TEST_CASE("one attempt ends although bytes may come") {
   HttpServer server(
       [&](const Request&, int) -> Response { return {.body = "0123456789", .stall_after = 4}; });
-  auto options = fast();
+  auto options = fast_fetch();
   options.timeout = 60s;
   options.max_time = 300ms;
   const auto results = fetch({server.url("/a")}, options);
@@ -158,7 +158,7 @@ TEST_CASE("one attempt ends although bytes may come") {
 
 TEST_CASE("a slow receiver is not taken for a slow server") {
   HttpServer server([&](const Request& r, int) -> Response { return {.body = r.path}; });
-  auto options = fast();
+  auto options = fast_fetch();
   options.retries = 0;
   options.timeout = 500ms;
   std::vector<std::string> urls;
@@ -174,7 +174,7 @@ TEST_CASE("a slow receiver is not taken for a slow server") {
 TEST_CASE("fetching can be stopped, and what the receiver throws arrives") {
   HttpServer server([&](const Request&, int) -> Response { return {.stall_headers = true}; });
   std::stop_source source;
-  auto options = fast();
+  auto options = fast_fetch();
   options.timeout = 60s;
   options.stop = source.get_token();
   std::jthread later([&] {
@@ -185,7 +185,7 @@ TEST_CASE("fetching can be stopped, and what the receiver throws arrives") {
 
   HttpServer other([&](const Request&, int) -> Response { return {.body = "x"}; });
   const auto thrown = caught([&] {
-    fetch_all({other.url("/a"), other.url("/b")}, fast(),
+    fetch_all({other.url("/a"), other.url("/b")}, fast_fetch(),
               [](std::size_t, const FetchResult&) { throw IoError("io.cannot_write", "full"); });
   });
   CHECK(thrown.code == "io.cannot_write");
@@ -195,7 +195,7 @@ TEST_CASE("a password does not get into messages") {
   HttpServer server([&](const Request&, int) -> Response { return {.status = 404}; });
   std::string url = server.url("/a");
   url.insert(url.find("127"), "me:secret@");
-  const auto results = fetch({url}, fast());
+  const auto results = fetch({url}, fast_fetch());
   CHECK(results[0].code == "download.http_status");
   CHECK(results[0].message.find("secret") == std::string::npos);
   CHECK(results[0].url == server.url("/a"));

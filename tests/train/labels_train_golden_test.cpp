@@ -95,8 +95,8 @@ TrainValidLabels of_file(const TrainValidLabels& labels, const Json& item) {
   return result;
 }
 
-DataBunch bunch(const torch::Tensor& train_x, const torch::Tensor& valid_x,
-                const TrainValidLabels& labels, std::int64_t bs, torch::ScalarType dtype) {
+DataBunch golden_bunch(const torch::Tensor& train_x, const torch::Tensor& valid_x,
+                       const TrainValidLabels& labels, std::int64_t bs, torch::ScalarType dtype) {
   const auto set = [&](const torch::Tensor& x, const Labels& y) {
     auto targets = y.targets();
     if (targets.is_floating_point()) targets = targets.to(dtype);
@@ -136,7 +136,7 @@ TEST_CASE("losses, activations and metrics of labels of every kind") {
     INFO(item["kind"].get<std::string>());
     const auto labels = labelled(item, table, rows, rows);
     const auto outputs = outputs_of(item, table.rows());
-    const auto data = bunch(outputs, outputs, labels, 4, torch::kFloat32);
+    const auto data = golden_bunch(outputs, outputs, labels, 4, torch::kFloat32);
     CHECK(data.c() == item["c"].get<std::int64_t>());
     Learner learn(data, Model(torch::nn::Sequential(torch::nn::Identity())),
                   {.metrics = metrics(item["metrics"]), .silent = true});
@@ -227,8 +227,8 @@ void check_training(const Json& item, const Json& want, bool twice, Deviation& d
   CHECK(worst(labels.train->targets(), item["train_targets"]) <= 1e-6);
   CHECK(worst(labels.valid->targets(), item["valid_targets"]) <= 1e-6);
   const auto data =
-      bunch(pictures(item, train).to(dtype), pictures(item, valid).to(dtype),
-            item.value("log", false) ? of_file(labels, item) : labels, item["bs"], dtype);
+      golden_bunch(pictures(item, train).to(dtype), pictures(item, valid).to(dtype),
+                   item.value("log", false) ? of_file(labels, item) : labels, item["bs"], dtype);
   Json model{{"layers", item["layers"]}, {"weights_key", item["weights_key"]}, {"bn_gain", 1.0}};
   model["layers"][5] = "Linear(12, " + std::to_string(item["c"].get<int>()) + ")";
   auto network = golden_network(model, /*conv_bias=*/false, dtype);

@@ -30,7 +30,7 @@ void draw_pictures(const Path& folder) {
   }
 }
 
-ImageDataBunch bunch(const Path& folder, torch::Device device, AugmentOn where) {
+ImageDataBunch device_bunch(const Path& folder, torch::Device device, AugmentOn where) {
   return ImageDataBunch::from_name_re(folder, get_image_files(folder), R"(/([^/]+)_\d+.jpg$)",
                                       {.ds_tfms = get_transforms(),
                                        .size = 64,
@@ -57,8 +57,8 @@ TEST_CASE("batches on CUDA are those of the CPU, wherever they are augmented") {
   TempDir dir;
   draw_pictures(dir.path());
   for (const auto where : {AugmentOn::kWorkers, AugmentOn::kDevice}) {
-    const auto cpu = bunch(dir.path(), torch::kCPU, AugmentOn::kWorkers);
-    const auto cuda = bunch(dir.path(), torch::kCUDA, where);
+    const auto cpu = device_bunch(dir.path(), torch::kCPU, AugmentOn::kWorkers);
+    const auto cuda = device_bunch(dir.path(), torch::kCUDA, where);
     for (int epoch = 0; epoch < 2; ++epoch) {
       auto want = cpu.train_dl().pass(), got = cuda.train_dl().pass();
       while (const auto a = want.next()) {
@@ -78,7 +78,7 @@ TEST_CASE("training on CUDA follows the CPU") {
   TempDir dir;
   draw_pictures(dir.path());
   const auto nothing = [](Learner&) {};
-  const auto want = losses(bunch(dir.path(), torch::kCPU, AugmentOn::kWorkers), nothing);
+  const auto want = losses(device_bunch(dir.path(), torch::kCPU, AugmentOn::kWorkers), nothing);
   const auto check = [&](const std::vector<double>& got, double tolerance) {
     REQUIRE(got.size() == want.size());
     for (std::size_t i = 0; i < got.size(); ++i) {
@@ -88,12 +88,12 @@ TEST_CASE("training on CUDA follows the CPU") {
     }
   };
   // Convolutions in TF32: ten bits of mantissa.
-  check(losses(bunch(dir.path(), torch::kCUDA, AugmentOn::kDevice), nothing), 0.1);
-  check(losses(bunch(dir.path(), torch::kCUDA, AugmentOn::kDevice),
+  check(losses(device_bunch(dir.path(), torch::kCUDA, AugmentOn::kDevice), nothing), 0.1);
+  check(losses(device_bunch(dir.path(), torch::kCUDA, AugmentOn::kDevice),
                [](Learner& learn) { learn.to_bf16(); }),
         0.3);
   // The scale of the loss starts so high that the first steps may overflow and be left out.
-  const auto half = losses(bunch(dir.path(), torch::kCUDA, AugmentOn::kDevice),
+  const auto half = losses(device_bunch(dir.path(), torch::kCUDA, AugmentOn::kDevice),
                            [](Learner& learn) { learn.to_fp16(); });
   REQUIRE(half.size() == want.size());
   for (const double loss : half) CHECK(std::isfinite(loss));

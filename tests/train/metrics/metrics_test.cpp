@@ -38,7 +38,7 @@ bool same(const torch::Tensor& got, std::vector<double> want) {
                          /*equal_nan=*/true);
 }
 
-const auto kNan = std::numeric_limits<double>::quiet_NaN();
+const auto kNoNumber = std::numeric_limits<double>::quiet_NaN();
 
 }  // namespace
 
@@ -76,8 +76,8 @@ TEST_CASE("multi-label metrics of the specification's example") {
 TEST_CASE("a class that is never predicted or never present is NaN, and so is every average") {
   // Class 1 is never predicted, class 2 is never present.
   const auto x = predicting({0, 0, 2, 0}, 3), y = classes({0, 1, 0, 0});
-  CHECK(same(whole(Precision({.average = MetricAverage::kNone}), x, y), {2.0 / 3, kNan, 0}));
-  CHECK(same(whole(Recall({.average = MetricAverage::kNone}), x, y), {2.0 / 3, 0, kNan}));
+  CHECK(same(whole(Precision({.average = MetricAverage::kNone}), x, y), {2.0 / 3, kNoNumber, 0}));
+  CHECK(same(whole(Recall({.average = MetricAverage::kNone}), x, y), {2.0 / 3, 0, kNoNumber}));
   for (const auto average :
        {MetricAverage::kMicro, MetricAverage::kMacro, MetricAverage::kWeighted}) {
     INFO(static_cast<int>(average));
@@ -216,12 +216,12 @@ TEST_CASE("arguments of metrics out of range are refused when the metric is made
   CHECK(caught([] { fbeta({.beta = 0}); }).code == "value.beta");
   CHECK(caught([] { fbeta({.eps = -1}); }).code == "value.metric_eps");
   CHECK(caught([] {
-          fbeta(torch::zeros({1, 2}), torch::zeros({1, 2}), {.thresh = kNan});
+          fbeta(torch::zeros({1, 2}), torch::zeros({1, 2}), {.thresh = kNoNumber});
         }).code == "value.thresh");
-  CHECK(caught([] { accuracy_thresh({.thresh = kNan}); }).code == "value.thresh");
-  CHECK(caught([] { dice({.eps = kNan}); }).code == "value.metric_eps");
+  CHECK(caught([] { accuracy_thresh({.thresh = kNoNumber}); }).code == "value.thresh");
+  CHECK(caught([] { dice({.eps = kNoNumber}); }).code == "value.metric_eps");
   CHECK(caught([] { FBeta({.beta = -1}); }).code == "value.beta");
-  CHECK(caught([] { Precision({.eps = kNan}); }).code == "value.metric_eps");
+  CHECK(caught([] { Precision({.eps = kNoNumber}); }).code == "value.metric_eps");
   CHECK(caught([] { MultiLabelFbeta({.thresh = kInf}); }).code == "value.thresh");
   const auto binary = caught([] { MultiLabelFbeta({.average = MetricAverage::kBinary}); });
   CHECK(binary.code == "value.average");

@@ -1,12 +1,9 @@
-// Forward passes of the architectures against the reference (forward.json); a test case each, so
-// that they run in parallel. The file is compiled twice: the whole VGG takes 1.7 GB of memory and
-// is left to the slow program.
+// Forward passes of the architectures against the reference; the largest is in forward_slow_test.cpp.
 #include <torch/torch.h>
 
-#include <algorithm>
 #include <set>
 
-#include "fastcpp/vision/models/cnn_model.hpp"
+#include "forward_passes.hpp"
 #include "support/catch.hpp"
 #include "support/deviation.hpp"
 #include "support/golden.hpp"
@@ -15,151 +12,36 @@
 using namespace fastcpp;
 using namespace fastcpp::test;
 
-namespace {
-
-// Relative to the largest output; fixed by the golden files.
-constexpr double kDouble = 1e-9;
-constexpr double kFloat = 5e-5;
-
-// What the report calls a comparison, and its tolerance.
-struct Topic {
-  Topic(const std::string& list, torch::ScalarType type)
-      : exact(type == torch::kFloat64),
-        relative(exact ? kDouble : kFloat),
-        deviation("forward/" + list + (exact ? "/float64" : "/float32")) {}
-  bool exact;
-  double relative;
-  Deviation deviation;
-};
-
-// Every difference is relative to `scale`.
-void check_values(const torch::Tensor& got, const std::vector<double>& want, double scale,
-                  Topic& topic) {
-  const auto flat = got.to(torch::kFloat64).flatten();
-  REQUIRE(static_cast<std::size_t>(flat.numel()) == want.size());
-  for (std::size_t i = 0; i < want.size(); ++i) {
-    INFO("element " << i);
-    const auto value = flat[static_cast<std::int64_t>(i)].item<double>();
-    CHECK(topic.deviation(value / scale, want[i] / scale) <= topic.relative);
-  }
-}
-
-// Sum and sum of squares of each item. The sum of n values is held to the tolerance of one, times
-// sqrt(n).
-void check_sums(const torch::Tensor& got, const Json& sum, const Json& sumsq, Topic& topic) {
-  const auto items = got.to(torch::kFloat64).flatten(1);
-  REQUIRE(static_cast<std::size_t>(items.size(0)) == sum.size());
-  for (std::int64_t i = 0; i < items.size(0); ++i) {
-    const auto want = number(sumsq[static_cast<std::size_t>(i)]);
-    const auto scale = std::sqrt(want * static_cast<double>(items.size(1)));
-    CHECK(topic.deviation(items[i].sum().item<double>() / scale,
-                          number(sum[static_cast<std::size_t>(i)]) / scale) <= topic.relative);
-    CHECK(items[i].square().sum().item<double>() == Approx(want).epsilon(10 * topic.relative));
-  }
-}
-
-void check_full(const Json& expected, torch::ScalarType type, Topic& topic) {
-  const torch::NoGradGuard no_grad;
-  auto network = models::find(expected.at("arch").get<std::string>())
-                     .make(expected.value(
-                         "classes", std::int64_t{1000}));  // ImageNet's, unless it says otherwise
-  set_weights_by_rule(*network, expected.at("weights_key"), expected.at("bn_gain"));
-  network->to(type);
-  network->eval();
-  const auto x = sgn_tensor(expected.at("input_key"), expected.at("input"), 2).to(type);
-  const auto out = network->forward(x);
-  std::vector<double> first;
-  for (const auto& row : expected.at("first16")) {
-    for (const auto& value : row) first.push_back(number(value));
-  }
-  check_values(out.slice(1, 0, 16), first, number(expected.at("max_abs")), topic);
-  check_sums(out, expected.at("sum"), expected.at("sumsq"), topic);
-  const auto best = out.argmax(1);
-  for (std::int64_t i = 0; i < best.size(0); ++i) {
-    CHECK(best[i].item<std::int64_t>() == expected.at("argmax")[static_cast<std::size_t>(i)]);
-  }
-}
-
-void check_cnn(const Json& expected, torch::ScalarType type, Topic& topic) {
-  const torch::NoGradGuard no_grad;
-  auto arch = models::find(expected.at("arch").get<std::string>());
-  arch.init = nullptr;
-  CreateCnnModelOptions options{.pretrained = false};
-  if (expected.contains("args")) {
-    const auto& args = expected["args"];
-    if (args.contains("lin_ftrs")) {
-      options.lin_ftrs = args["lin_ftrs"].get<std::vector<std::int64_t>>();
-    }
-    if (args.contains("ps")) {
-      options.ps = args["ps"].is_array() ? numbers(args["ps"]) : std::vector<double>{args["ps"]};
-    }
-    if (args.contains("bn_final")) options.bn_final = args["bn_final"];
-    if (args.contains("concat_pool")) options.concat_pool = args["concat_pool"];
-  }
-  auto model = create_cnn_model(arch, expected.at("classes"), options);
-  set_weights_by_rule(*model, expected.at("weights_key"), expected.at("bn_gain"));
-  model->to(type);
-  model->eval();
-  const auto x = sgn_tensor(expected.at("input_key"), expected.at("input"), 2).to(type);
-  const auto body = model->begin()->forward(x.clone());
-  CHECK(body.sizes().vec() == expected.at("body_shape").get<std::vector<std::int64_t>>());
-  check_sums(body, expected.at("body_sum"), expected.at("body_sumsq"), topic);
-  std::vector<double> out;
-  for (const auto& row : expected.at("out")) {
-    for (const auto& value : row) out.push_back(number(value));
-  }
-  check_values(model->forward(x), out, number(expected.at("max_abs")), topic);
-}
-
-[[maybe_unused]] void check_all(const std::string& list, const std::string& arch) {
-  const auto golden_file = golden("forward.json");
-  for (const auto& expected : golden_file.at(list)) {
-    if (expected.at("arch") != arch) continue;
-    for (const auto type : {torch::kFloat32, torch::kFloat64}) {
-      INFO(list << " " << arch << " " << type);
-      Topic topic(list, type);
-      list == "full" ? check_full(expected, type, topic) : check_cnn(expected, type, topic);
-    }
-  }
-}
-
-}  // namespace
-
-#ifdef FASTCPP_TEST_SLOW
-TEST_CASE("forward: whole vgg16_bn") {
-  check_all("full", "vgg16_bn");
-}
-#else
 TEST_CASE("forward: resnet18") {
-  check_all("full", "resnet18");
-  check_all("cnn", "resnet18");
+  check_forward("full", "resnet18");
+  check_forward("cnn", "resnet18");
 }
 TEST_CASE("forward: resnet34") {
-  check_all("full", "resnet34");
-  check_all("cnn", "resnet34");
+  check_forward("full", "resnet34");
+  check_forward("cnn", "resnet34");
 }
 TEST_CASE("forward: resnet50") {
-  check_all("full", "resnet50");
-  check_all("cnn", "resnet50");
+  check_forward("full", "resnet50");
+  check_forward("cnn", "resnet50");
 }
 TEST_CASE("forward: squeezenet1_1") {
-  check_all("full", "squeezenet1_1");
-  check_all("cnn", "squeezenet1_1");
+  check_forward("full", "squeezenet1_1");
+  check_forward("cnn", "squeezenet1_1");
 }
 TEST_CASE("forward: mobilenet_v2") {
-  check_all("full", "mobilenet_v2");
-  check_all("cnn", "mobilenet_v2");
+  check_forward("full", "mobilenet_v2");
+  check_forward("cnn", "mobilenet_v2");
 }
 TEST_CASE("forward: densenet121") {
-  check_all("full", "densenet121");
-  check_all("cnn", "densenet121");
+  check_forward("full", "densenet121");
+  check_forward("cnn", "densenet121");
 }
 TEST_CASE("forward: vgg16_bn") {
-  check_all("cnn", "vgg16_bn");
+  check_forward("cnn", "vgg16_bn");
 }
 TEST_CASE("forward: alexnet") {
-  check_all("full", "alexnet");
-  check_all("cnn", "alexnet");
+  check_forward("full", "alexnet");
+  check_forward("cnn", "alexnet");
 }
 TEST_CASE("forward: architectures without a test case of their own") {
   const std::set<std::string> own{"resnet18",     "resnet34",    "resnet50", "squeezenet1_1",
@@ -173,8 +55,8 @@ TEST_CASE("forward: architectures without a test case of their own") {
     }
   }
   for (const auto& arch : others) {
-    check_all("full", arch);
-    check_all("cnn", arch);
+    check_forward("full", arch);
+    check_forward("cnn", arch);
   }
   CHECK(golden_file.at("full").size() + golden_file.at("cnn").size() > 0);
 }
@@ -196,4 +78,3 @@ TEST_CASE("the formulas of inputs and weights") {
     }
   }
 }
-#endif
