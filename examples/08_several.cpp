@@ -41,7 +41,8 @@ int main(int argc, char** argv) {
     learn.to_distributed(processes);
 
     learn.fit_one_cycle(epochs, {.callbacks = {csv_logger({.filename = "run"})},
-                                 .checkpoint = CheckpointOptions{.every = std::chrono::minutes(5), .resume = true}});
+                                 .checkpoint = CheckpointOptions{.every = std::chrono::minutes(5),
+                                                                 .resume = true}});
 
     // What only one shall do.
     if (learn.first_process()) {

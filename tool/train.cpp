@@ -59,8 +59,10 @@ void refuse_inside(const Path& out, const Path& data) {
 // A run never writes into the folder of another one.
 Path new_folder(const Path& wanted, const Path& data, bool resume) {
   if (resume && (wanted.empty() || !std::filesystem::is_directory(wanted))) {
-    throw UsageError("--resume goes on in the folder of the run that was interrupted: name it by --out, found '" +
-                     wanted.string() + "'");
+    throw UsageError(
+        "--resume goes on in the folder of the run that was interrupted: name it by --out, found "
+        "'" +
+        wanted.string() + "'");
   }
   if (!wanted.empty()) {
     refuse_inside(wanted, data);
@@ -201,8 +203,8 @@ FitOutcome fit(Learner& learn, const TrainArgs& args, const Path& out) {
   const StopOnSignal signals;
   const auto keys = std::make_shared<LiveKeys>();
   if (args.live) show_live(*keys, args.arch + " in " + out.string(), signals.source());
-  const std::vector<CallbackArg> callbacks{csv_logger({.append = true}),
-                                           json_logger({.filename = "metrics", .append = true}), keys};
+  const std::vector<CallbackArg> callbacks{
+      csv_logger({.append = true}), json_logger({.filename = "metrics", .append = true}), keys};
   CheckpointOptions checkpoint{.keep = 1, .resume = args.resume};
   if (args.checkpoint > 0) checkpoint.every = std::chrono::minutes(args.checkpoint);
   const auto outcome = learn.fit_one_cycle(args.epochs, {.max_lr = args.lr,
@@ -247,10 +249,11 @@ int train(const TrainArgs& args, const Common& common) {
   const auto outcome = fit(learn, args, out);
   learn.export_model(std::filesystem::absolute(out / "model.fastcpp"));
   if (outcome == FitOutcome::kStopped) {
-    std::fprintf(stderr,
-                 "fastcpp train: stopped; the model as it is lies in '%s'. The same command with --out %s "
-                 "--resume goes on\n",
-                 out.string().c_str(), out.string().c_str());
+    std::fprintf(
+        stderr,
+        "fastcpp train: stopped; the model as it is lies in '%s'. The same command with --out %s "
+        "--resume goes on\n",
+        out.string().c_str(), out.string().c_str());
     return kStopped;
   }
   plots(learn, out);
@@ -321,7 +324,8 @@ Leaves args.json, history.csv, metrics.jsonl, figures, report.html and model.fas
                  "minutes between two checkpoints; 0: at the end of an epoch only")
       ->check(CLI::Range(0, 100000))
       ->capture_default_str();
-  app.add_flag("--resume", args->resume, "go on with the interrupted run in --out, to the same numbers");
+  app.add_flag("--resume", args->resume,
+               "go on with the interrupted run in --out, to the same numbers");
   return [args](const Common& common) { return train(*args, common); };
 }
 

@@ -27,11 +27,12 @@ struct Learner::Impl {
   bool fitting = false;
   ComputeType precision;
   std::optional<Features> features;
-  std::optional<Value> resuming;  // the checkpoint that the fit which begins goes on from, when `resume` has read it
+  std::optional<Value>
+      resuming;  // the checkpoint that the fit which begins goes on from, when `resume` has read it
   // While nothing is to stay (`try_out`): where models are else, for those that are only read. `path` is a folder that is
   // removed.
   std::optional<Path> real_model_dir;
-  StepClock* clock = nullptr;  // of the next fit, while it is measured
+  StepClock* clock = nullptr;               // of the next fit, while it is measured
   std::shared_ptr<ProcessGroup> processes;  // null for one process alone
   DistributedOptions distributed;
   bool sharing = false;  // during a fit in several processes: data and features are a share

@@ -64,8 +64,8 @@ SuggestedLRs suggested_lrs(const std::vector<double>& lrs, const std::vector<dou
   if (lrs.size() != losses.size() || lrs.size() < 2) return {};
   if (!std::all_of(losses.begin(), losses.end(), [](double loss) { return std::isfinite(loss); })) {
     // What comes behind a loss that is no number says nothing.
-    const auto first =
-        std::find_if(losses.begin(), losses.end(), [](double loss) { return !std::isfinite(loss); });
+    const auto first = std::find_if(losses.begin(), losses.end(),
+                                    [](double loss) { return !std::isfinite(loss); });
     const auto n = first - losses.begin();
     return suggested_lrs({lrs.begin(), lrs.begin() + n}, {losses.begin(), first});
   }

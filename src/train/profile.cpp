@@ -275,8 +275,8 @@ StepProfile Learner::profile(int n, const ProfileOptions& options) {
         StepClock clock(impl.data.device());
         impl.clock = &clock;
         const auto outcome =
-            run({static_cast<int>((steps + batches - 1) / batches), options.lr, Value::dict()}, fit_with,
-                nullptr);
+            run({static_cast<int>((steps + batches - 1) / batches), options.lr, Value::dict()},
+                fit_with, nullptr);
         impl.clock = nullptr;
         const auto done = static_cast<std::int64_t>(clock.steps().size());
         if (outcome == FitOutcome::kStopped || done == 0) throw_stopped("profile", done, steps);

@@ -72,7 +72,8 @@ FitRecord to_record(const Value& value) {
                     .train_loss = row.at("train_loss").as_double(),
                     .metrics = to_numbers(row.at("metrics")),
                     .seconds = row.at("seconds").as_double()};
-    if (const auto& loss = row.at("valid_loss"); !loss.is_none()) read.valid_loss = loss.as_double();
+    if (const auto& loss = row.at("valid_loss"); !loss.is_none())
+      read.valid_loss = loss.as_double();
     record.history.push_back(std::move(read));
   }
   return record;

@@ -95,8 +95,9 @@ class Training {
   std::int64_t position_ = 0;  // training batches of the epoch, also those that were left out
   Checkpoints* files_ = nullptr;
   Value plan_, saved_;
-  Value steady_;               // between the last two batches; none while a step is under way
-  std::vector<torch::Tensor> steady_buffers_;  // likewise: a forward pass changes running statistics
+  Value steady_;  // between the last two batches; none while a step is under way
+  std::vector<torch::Tensor>
+      steady_buffers_;          // likewise: a forward pass changes running statistics
   std::optional<double> best_;  // of the column by which the best checkpoint is kept
   StepClock* clock_ = nullptr;  // measures training batches; null as a rule
 };

@@ -21,10 +21,11 @@ namespace fastcpp::inline v0 {
 namespace {
 
 [[noreturn]] void other_training(const std::string& what) {
-  throw TrainError("train.checkpoint",
-                   fmt::format("the checkpoint is of another training: {}; make data and learner as "
-                               "they were, or remove the checkpoints to train from the beginning",
-                               what));
+  throw TrainError(
+      "train.checkpoint",
+      fmt::format("the checkpoint is of another training: {}; make data and learner as "
+                  "they were, or remove the checkpoints to train from the beginning",
+                  what));
 }
 
 // What the data must have alike, or the numbers would not be the same.
@@ -100,8 +101,8 @@ void Learner::Impl::load_modes(const Value& state) {
   const auto& rates = state.at("rates");
   const auto lr = to_numbers(rates.at("lr"));
   if (lr.size() != layer_groups.size()) {
-    other_training(fmt::format("it has {} layer groups, this learner {}", lr.size(),
-                               layer_groups.size()));
+    other_training(
+        fmt::format("it has {} layer groups, this learner {}", lr.size(), layer_groups.size()));
   }
   opt->set_lr(lr);
   opt->set_mom(to_numbers(rates.at("mom")));
@@ -125,11 +126,11 @@ Value Training::between_batches() const {
     if (callback == impl.recorder) continue;
     auto kept = callback->state();
     if (kept.is_none()) continue;
-    callbacks.append(
-        Value::dict({{"type", typeid(*callback).name()}, {"state", std::move(kept)}}));
+    callbacks.append(Value::dict({{"type", typeid(*callback).name()}, {"state", std::move(kept)}}));
   }
   // The pass of an epoch under way begins once more.
-  const auto train_pass = static_cast<std::int64_t>(data.train_dl().next_pass()) - (in_epoch_ ? 1 : 0);
+  const auto train_pass =
+      static_cast<std::int64_t>(data.train_dl().next_pass()) - (in_epoch_ ? 1 : 0);
   const auto valid_pass =
       data.empty_val() ? std::int64_t{0} : static_cast<std::int64_t>(data.valid_dl().next_pass());
   return Value::dict({{"epoch", state_.epoch},
@@ -182,9 +183,10 @@ void Training::load(const Value& saved) {
     const auto found = std::find_if(callbacks_.begin(), callbacks_.end(), fits);
     if (found == callbacks_.end() && impl.rank() != 0) continue;  // the first process's alone
     if (found == callbacks_.end()) {
-      other_training(fmt::format("a callback of the type {} took part in it and does not now; "
-                                 "callbacks that were given to the fit alone are given again",
-                                 c10::demangle(type.c_str())));
+      other_training(
+          fmt::format("a callback of the type {} took part in it and does not now; "
+                      "callbacks that were given to the fit alone are given again",
+                      c10::demangle(type.c_str())));
     }
     (*found)->load_state(entry.at("state"));
     done.push_back(found->get());
@@ -263,7 +265,8 @@ void Training::keep_steady() {
 
 // Of a fit that failed: as it was before the batch that failed, unless its step was under way.
 void Training::write_after_error() {
-  if (!files_ || !files_->options().on_error || steady_.is_none() || !learner_.first_process()) return;
+  if (!files_ || !files_->options().on_error || steady_.is_none() || !learner_.first_process())
+    return;
   try {
     const torch::NoGradGuard no_grad;
     auto buffers = learner_.model()->buffers();

@@ -255,7 +255,8 @@ TEST_CASE("a training that is told to stop saves what it has") {
 TEST_CASE("a training that was told to stop goes on") {
   TempDir dir;
   draw(dir);
-  const auto train = std::string("train pictures --epochs 40 --quiet --checkpoint 0 --out run") + kQuick;
+  const auto train =
+      std::string("train pictures --epochs 40 --quiet --checkpoint 0 --out run") + kQuick;
   const auto pid = start(dir, train);
   for (int i = 0; i < 1200 && !std::filesystem::exists(dir / "run/metrics.jsonl"); ++i) {
     std::this_thread::sleep_for(std::chrono::milliseconds(50));

@@ -29,10 +29,10 @@ struct HistoryRow {
 
 /// Options of `Recorder::plot`.
 struct RecorderPlotOptions {
-  int skip_start = 10;      ///< batches left out at the start
-  int skip_end = 5;         ///< batches left out at the end
-  bool suggestion = false;  ///< mark the steepest descent
-  double dpi = 100;         ///< pixels an inch; the figure has 6 by 4 inches
+  int skip_start = 10;       ///< batches left out at the start
+  int skip_end = 5;          ///< batches left out at the end
+  bool suggestion = false;   ///< mark the steepest descent
+  double dpi = 100;          ///< pixels an inch; the figure has 6 by 4 inches
   bool suggestions = false;  ///< mark what `lr_find` returns: valley, slide, steep and minimum
 };
 
@@ -77,10 +77,12 @@ enum class FitOutcome {
 
 /// What `lr_find` suggests, and how it ended. Rates are absent where the curve has too few points or no such place.
 struct SuggestedLRs {
-  std::optional<double> valley = {};   ///< two thirds down the longest fall (fastai 2: `valley`)
-  std::optional<double> slide = {};    ///< before the fall ends (fastai 2: `slide`)
-  std::optional<double> steep = {};    ///< where the loss falls fastest by the rate's logarithm (fastai 2: `steep`)
-  std::optional<double> minimum = {};  ///< a tenth of the rate at the lowest loss (fastai 2: `minimum`)
+  std::optional<double> valley = {};  ///< two thirds down the longest fall (fastai 2: `valley`)
+  std::optional<double> slide = {};   ///< before the fall ends (fastai 2: `slide`)
+  std::optional<double> steep =
+      {};  ///< where the loss falls fastest by the rate's logarithm (fastai 2: `steep`)
+  std::optional<double> minimum =
+      {};  ///< a tenth of the rate at the lowest loss (fastai 2: `minimum`)
   FitOutcome outcome = FitOutcome::kFinished;  ///< kStopped: by the stop token
   /// Whether two are alike in all.
   bool operator==(const SuggestedLRs&) const = default;

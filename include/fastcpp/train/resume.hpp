@@ -18,8 +18,9 @@ namespace fastcpp::inline v0 {
 struct CheckpointOptions {
   /// Time between two within an epoch, >= 0: also after a batch when so much has passed. Absent: none.
   std::optional<std::chrono::milliseconds> every = {};
-  int keep = 3;           ///< the newest of a fit that stay, >= 1
-  std::string best = {};  ///< a column such as "error_rate": its best epoch stays as `<name>_<fit>_best.pth`
+  int keep = 3;  ///< the newest of a fit that stay, >= 1
+  std::string best =
+      {};  ///< a column such as "error_rate": its best epoch stays as `<name>_<fit>_best.pth`
   std::string name = "checkpoint";  ///< what the files' names begin with, not empty
   /// Go on from the last one of this fit where there is one. False: the first one written replaces those there are.
   bool resume = false;

@@ -125,8 +125,7 @@ FitOutcome Learner::fit_fc(int tot_epochs, const FitFcOptions& options) {
     no_epochs("tot_epochs", tot_epochs);
     auto fit_with = fit_options(options);
     fit_with.callbacks.push_back(std::make_shared<FlatCosAnnealScheduler>(options));
-    return run({tot_epochs, options.lr, plan_of(options, lr_range(options.lr))}, fit_with,
-               nullptr);
+    return run({tot_epochs, options.lr, plan_of(options, lr_range(options.lr))}, fit_with, nullptr);
   });
 }
 

@@ -88,8 +88,9 @@ FitOutcome Learner::resume(const ResumeOptions& options) {
                              .stop = options.stop,
                              .checkpoint = checkpoint});
     }
-    return fit(epochs, numbers_in(plan.at("lr")),
-               {.wd = wd, .callbacks = options.callbacks, .stop = options.stop, .checkpoint = checkpoint});
+    return fit(
+        epochs, numbers_in(plan.at("lr")),
+        {.wd = wd, .callbacks = options.callbacks, .stop = options.stop, .checkpoint = checkpoint});
   });
 }
 

@@ -35,9 +35,11 @@ struct Tuned {
   TempDir dir;
   nn::Sequential net = [] {
     torch::manual_seed(3);
-    return nn::Sequential(nn::Linear(2, 8), nn::ReLU(), nn::Linear(8, 4), nn::ReLU(), nn::Linear(4, 2));
+    return nn::Sequential(nn::Linear(2, 8), nn::ReLU(), nn::Linear(8, 4), nn::ReLU(),
+                          nn::Linear(4, 2));
   }();
-  Learner learn{bunch_of_points(dir.path(), {.n_train = 64, .n_valid = 32, .bs = 16}), Model(net),
+  Learner learn{bunch_of_points(dir.path(), {.n_train = 64, .n_valid = 32, .bs = 16}),
+                Model(net),
                 {.silent = true}};
 };
 
@@ -96,7 +98,9 @@ TEST_CASE("fine_tune trains the head, then everything at lower rates") {
   CHECK(first_layer_trains == std::vector<bool>{false, true});
   const auto fits = s.learn.recorder().fits();
   REQUIRE(fits.size() == 2);
-  const auto highest = [](const FitRecord& fit) { return *std::max_element(fit.lrs.begin(), fit.lrs.end()); };
+  const auto highest = [](const FitRecord& fit) {
+    return *std::max_element(fit.lrs.begin(), fit.lrs.end());
+  };
   // One epoch of 4 batches: int(4 * 0.99) = 3 batches up from a 25th.
   REQUIRE(fits[0].lrs.size() == 4);
   CHECK(fits[0].lrs[0] == Approx(1e-2 / 25));

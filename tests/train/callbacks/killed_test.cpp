@@ -71,6 +71,7 @@ TEST_CASE("a training that is killed and started again ends as if it had not bee
     CHECK(killed == kills);
     REQUIRE(end_of(start(disturbed.path().string(), precision)) == 0);
     CHECK(read_file(disturbed / "result.txt") == expected);
-    fmt::print("{}: {} kills, an undisturbed run takes {:.1f} s\n", precision, killed, whole.count());
+    fmt::print("{}: {} kills, an undisturbed run takes {:.1f} s\n", precision, killed,
+               whole.count());
   }
 }

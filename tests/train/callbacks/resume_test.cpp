@@ -29,7 +29,8 @@ constexpr std::int64_t kBatches = 4;  // an epoch
 
 struct Run {
   explicit Run(const Path& path, int num_workers = 0)
-      : learn(bunch_of_points(path, {.n_train = 64, .n_valid = 32, .bs = 16, .num_workers = num_workers}),
+      : learn(bunch_of_points(path,
+                              {.n_train = 64, .n_valid = 32, .bs = 16, .num_workers = num_workers}),
               Model(net), {.metrics = {accuracy, error_rate}, .silent = true}) {
     learn.split({net->ptr(3)});
     learn.freeze();
@@ -50,7 +51,8 @@ struct Run {
 
 OneCycleOptions cycle(const CheckpointOptions& checkpoint, std::stop_token stop = {},
                       std::vector<CallbackArg> callbacks = {}) {
-  return {.max_lr = 1e-2, .callbacks = std::move(callbacks), .stop = stop, .checkpoint = checkpoint};
+  return {
+      .max_lr = 1e-2, .callbacks = std::move(callbacks), .stop = stop, .checkpoint = checkpoint};
 }
 
 // Stops after so many training batches, or in the validation behind them.
@@ -128,8 +130,8 @@ TEST_CASE("a training that is stopped anywhere and resumed gives the same bits")
       {
         Run first(dir.path());
         std::stop_source source;
-        CHECK(first.learn.fit_one_cycle(
-                  kEpochs, cycle({}, source.get_token(), {stop_after(at, source, in_validation)})) ==
+        CHECK(first.learn.fit_one_cycle(kEpochs, cycle({}, source.get_token(),
+                                                       {stop_after(at, source, in_validation)})) ==
               FitOutcome::kStopped);
       }
       // Another process would have drawn other numbers, and loads with workers.
@@ -153,7 +155,8 @@ TEST_CASE("a program of several fits goes on where it was") {
     run.learn.lr_find({.num_it = 5});
     if (run.learn.fit_one_cycle(2, cycle(checkpoint, stop, callbacks)) == FitOutcome::kStopped)
       return false;
-    return run.learn.fit_fc(1, {.lr = 1e-3, .callbacks = callbacks, .stop = stop, .checkpoint = checkpoint}) !=
+    return run.learn.fit_fc(
+               1, {.lr = 1e-3, .callbacks = callbacks, .stop = stop, .checkpoint = checkpoint}) !=
            FitOutcome::kStopped;
   };
   Run whole(whole_dir.path());
@@ -170,7 +173,8 @@ TEST_CASE("a program of several fits goes on where it was") {
   // Once more: nothing is trained.
   Run once_more(dir.path());
   int batches = 0;
-  REQUIRE(program(once_more, {}, {make_callback({.on_batch_end = [&](Learner&, TrainState&) { ++batches; }})}));
+  REQUIRE(program(once_more, {},
+                  {make_callback({.on_batch_end = [&](Learner&, TrainState&) { ++batches; }})}));
   CHECK(batches == 0);
   check_same(whole, once_more);
 }
@@ -183,9 +187,11 @@ TEST_CASE("checkpoints: how many stay, the best, and which is read") {
     errors.push_back(*learn.recorder().last_value("error_rate"));
   }});
   run.learn.fit_one_cycle(
-      kEpochs, cycle({.every = milliseconds(0), .keep = 2, .best = "error_rate", .name = "kept"}, {}, {watch}));
+      kEpochs, cycle({.every = milliseconds(0), .keep = 2, .best = "error_rate", .name = "kept"},
+                     {}, {watch}));
   const auto models = run.learn.model_dir();
-  CHECK(names_in(models, "kept") == std::vector<std::string>{"kept_000_0000000012.pth", "kept_000_best.pth",
+  CHECK(names_in(models, "kept") == std::vector<std::string>{"kept_000_0000000012.pth",
+                                                             "kept_000_best.pth",
                                                              "kept_000_finished.pth"});
   const auto best = load_checkpoint(models / "kept_000_best.pth");
   const auto lowest = std::min_element(errors.begin(), errors.end()) - errors.begin();
@@ -193,7 +199,8 @@ TEST_CASE("checkpoints: how many stay, the best, and which is read") {
   // What learn.load reads.
   Run other(dir.path());
   other.learn.load("kept_000_finished");
-  for (const auto& [name, tensor] : state_dict(*run.net)) CHECK(torch::equal(tensor, state_dict(*other.net).at(name)));
+  for (const auto& [name, tensor] : state_dict(*run.net))
+    CHECK(torch::equal(tensor, state_dict(*other.net).at(name)));
 
   // A damaged one is passed over.
   write_file(models / "kept_000_finished.pth", "damaged");
@@ -202,15 +209,19 @@ TEST_CASE("checkpoints: how many stay, the best, and which is read") {
   again.learn.resume({.name = "kept"});
   REQUIRE(log.warnings.size() == 1);
   CHECK(log.warnings[0].find("a checkpoint is passed over") != std::string::npos);
-  for (const auto& [name, tensor] : state_dict(*run.net)) CHECK(torch::equal(tensor, state_dict(*again.net).at(name)));
+  for (const auto& [name, tensor] : state_dict(*run.net))
+    CHECK(torch::equal(tensor, state_dict(*again.net).at(name)));
   // None is whole.
   for (const auto& name : names_in(models, "kept_000_")) write_file(models / name, "damaged");
   Run broken(dir.path());
   CHECK(caught([&] { broken.learn.resume({.name = "kept"}); }).code == "train.checkpoint");
   CHECK(caught([&] { broken.learn.resume({.name = "none"}); }).code == "train.no_checkpoint");
-  CHECK(caught([&] { broken.learn.fit(1, 1e-3, {.checkpoint = CheckpointOptions{.keep = 0}}); }).code == "value.checkpoint");
-  CHECK(caught([&] { broken.learn.fit(1, 1e-3, {.checkpoint = CheckpointOptions{.name = "a/b"}}); }).code ==
-        "value.checkpoint");
+  CHECK(caught([&] {
+          broken.learn.fit(1, 1e-3, {.checkpoint = CheckpointOptions{.keep = 0}});
+        }).code == "value.checkpoint");
+  CHECK(caught([&] {
+          broken.learn.fit(1, 1e-3, {.checkpoint = CheckpointOptions{.name = "a/b"}});
+        }).code == "value.checkpoint");
 }
 
 TEST_CASE("a checkpoint of another training is refused, and says what differs") {
@@ -252,8 +263,9 @@ TEST_CASE("a fit that fails writes a checkpoint when it is asked to") {
     }});
     const CheckpointOptions options{.background = background, .on_error = true};
     CHECK_THROWS(failing.learn.fit_one_cycle(kEpochs, cycle(options, {}, {fail})));
-    CHECK(names_in(failing.learn.model_dir(), "checkpoint") ==
-          std::vector<std::string>{"checkpoint_000_0000000004.pth", "checkpoint_000_0000000006.pth"});
+    CHECK(
+        names_in(failing.learn.model_dir(), "checkpoint") ==
+        std::vector<std::string>{"checkpoint_000_0000000004.pth", "checkpoint_000_0000000006.pth"});
     Run again(dir.path());
     CHECK(again.learn.resume() == FitOutcome::kFinished);
     check_same(whole, again);
@@ -265,7 +277,8 @@ TEST_CASE("a best model that is missing never resumes silently") {
   {
     Run first(dir.path());
     std::stop_source source;
-    first.learn.fit_one_cycle(kEpochs, cycle({}, source.get_token(), {stop_after(6, source, false)}));
+    first.learn.fit_one_cycle(kEpochs,
+                              cycle({}, source.get_token(), {stop_after(6, source, false)}));
     std::filesystem::remove(first.learn.model_dir() / "bestmodel.pth");
   }
   Run again(dir.path());

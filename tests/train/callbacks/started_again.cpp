@@ -56,10 +56,11 @@ int main(int argc, char** argv) {
   learn.freeze();
   learn.mixup();
   if (std::string(argv[2]) == "bf16") learn.to_bf16();
-  learn.callback_fns() = {save_model({.monitor = "accuracy"}),
-                          early_stopping({.monitor = "accuracy", .patience = 20}),
-                          reduce_lr_on_plateau({.monitor = "accuracy", .patience = 2}), csv_logger()};
-  const CheckpointOptions checkpoint{.every = std::chrono::milliseconds(0), .best = "accuracy", .resume = true};
+  learn.callback_fns() = {
+      save_model({.monitor = "accuracy"}), early_stopping({.monitor = "accuracy", .patience = 20}),
+      reduce_lr_on_plateau({.monitor = "accuracy", .patience = 2}), csv_logger()};
+  const CheckpointOptions checkpoint{
+      .every = std::chrono::milliseconds(0), .best = "accuracy", .resume = true};
   learn.callbacks().push_back(slow());
   learn.lr_find({.num_it = 12});
   learn.fit_one_cycle(3, {.max_lr = 1e-2, .checkpoint = checkpoint});
@@ -70,10 +71,12 @@ int main(int argc, char** argv) {
   for (const auto& fit : learn.recorder().fits()) {
     result += text_of(torch::tensor(fit.losses, torch::kFloat64));
     for (const auto& row : fit.history) {
-      result += text_of(torch::tensor({row.train_loss, row.valid_loss.value_or(-1)}, torch::kFloat64));
+      result +=
+          text_of(torch::tensor({row.train_loss, row.valid_loss.value_or(-1)}, torch::kFloat64));
       result += text_of(torch::tensor(row.metrics, torch::kFloat64));
     }
   }
-  for (const auto& [name, tensor] : load_weights(learn.model_dir() / "bestmodel.pth")) result += text_of(tensor);
+  for (const auto& [name, tensor] : load_weights(learn.model_dir() / "bestmodel.pth"))
+    result += text_of(tensor);
   write_file(folder / "result.txt", result);
 }
