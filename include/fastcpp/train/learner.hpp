@@ -92,16 +92,16 @@ struct FitFcOptions {
 
 /// Options of `fine_tune`, in the order of fastai's second version.
 struct FineTuneOptions {
-  double base_lr = 2e-3;                          ///< highest rate of the head while it is trained alone, > 0
-  int freeze_epochs = 1;                          ///< epochs of the head alone, >= 0
-  double lr_mult = 100;                           ///< the first layers get base_lr / 2 / lr_mult, > 0
-  double pct_start = 0.3;                         ///< as in OneCycleOptions, of the second part
-  double div = 5;                                 ///< likewise its div_factor
+  double base_lr = 2e-3;   ///< highest rate of the head while it is trained alone, > 0
+  int freeze_epochs = 1;   ///< epochs of the head alone, >= 0
+  double lr_mult = 100;    ///< the first layers get base_lr / 2 / lr_mult, > 0
+  double pct_start = 0.3;  ///< as in OneCycleOptions, of the second part
+  double div = 5;          ///< likewise its div_factor
   std::pair<double, double> moms = {0.95, 0.85};  ///< as in OneCycleOptions, of both parts
   std::optional<double> wd = {};                  ///< absent: the learner's; >= 0
   /// Take part in both parts: objects or factories.
   std::vector<CallbackArg> callbacks = {};
-  std::stop_token stop = {};  ///< ends the fit between two batches
+  std::stop_token stop = {};                         ///< ends the fit between two batches
   std::optional<CheckpointOptions> checkpoint = {};  ///< writes the training down as it goes on
 };
 
@@ -487,7 +487,6 @@ class FASTCPP_API Learner {
   bool fits(std::int64_t bs, int n_batches);
   void load_weights(const Path& source, const StateDict& weights, bool strict);
   void set_precision(std::optional<torch::ScalarType> precision);
-  void set_layer_groups(const std::vector<LayerGroup>& groups);
   std::shared_ptr<Impl> impl_;
 };
 
