@@ -87,8 +87,8 @@ DataLoader::Iterator DataLoader::begin_after(std::int64_t batches) const {
 }
 
 Batch DataLoader::first_batch() const {
-  auto batch =
-      boundary([&] { return Pass(Pass::Impl::begin(impl_, impl_->next_pass->load(), 0, 0)).next(); });
+  auto batch = boundary(
+      [&] { return Pass(Pass::Impl::begin(impl_, impl_->next_pass->load(), 0, 0)).next(); });
   if (!batch) {
     throw DataError("data.empty_loader",
                     fmt::format("a loader over {} items with batch size {} has "
@@ -142,6 +142,7 @@ DataLoader DataLoader::share(const DistributedSamplerOptions& options) const {
     DataLoader result(all->dataset, walk);
     result.impl_->next_pass = all->next_pass;
     result.impl_->whole = all;
+    result.impl_->clock = all->clock;
     return result;
   });
 }
