@@ -142,6 +142,7 @@ DataLoader DataLoader::share(const DistributedSamplerOptions& options) const {
     DataLoader result(all->dataset, walk);
     result.impl_->next_pass = all->next_pass;
     result.impl_->whole = all;
+    result.impl_->clock = all->clock;
     return result;
   });
 }

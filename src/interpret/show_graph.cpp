@@ -22,11 +22,12 @@ ShowGraph::ShowGraph(const ShowGraphOptions& options) : options_(options) {
   static_cast<void>(Figure({.width = 6, .height = 4, .dpi = options.dpi}));
 }
 
-void ShowGraph::on_epoch_end(TrainState&) {
+void ShowGraph::on_epoch_end(TrainState& state) {
   const auto learner = learn();
   const auto& recorder = learner.recorder();
   if (recorder.losses.empty()) return;
-  recorder.plot_losses({.dpi = options_.dpi}).save(learner.path() / options_.file);
+  recorder.plot_losses({.dpi = options_.dpi})
+      .save(learner.path() / (state.dry_run ? options_.file.filename() : options_.file));
 }
 
 CallbackFn show_graph(const ShowGraphOptions& options) {

@@ -18,6 +18,8 @@ class Learner::Impl::Before {
  public:
   explicit Before(Impl& impl);
   void restore();
+  // Of these only what the training itself changes: data, options, record and counters stay as they are now.
+  void restore_training();
 
  private:
   static std::vector<torch::Tensor> tensors_of(const Impl& impl);
@@ -30,6 +32,7 @@ class Learner::Impl::Before {
   std::optional<OptimWrapper> opt_;
   std::optional<Recorder> recorder_;
   std::uint64_t fits_;
+  std::shared_ptr<ProcessGroup> processes_;
   ComputeType precision_;
   std::optional<Features> features_;
   std::vector<torch::Tensor> saved_;

@@ -104,9 +104,11 @@ bool Checkpoints::due() const {
   return options_.every && std::chrono::steady_clock::now() - last_ >= *options_.every;
 }
 
-void Checkpoints::write(const Value& state, std::int64_t iteration, bool finished, bool best) {
+void Checkpoints::write(Value state, std::int64_t iteration, bool finished, bool best) {
   wait();
-  const auto rest = finished ? std::string(kFinished) : fmt::format("{:010}", iteration);
+  const auto number = iteration + ahead_;
+  state.set("number", number);
+  const auto rest = finished ? std::string(kFinished) : fmt::format("{:010}", number);
   const auto file = folder_ / checkpoint_file(options_.name, fit_, rest);
   if (options_.background) {
     try {

@@ -29,7 +29,10 @@ class Checkpoints {
   // Whether the time between two has passed.
   bool due() const;
   // Writes one, and removes those that no longer stay. `best`: it is the best epoch's.
-  void write(const Value& state, std::int64_t iteration, bool finished, bool best);
+  void write(Value state, std::int64_t iteration, bool finished, bool best);
+  // After the training was loaded from the file of this number: those that follow have higher ones, also where batches are
+  // counted otherwise because the number of processes is another.
+  void go_on(std::int64_t number, std::int64_t iteration) { ahead_ = number - iteration; }
   // Until all is on the disk; throws what the writer in the background met.
   void wait();
 
@@ -46,7 +49,8 @@ class Checkpoints {
   Path folder_;
   CheckpointOptions options_;
   std::uint64_t fit_;
-  bool first_ = true;  // files of an earlier training with the same names may be there
+  std::int64_t ahead_ = 0;  // of a file's number, before the batches
+  bool first_ = true;       // files of an earlier training with the same names may be there
   std::chrono::steady_clock::time_point last_ = std::chrono::steady_clock::now();
   std::exception_ptr failed_;
   std::thread writer_;

@@ -207,11 +207,6 @@ void Learner::set_precision(std::optional<torch::ScalarType> precision) {
   impl_->precision = precision;
 }
 
-// The optimizer stays as it is.
-void Learner::set_layer_groups(const std::vector<LayerGroup>& groups) {
-  impl_->layer_groups = groups;
-}
-
 void Learner::freeze_to(int n) {
   const auto count = static_cast<int>(impl_->layer_groups.size());
   const int first = n < 0 ? count + n : n;

@@ -55,6 +55,22 @@ class Sharing {
   Impl& impl_;
 };
 
+// All processes go on from the same file.
+void expect_same_checkpoint(ProcessGroup& processes, const std::optional<Value>& saved) {
+  std::vector<std::int64_t> mine{-1, 0};
+  if (saved) mine = {saved->at("number").as_int(), saved->at("finished").as_bool() ? 1 : 0};
+  const auto all = processes.all_gather(torch::tensor(mine, torch::kLong));
+  for (std::size_t rank = 1; rank < all.size(); ++rank) {
+    if (torch::equal(all[rank], all[0])) continue;
+    throw DistributedError(
+        "distributed.differs",
+        fmt::format(
+            "process {} does not find the checkpoint that process 0 finds: all of them need "
+            "the same model folder",
+            rank));
+  }
+}
+
 bool is_dropout(const torch::nn::Module& module) {
   namespace nn = torch::nn;
   return module.as<nn::DropoutImpl>() || module.as<nn::Dropout2dImpl>() ||
@@ -111,24 +127,36 @@ FitOutcome Learner::run(const Plan& plan, const FitOptions& options,
     description.set("wd", wd);
     description.set("checkpoint", to_value(*options.checkpoint));
     files = std::make_unique<Checkpoints>(model_dir(), *options.checkpoint, impl.fits);
-    if (options.checkpoint->resume) {
+  }
+  if (options.checkpoint && options.checkpoint->resume) {
+    const auto read = [&]() -> std::optional<FitOutcome> {
       saved = std::exchange(impl.resuming, std::nullopt);
       if (!saved) saved = Checkpoints::last(model_dir(), options.checkpoint->name, impl.fits);
-    }
-  }
-  if (saved) {
-    opt();
-    if (!impl.recorder) impl.recorder = std::make_shared<Recorder>();
-    check_plan(saved->at("plan"), description);
-    if (saved->at("finished").as_bool()) {
+      if (impl.processes) expect_same_checkpoint(*impl.processes, saved);
+      if (!saved) return std::nullopt;
+      opt();
+      if (!impl.recorder) impl.recorder = std::make_shared<Recorder>();
+      check_plan(saved->at("plan"), description);
+      if (!saved->at("finished").as_bool()) {
+        impl.load_model(*saved);
+        return std::nullopt;
+      }
       Training::load_finished(*this, *saved);
       ++impl.fits;
       log_info(fmt::format("fit {} was finished before: its checkpoint in '{}' was loaded",
                            impl.fits - 1, model_dir().string()));
       return saved->at("training").at("stop_training").as_bool() ? FitOutcome::kEnded
                                                                  : FitOutcome::kFinished;
+    };
+    std::optional<FitOutcome> outcome;
+    try {
+      outcome = boundary([&] { return from_checkpoint(read); });
+    } catch (const Error& e) {
+      // The others would wait.
+      if (impl.processes) impl.processes->abort(e.what());
+      throw;
     }
-    impl.load_model(*saved);
+    if (outcome) return *outcome;
   }
   opt().set_lr(rates);
   opt().set_wd({wd});

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <exception>
+#include <utility>
 #include <vector>
 
 #include "fastcpp/core/error.hpp"
@@ -38,6 +40,21 @@ inline Value to_value(const CheckpointOptions& options) {
                       {"best", best},
                       {"background", background},
                       {"on_error", on_error}});
+}
+
+// What `f` takes out of a checkpoint; throws TrainError `train.checkpoint` on what is not there, or is something else.
+template <typename F>
+auto from_checkpoint(F&& f) -> decltype(f()) {
+  try {
+    return f();
+  } catch (const ValueError& e) {
+    if (e.code() != "value.missing_key" && e.code() != "value.wrong_kind") throw;
+    std::throw_with_nested(TrainError(
+        "train.checkpoint",
+        fmt::format("the checkpoint is not whole, or another version of the library wrote it: {}; "
+                    "remove it to go on from an earlier one",
+                    e.what())));
+  }
 }
 
 // Throws TrainError `train.checkpoint` when a checkpoint is of a fit that was asked for otherwise.

@@ -202,6 +202,7 @@ Value Recorder::state() const {
   // The batch under way does not count yet.
   return Value::dict({{"fit", record_value(record())},
                       {"names", text_list(names)},
+                      {"added", to_value(added_)},
                       {"earlier", earlier},
                       {"seconds", now() - epoch_start_}});
 }
@@ -225,6 +226,9 @@ void Recorder::load_state(const Value& state) {
   names = to_texts(state.at("names"));
   earlier_.clear();
   for (const auto& record : state.at("earlier").items()) earlier_.push_back(to_record(record));
+  // Within an epoch: no other one begins first.
+  added_ = to_numbers(state.at("added"));
+  added_.resize(added_names_.size(), std::numeric_limits<double>::quiet_NaN());
   epoch_start_ = now() - state.at("seconds").as_double();
   for (const auto& row : history) show_table_row(sink_, table_row(row));
 }

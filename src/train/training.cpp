@@ -3,6 +3,7 @@
 #include <fmt/format.h>
 #include <torch/torch.h>
 
+#include <algorithm>
 #include <cmath>
 #include <string>
 #include <utility>
@@ -12,6 +13,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
 #include "train/learner_impl.hpp"
+#include "train/plan.hpp"
 
 namespace fastcpp::inline v0 {
 namespace {
@@ -115,7 +117,7 @@ void Training::begin() {
     callback->on_train_begin(state_);
     begun_.push_back(callback);
   }
-  if (state_.resumed) load(std::exchange(saved_, {}));
+  if (state_.resumed) from_checkpoint([&] { load(std::exchange(saved_, {})); });
 }
 
 void Training::finish_files() {
@@ -124,6 +126,7 @@ void Training::finish_files() {
 }
 
 void Training::end() {
+  ended_ = true;
   for (const auto& callback : begun_) {
     try {
       boundary([&] { callback->on_train_end(state_); });
@@ -145,18 +148,17 @@ void Training::epochs() {
     if (!in_epoch_) {
       learner_.impl_->training_model()->train();
       state_.num_batch = position_ = 0;
+      trained_ = false;
       state_.stop_training = false;
       call(&Callback::on_epoch_begin);
       in_epoch_ = true;
     }
-    train_epoch();
+    // A training may go on within the validation.
+    if (!trained_) train_epoch();
     if (state_.cancelled) return write_checkpoint(/*finished=*/false, /*best=*/false);
+    trained_ = true;
     if (together_) together_->take_buffers(*learner_.impl_->model);
-    state_.last_metrics.clear();
-    const auto& data = learner_.impl_->training_data();
-    if (!state_.skip_validate && !data.empty_val()) {
-      state_.last_metrics = validate(data.valid_dl(), learner_.impl_->training_model());
-    }
+    validate_epoch();
     if (state_.cancelled) return write_checkpoint(/*finished=*/false, /*best=*/false);
     steady_ = {};
     call(&Callback::on_epoch_end);
@@ -171,11 +173,24 @@ void Training::epochs() {
   }
 }
 
+void Training::validate_epoch() {
+  state_.last_metrics.clear();
+  const auto& data = learner_.impl_->training_data();
+  if (state_.skip_validate || data.empty_val()) return;
+  valid_pass_ = data.valid_dl().next_pass();
+  validating_ = true;
+  steady_ = {};
+  state_.last_metrics = validate(data.valid_dl(), learner_.impl_->training_model());
+  // One that was stopped begins once more when the training goes on.
+  if (!state_.cancelled) validating_ = false;
+}
+
 void Training::train_epoch() {
   // Handles of their own, also in `validate`: a callback may give the learner other data, and with them drop the features
   // and their head.
   const DataLoader loader = learner_.impl_->training_data().train_dl();
   const Model model = learner_.impl_->training_model();
+  train_pass_ = loader.next_pass();
   keep_steady();
   if (clock_) clock_->begin();
   each_batch(ProgressPhase::kTrain, loader, position_,
@@ -198,9 +213,13 @@ void Training::each_batch(
   ProgressBar bar(
       learner_.progress(),
       {.phase = phase, .total = loader.size(), .epoch = state_.epoch, .n_epochs = state_.n_epochs});
-  bool first = true;
   // In a training that goes on in the middle of an epoch the first batches are not loaded again.
-  for (auto batch = loader.begin_after(done);; first = false) {
+  auto batch = loader.begin_after(done);
+  if (const auto later = std::exchange(later_pass_, std::nullopt)) {
+    // Passes that callbacks began before the checkpoint count too.
+    DataLoader(loader).set_next_pass(std::max(*later, loader.next_pass()));
+  }
+  for (bool first = true;; first = false) {
     const bool own = batch != loader.end();
     Wishes wishes{
         .end = !own, .leave = !first && state_.stop_epoch, .cancel = stop_.stop_requested()};
@@ -265,6 +284,7 @@ void Training::train_batch(const Batch& batch, const Model& model) {
   lap(StepClock::kStep);
   call(&Callback::on_step_end);
   if (!state_.skip_bwd && !state_.skip_zero) learner_.opt().zero_grad();
+  if (!state_.skip_bwd) gradients_left_ = state_.skip_zero;
   lap(StepClock::kStep);
   if (later) update_smooth_loss(loss.value(), items);
   // The graph holds the activations of the whole batch: let go of it before the next one is made.

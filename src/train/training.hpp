@@ -47,6 +47,7 @@ class Training {
   void begin();
   void epochs();
   void train_epoch();
+  void validate_epoch();
   // Goes over the batches behind the first `done` until the loader ends, the stop token says so (`cancelled`) or a callback
   // (`stop_epoch`). With several processes until one of them says so; in validation one whose batches are at an end goes on
   // with empty ones. `work` also gets the position of the batch in the loader's pass.
@@ -75,6 +76,8 @@ class Training {
 
   // See training_state.cpp.
   Value between_batches() const;
+  Value gradients() const;
+  void load_gradients(const Value& saved);
   Value whole(const Value& between) const;
   void load(const Value& saved);
   static void load_loaders(Learner::Impl& impl, const Value& training);
@@ -91,8 +94,15 @@ class Training {
   SmoothenValue smoothed_{0.98};
   std::int64_t validated_ = 0;
   bool warned_ = false;
-  bool in_epoch_ = false;      // its on_epoch_begin was called, its on_epoch_end was not
-  std::int64_t position_ = 0;  // training batches of the epoch, also those that were left out
+  bool in_epoch_ = false;  // its on_epoch_begin was called, its on_epoch_end was not
+  bool trained_ = false;   // all batches of the epoch that are to be trained are
+  bool validating_ = false;
+  bool ended_ = false;           // the callbacks' on_train_end was called
+  bool gradients_left_ = false;  // a callback keeps the gradients of earlier batches (skip_zero)
+  std::int64_t position_ = 0;    // training batches of the epoch, also those that were left out
+  // The pass of the epoch and of its validation; that of the next epoch, in a training that goes on within one.
+  std::uint64_t train_pass_ = 0, valid_pass_ = 0;
+  std::optional<std::uint64_t> later_pass_;
   Checkpoints* files_ = nullptr;
   Value plan_, saved_;
   Value steady_;  // between the last two batches; none while a step is under way

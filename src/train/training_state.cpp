@@ -1,6 +1,7 @@
 // What a checkpoint keeps of a learner and of a training under way, and how both come back.
 #include <c10/util/Type.h>
 #include <fmt/format.h>
+#include <fmt/ranges.h>
 #include <torch/torch.h>
 
 #include <algorithm>
@@ -8,6 +9,7 @@
 #include <mutex>
 #include <string>
 #include <typeinfo>
+#include <utility>
 #include <vector>
 
 #include "fastcpp/core/error.hpp"
@@ -123,30 +125,34 @@ Value Training::between_batches() const {
   const auto& data = impl.training_data();
   auto callbacks = Value::list();
   for (const auto& callback : callbacks_) {
-    if (callback == impl.recorder) continue;
+    // A fit that is over goes on nowhere, and its callbacks have no learner any more.
+    if (callback == impl.recorder || ended_) continue;
     auto kept = callback->state();
     if (kept.is_none()) continue;
     callbacks.append(Value::dict({{"type", typeid(*callback).name()}, {"state", std::move(kept)}}));
   }
-  // The pass of an epoch under way begins once more.
-  const auto train_pass =
-      static_cast<std::int64_t>(data.train_dl().next_pass()) - (in_epoch_ ? 1 : 0);
-  const auto valid_pass =
-      data.empty_val() ? std::int64_t{0} : static_cast<std::int64_t>(data.valid_dl().next_pass());
+  // The pass of an epoch, or a validation, under way begins once more.
+  const auto next_pass = data.train_dl().next_pass();
+  const auto train_pass = in_epoch_ && !trained_ ? train_pass_ : next_pass;
+  auto valid_pass = valid_pass_;
+  if (!validating_) valid_pass = data.empty_val() ? 0 : data.valid_dl().next_pass();
   return Value::dict({{"epoch", state_.epoch},
                       {"iteration", state_.iteration},
                       {"num_batch", state_.num_batch},
                       {"position", position_},
                       {"processes", impl.processes ? impl.processes->world_size() : 1},
                       {"in_epoch", in_epoch_},
+                      {"trained", trained_},
                       {"skip_validate", state_.skip_validate},
                       {"stop_training", state_.stop_training},
                       {"smooth_loss", state_.smooth_loss},
                       {"smoothed", smoothed_.state()},
                       {"last_metrics", to_value(state_.last_metrics)},
                       {"best", best_ ? Value(*best_) : Value()},
-                      {"train_pass", train_pass},
-                      {"valid_pass", valid_pass},
+                      {"train_pass", static_cast<std::int64_t>(train_pass)},
+                      {"next_pass", static_cast<std::int64_t>(next_pass)},
+                      {"valid_pass", static_cast<std::int64_t>(valid_pass)},
+                      {"gradients", gradients()},
                       {"random", random_state(data.device())},
                       {"callbacks", callbacks}});
 }
@@ -154,6 +160,9 @@ Value Training::between_batches() const {
 void Training::load(const Value& saved) {
   auto& impl = *learner_.impl_;
   const auto& training = saved.at("training");
+  // Once more: a callback that freezes or splits when a fit begins has made another optimizer.
+  impl.load_model(saved);
+  load_gradients(training.at("gradients"));
   state_.epoch = static_cast<int>(training.at("epoch").as_int());
   state_.iteration = training.at("iteration").as_int();
   state_.num_batch = training.at("num_batch").as_int();
@@ -163,16 +172,25 @@ void Training::load(const Value& saved) {
   state_.last_metrics = to_numbers(training.at("last_metrics"));
   position_ = training.at("position").as_int();
   in_epoch_ = training.at("in_epoch").as_bool();
+  trained_ = training.at("trained").as_bool();
   // With another number of processes as many items are done, in other batches.
   const auto before = training.at("processes").as_int();
   const auto now = std::int64_t{impl.processes ? impl.processes->world_size() : 1};
   for (auto* batches : {&state_.iteration, &state_.num_batch, &position_}) {
-    *batches = *batches * before / now;
+    *batches = *batches * before / std::max<std::int64_t>(1, now);
   }
+  position_ = std::min(position_, impl.training_data().train_dl().size());
+  if (files_) files_->go_on(saved.at("number").as_int(), state_.iteration);
   smoothed_.load_state(training.at("smoothed"));
   if (const auto& best = training.at("best"); !best.is_none()) best_ = best.as_double();
 
+  const auto columns = impl.recorder->names;
   impl.recorder->load_state(saved.at("recorder"));
+  // Other processes may lack the columns of callbacks that the first one alone has.
+  if (impl.rank() == 0 && impl.recorder->names != columns) {
+    other_training(fmt::format("its table has the columns {}, here {}",
+                               fmt::join(impl.recorder->names, ", "), fmt::join(columns, ", ")));
+  }
   std::vector<const Callback*> done;
   for (const auto& entry : training.at("callbacks").items()) {
     const auto& type = entry.at("type").as_string();
@@ -193,6 +211,32 @@ void Training::load(const Value& saved) {
   }
   impl.load_modes(saved);
   load_loaders(impl, training);
+  if (in_epoch_ && !trained_) {
+    later_pass_ = static_cast<std::uint64_t>(training.at("next_pass").as_int());
+  }
+}
+
+// What a callback keeps from one batch to the next in the parameters themselves.
+Value Training::gradients() const {
+  if (!gradients_left_ || ended_) return {};
+  auto list = Value::list();
+  for (const auto& parameter : learner_.model()->parameters()) {
+    const auto& gradient = parameter.grad();
+    list.append(gradient.defined() ? Value(gradient.detach().clone()) : Value());
+  }
+  return list;
+}
+
+void Training::load_gradients(const Value& saved) {
+  gradients_left_ = !saved.is_none();
+  if (!gradients_left_) return;
+  auto parameters = learner_.model()->parameters();
+  if (saved.size() != parameters.size()) other_training("its model has other parameters");
+  for (std::size_t i = 0; i < parameters.size(); ++i) {
+    const auto& gradient = saved.items()[i];
+    if (gradient.is_none()) continue;
+    parameters[i].mutable_grad() = gradient.as_tensor().to(parameters[i].device()).clone();
+  }
 }
 
 // Last of all: random numbers that others drew meanwhile do not count.
@@ -239,7 +283,7 @@ void Training::write_checkpoint(bool finished, bool best) {
   if (!files_ || !learner_.first_process()) return;
   auto all = whole(between_batches());
   all.set("finished", finished);
-  files_->write(all, state_.iteration, finished, best);
+  files_->write(std::move(all), state_.iteration, finished, best);
 }
 
 // The best epoch so far by the column that the options name.
@@ -263,14 +307,18 @@ void Training::keep_steady() {
   }
 }
 
-// Of a fit that failed: as it was before the batch that failed, unless its step was under way.
+// Of a fit that failed: as it was before the batch that failed, unless its step was under way. A validation changes nothing
+// that is trained, and begins once more.
 void Training::write_after_error() {
-  if (!files_ || !files_->options().on_error || steady_.is_none() || !learner_.first_process())
-    return;
+  if (!files_ || !files_->options().on_error || !learner_.first_process()) return;
+  if (steady_.is_none() && !validating_) return;
   try {
     const torch::NoGradGuard no_grad;
+    if (validating_) steady_ = between_batches();
     auto buffers = learner_.model()->buffers();
-    for (std::size_t i = 0; i < buffers.size(); ++i) buffers[i].copy_(steady_buffers_.at(i));
+    for (std::size_t i = 0; !validating_ && i < buffers.size(); ++i) {
+      buffers[i].copy_(steady_buffers_.at(i));
+    }
     files_->write(whole(steady_), state_.iteration, false, false);
     files_->wait();
   } catch (...) {

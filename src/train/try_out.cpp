@@ -80,6 +80,7 @@ Learner::Impl::Before::Before(Impl& impl)
       path_(impl.path),
       layer_groups_(impl.layer_groups),
       fits_(impl.fits),
+      processes_(impl.processes),
       precision_(impl.precision),
       features_(impl.features) {
   if (impl.opt) opt_ = impl.opt->snapshot();
@@ -101,7 +102,7 @@ std::vector<torch::Tensor> Learner::Impl::Before::tensors_of(const Impl& impl) {
   return all;
 }
 
-void Learner::Impl::Before::restore() {
+void Learner::Impl::Before::restore_training() {
   const torch::NoGradGuard no_grad;
   auto now = tensors_of(impl_);
   for (std::size_t i = 0; i < now.size(); ++i) {
@@ -115,20 +116,25 @@ void Learner::Impl::Before::restore() {
   for (auto& [module, training] : modes_) {
     if (module->is_training() != training) module->train(training);
   }
-  impl_.data = data_;
-  impl_.options = options_;
-  impl_.path = path_;
   impl_.layer_groups = layer_groups_;
-  impl_.fits = fits_;
-  impl_.precision = precision_;
-  impl_.features = features_;
-  impl_.real_model_dir.reset();
-  impl_.clock = nullptr;
   if (opt_) {
     *impl_.opt = *opt_;
   } else {
     impl_.opt.reset();
   }
+}
+
+void Learner::Impl::Before::restore() {
+  restore_training();
+  impl_.data = data_;
+  impl_.options = options_;
+  impl_.path = path_;
+  impl_.fits = fits_;
+  impl_.processes = processes_;
+  impl_.precision = precision_;
+  impl_.features = features_;
+  impl_.real_model_dir.reset();
+  impl_.clock = nullptr;
   if (recorder_) {
     *impl_.recorder = *recorder_;
   } else {

@@ -487,7 +487,6 @@ class FASTCPP_API Learner {
   bool fits(std::int64_t bs, int n_batches);
   void load_weights(const Path& source, const StateDict& weights, bool strict);
   void set_precision(std::optional<torch::ScalarType> precision);
-  void set_layer_groups(const std::vector<LayerGroup>& groups);
   std::shared_ptr<Impl> impl_;
 };
 

@@ -82,7 +82,8 @@ void AccumulateScheduler::on_train_end(TrainState&) {
 
 Value AccumulateScheduler::state() const {
   std::vector<Value::Entry> sums;
-  for (const auto& [name, sum] : sums_) sums.emplace_back(name, sum);
+  // Copies: the next batch is added in place.
+  for (const auto& [name, sum] : sums_) sums.emplace_back(name, sum.clone());
   return Value::dict(
       {{"batches", batches_}, {"items", items_}, {"sums", Value::dict(std::move(sums))}});
 }

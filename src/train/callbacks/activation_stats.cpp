@@ -72,6 +72,17 @@ torch::Tensor ActivationStats::stats() const {
   return torch::stack(batches_).permute({2, 1, 0}).contiguous();
 }
 
+Value ActivationStats::state() const {
+  return Value::dict({{"batches", batches_.empty() ? Value() : Value(torch::stack(batches_))}});
+}
+
+void ActivationStats::load_state(const Value& state) {
+  batches_.clear();
+  const auto& batches = state.at("batches");
+  if (batches.is_none()) return;
+  for (const auto& batch : batches.as_tensor().unbind(0)) batches_.push_back(batch.clone());
+}
+
 void RecordOnCPU::on_batch_begin(TrainState& state) {
   const auto on_cpu = [](const torch::Tensor& tensor) { return tensor.cpu(); };
   input_ = state.last_input.each(on_cpu);

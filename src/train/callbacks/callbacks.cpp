@@ -90,7 +90,8 @@ Value OneCycleScheduler::state() const {
 void OneCycleScheduler::load_state(const Value& state) {
   TrainState ignored;
   // With another number of processes an epoch has another number of batches.
-  const auto steps = state.at("steps").as_int() * all_steps_ / state.at("all").as_int();
+  const auto all = std::max<std::int64_t>(1, state.at("all").as_int());
+  const auto steps = state.at("steps").as_int() * all_steps_ / all;
   while (steps_ < steps) advance(ignored);
 }
 
@@ -173,6 +174,7 @@ void CSVLogger::on_train_begin(TrainState& state) {
   const auto header = fmt::format("{}\n", fmt::join(learner.recorder().names, ","));
   std::error_code ec;
   std::string text;
+  start_ = header.size();
   const bool keep = options_.append || state.resumed;
   if (keep && std::filesystem::exists(file_, ec)) text = read_file(file_);
   if (text.empty()) {
@@ -194,6 +196,7 @@ void CSVLogger::on_train_begin(TrainState& state) {
   }
   // What a killed training left half.
   if (text.back() != '\n') add("\n");
+  start_ = text.size() + (text.back() != '\n' ? 1 : 0);
 }
 
 void CSVLogger::on_epoch_end(TrainState&) {
@@ -204,11 +207,11 @@ void CSVLogger::on_epoch_end(TrainState&) {
 }
 
 Value CSVLogger::state() const {
-  return log_size(file_);
+  return log_size(file_, start_);
 }
 
 void CSVLogger::load_state(const Value& state) {
-  if (cut_log(file_, state)) return;
+  if (cut_log(file_, state, start_)) return;
   // on_train_begin wrote the header.
   const auto text = learn().recorder().csv();
   add(text.substr(text.find('\n') + 1));

@@ -52,8 +52,7 @@ Value number_or_null(double value) {
   return std::isfinite(value) ? Value(value) : Value();
 }
 
-std::string json_line(const Recorder& recorder) {
-  const auto& row = recorder.history.back();
+std::string json_line(const Recorder& recorder, const HistoryRow& row) {
   auto line = Value::dict({{"epoch", row.epoch},
                            {"train_loss", number_or_null(row.train_loss)},
                            {"valid_loss", number_or_null(row.valid_loss.value_or(kUnknown))}});
@@ -107,9 +106,15 @@ LossMetrics::LossMetrics(std::vector<std::string> names, std::shared_ptr<LossPar
 void LossMetrics::on_train_begin(TrainState&) {
   auto learner = learn();
   learner.recorder().add_metric_names(names_);
+  forget();
 }
 
 void LossMetrics::on_epoch_begin(TrainState&) {
+  forget();
+}
+
+// A training that goes on within an epoch begins no epoch, and its validation once more.
+void LossMetrics::forget() {
   sums_.assign(names_.size(), 0);
   items_ = 0;
 }
@@ -135,8 +140,18 @@ void LossMetrics::on_batch_end(TrainState& state) {
 }
 
 void LossMetrics::on_epoch_end(TrainState&) {
-  if (items_ == 0) return;
   auto learner = learn();
+  if (const auto& group = learner.processes()) {
+    // Of all items, so that all processes see the same figure: what watches it must decide alike.
+    auto numbers = sums_;
+    numbers.push_back(items_);
+    const auto all = torch::tensor(numbers, torch::kFloat64);
+    group->all_reduce(all)->wait();
+    const auto* sums = all.data_ptr<double>();
+    sums_.assign(sums, sums + sums_.size());
+    items_ = sums[sums_.size()];
+  }
+  if (items_ == 0) return;
   for (std::size_t i = 0; i < names_.size(); ++i)
     learner.recorder().add_metrics({{names_[i], sums_[i] / items_}});
 }
@@ -156,6 +171,7 @@ void CpuPeakMemMetric::on_epoch_end(TrainState&) {
 
 void PeakMemMetric::on_train_begin(TrainState& state) {
   CpuPeakMemMetric::on_train_begin(state);
+  peak_ = 0;
   auto learner = learn();
   if (learner.data().device().is_cuda())
     learner.recorder().add_metric_names({"gpu used", "gpu peak"});
@@ -184,12 +200,15 @@ JSONLogger::JSONLogger(const JSONLoggerOptions& options) : options_(options) {
 }
 
 void JSONLogger::on_train_begin(TrainState& state) {
-  file_ = learn().path() / (options_.filename + ".jsonl");
+  const Path name = options_.filename + ".jsonl";
+  file_ = learn().path() / (state.dry_run ? name.filename() : name);
+  start_ = 0;
   make_folder(file_.parent_path());
   std::error_code ec;
   if ((options_.append || state.resumed) && std::filesystem::exists(file_, ec)) {
     const auto text = read_file(file_);
     const auto whole = text.rfind('\n') + 1;  // 0 when there is no line
+    start_ = whole;
     if (whole == text.size()) return;
     std::filesystem::resize_file(file_, whole, ec);
     if (!ec) return;
@@ -203,15 +222,19 @@ void JSONLogger::on_train_begin(TrainState& state) {
 
 void JSONLogger::on_epoch_end(TrainState&) {
   const auto learner = learn();
-  if (!learner.recorder().history.empty()) add_line(file_, json_line(learner.recorder()));
+  const auto& recorder = learner.recorder();
+  if (!recorder.history.empty()) add_line(file_, json_line(recorder, recorder.history.back()));
 }
 
 Value JSONLogger::state() const {
-  return log_size(file_);
+  return log_size(file_, start_);
 }
 
 void JSONLogger::load_state(const Value& state) {
-  cut_log(file_, state);
+  if (cut_log(file_, state, start_)) return;
+  const auto learner = learn();
+  const auto& recorder = learner.recorder();
+  for (const auto& row : recorder.history) add_line(file_, json_line(recorder, row));
 }
 
 CallbackFn loss_metrics(std::vector<std::string> names, std::shared_ptr<LossParts> parts) {

@@ -1,12 +1,15 @@
 // The largest batch that fits in memory, found by trying.
 #include <fmt/format.h>
+#include <torch/torch.h>
 
 #include <algorithm>
+#include <exception>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/train/callbacks/accumulate.hpp"
 #include "fastcpp/train/try_out.hpp"
 #include "train/callbacks/expect.hpp"
+#include "train/learner_impl.hpp"
 
 namespace fastcpp::inline v0 {
 namespace {
@@ -43,7 +46,10 @@ BatchSize Learner::find_batch_size(const FindBatchSizeOptions& options) {
     expect(options.n_batches >= 1, "value.n_batches", "n_batches", "a number of batches >= 1",
            options.n_batches);
     BatchSize found;
-    try_out(true, [&] {
+    // Each process tries by itself: one that runs out of memory would end the others.
+    const auto group = processes();
+    const auto try_sizes = [&] {
+      impl_->processes = nullptr;
       const auto fit = [&](std::int64_t bs) {
         const bool memory = fits(bs, options.n_batches);
         found.trials.push_back({bs, memory});
@@ -65,7 +71,18 @@ BatchSize Learner::find_batch_size(const FindBatchSizeOptions& options) {
       }
       found.largest = good;
       if (good == 0) throw no_memory_for_batch(1);
-    });
+    };
+    try {
+      try_out(true, try_sizes);
+    } catch (const std::exception& e) {
+      if (group) group->abort(plain_message(e));
+      throw;
+    }
+    if (group) {
+      for (const auto& other : group->all_gather(torch::full({1}, found.largest, torch::kLong))) {
+        found.largest = std::min(found.largest, other.item<std::int64_t>());
+      }
+    }
     cut(found, effective);
     if (options.apply) {
       set_data(data().with_batch_size(found.bs));

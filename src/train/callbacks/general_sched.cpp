@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
+
 #include "fastcpp/core/error.hpp"
 #include "train/callbacks/expect.hpp"
 #include "train/callbacks/factory.hpp"
@@ -98,12 +100,16 @@ void GeneralScheduler::jump_to_epoch(int epoch) {
 }
 
 Value GeneralScheduler::state() const {
-  return Value::dict({{"steps", steps_}});
+  return Value::dict({{"steps", steps_}, {"batches", learn().data().train_dl().size()}});
 }
 
 void GeneralScheduler::load_state(const Value& state) {
   TrainState ignored;
-  while (steps_ < state.at("steps").as_int()) advance(ignored);
+  // With another number of processes an epoch has another number of batches.
+  const auto now = learn().data().train_dl().size();
+  const auto steps =
+      state.at("steps").as_int() * now / std::max<std::int64_t>(1, state.at("batches").as_int());
+  while (steps_ < steps) advance(ignored);
 }
 
 void GeneralScheduler::on_batch_end(TrainState& state) {

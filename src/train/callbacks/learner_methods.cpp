@@ -14,6 +14,7 @@
 #include "fastcpp/train/callbacks/mixup.hpp"
 #include "fastcpp/train/forward.hpp"
 #include "fastcpp/train/learner.hpp"
+#include "train/before.hpp"
 #include "train/plan.hpp"
 
 namespace fastcpp::inline v0 {
@@ -58,49 +59,6 @@ void no_epochs(const char* name, int epochs) {
     throw ValueError("value.epochs", fmt::format("{} must be >= 0, found {}", name, epochs));
   }
 }
-
-// Weights, buffers, optimizer, modes and what is trainable of a learner, in memory.
-class Snapshot {
- public:
-  explicit Snapshot(Learner learner)
-      : learner_(std::move(learner)), optimizer_(learner_.opt().snapshot()) {
-    for (const auto& module : learner_.model()->modules())
-      modes_.emplace_back(module, module->is_training());
-    const torch::NoGradGuard no_grad;
-    for (auto& tensor : tensors()) {
-      saved_.push_back(tensor.detach().clone());
-      trainable_.push_back(tensor.requires_grad());
-    }
-  }
-
-  void restore() {
-    const torch::NoGradGuard no_grad;
-    auto now = tensors();
-    for (std::size_t i = 0; i < now.size(); ++i) {
-      now[i].detach().copy_(saved_[i]);
-      if (now[i].requires_grad() != trainable_[i]) now[i].set_requires_grad(trainable_[i]);
-    }
-    learner_.opt() = optimizer_;
-    learner_.opt().zero_grad();
-    for (auto& [module, training] : modes_) {
-      if (module->is_training() != training) module->train(training);
-    }
-  }
-
- private:
-  std::vector<torch::Tensor> tensors() const {
-    auto all = learner_.model()->parameters();
-    const auto buffers = learner_.model()->buffers();
-    all.insert(all.end(), buffers.begin(), buffers.end());
-    return all;
-  }
-
-  Learner learner_;
-  OptimWrapper optimizer_;
-  std::vector<torch::Tensor> saved_;
-  std::vector<bool> trainable_;
-  std::vector<std::pair<std::shared_ptr<torch::nn::Module>, bool>> modes_;
-};
 
 }  // namespace
 
@@ -177,20 +135,15 @@ SuggestedLRs Learner::lr_find(const LrFindOptions& options) {
     FitOptions fit_with;
     fit_with.wd = options.wd;
     fit_with.stop = options.stop;
-    Snapshot before(*this);
-    const auto groups = layer_groups();
-    const auto restore = [&] {
-      set_layer_groups(groups);  // the optimizer that comes back is theirs
-      before.restore();
-    };
+    Impl::Before before(*impl_);
     FitOutcome outcome;
     try {
       outcome = run({epochs, options.start_lr, Value::dict()}, fit_with, finder);
     } catch (...) {
-      restore();
+      before.restore_training();
       throw;
     }
-    restore();
+    before.restore_training();
     auto found = recorder().suggested_lrs();
     found.outcome = outcome == FitOutcome::kStopped ? outcome : FitOutcome::kFinished;
     if (outcome != FitOutcome::kStopped) {

@@ -6,6 +6,7 @@
 #include <optional>
 #include <string>
 #include <tuple>
+#include <utility>
 #include <vector>
 
 #include "fastcpp/io/summary_writer.hpp"
@@ -35,19 +36,26 @@ LearnerTensorboardWriter::LearnerTensorboardWriter(const LearnerTensorboardWrite
 void LearnerTensorboardWriter::on_train_begin(TrainState&) {
   writer_.reset();
   offset_ = 0;
-  drawn_ = false;
+  drawn_ = counted_ = false;
 }
 
-// Only here it is known where the fit begins.
 void LearnerTensorboardWriter::on_epoch_begin(TrainState& state) {
+  open(state);
+}
+
+// At the first event of an epoch, which is known to begin, or to go on, only then.
+void LearnerTensorboardWriter::open(const TrainState& state) {
   if (writer_) return;
   const auto learner = learn();
-  const auto before = learner.data().train_dl().size() * state.epoch;
-  offset_ = std::max<std::int64_t>(0, before - state.iteration);
+  if (!std::exchange(counted_, true)) {
+    const auto before = learner.data().train_dl().size() * state.epoch;
+    offset_ = std::max<std::int64_t>(0, before - state.iteration);
+  }
   SummaryWriterOptions options;
   if (step(state) > 0) options.purge_step = step(state);
-  auto folder = learner.path() / options_.base_dir;
-  if (!options_.name.empty()) folder /= options_.name;
+  const Path below = options_.name.empty() ? options_.base_dir : options_.base_dir / options_.name;
+  // A dry run leaves nothing outside of its folder.
+  const auto folder = learner.path() / (state.dry_run ? Path("tensorboard") : below);
   writer_ = std::make_shared<SummaryWriter>(folder, options);
   writer_->add_graph(*learner.model());
 }
@@ -57,7 +65,8 @@ bool LearnerTensorboardWriter::due(const TrainState& state, int every) const {
 }
 
 void LearnerTensorboardWriter::on_batch_begin(TrainState& state) {
-  if (!writer_ || !state.train || drawn_) return;
+  open(state);
+  if (!state.train || drawn_) return;
   drawn_ = true;
   write_pictures(state);
 }
@@ -125,7 +134,7 @@ void LearnerTensorboardWriter::on_batch_end(TrainState& state) {
 }
 
 void LearnerTensorboardWriter::on_epoch_end(TrainState& state) {
-  if (!writer_) return;
+  open(state);
   const auto learner = learn();
   const auto& names = learner.recorder().names;
   // epoch and train_loss stand before.
@@ -138,6 +147,16 @@ void LearnerTensorboardWriter::on_epoch_end(TrainState& state) {
 
 void LearnerTensorboardWriter::on_train_end(TrainState&) {
   writer_.reset();
+}
+
+Value LearnerTensorboardWriter::state() const {
+  return Value::dict({{"offset", offset_}, {"counted", counted_}, {"drawn", drawn_}});
+}
+
+void LearnerTensorboardWriter::load_state(const Value& state) {
+  offset_ = state.at("offset").as_int();
+  counted_ = state.at("counted").as_bool();
+  drawn_ = state.at("drawn").as_bool();
 }
 
 CallbackFn learner_tensorboard_writer(const LearnerTensorboardWriterOptions& options) {

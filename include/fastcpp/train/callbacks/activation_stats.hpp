@@ -56,6 +56,9 @@ class FASTCPP_API ActivationStats : public HookCallback {
   void on_train_begin(TrainState&) override;
   void on_batch_begin(TrainState&) override;
   void on_batch_end(TrainState&) override;
+  /// The statistics so far.
+  Value state() const override;
+  void load_state(const Value& state) override;
 
   /// Of the last fit: 2 x layers x training batches, float32 on the CPU, means first (fastai: `stats`). Not a number where
   /// a layer gave nothing. Without a batch: 2 x 0 x 0.

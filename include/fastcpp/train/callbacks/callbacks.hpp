@@ -116,7 +116,7 @@ class FASTCPP_API CSVLogger : public Callback {
   /// \throws IoError `io.cannot_write`
   void on_epoch_end(TrainState&) override;
   Value state() const override;
-  /// Takes rows back that were written after the checkpoint; where the file is gone it is written anew.
+  /// Takes rows back that were written after the checkpoint; where rows are missing, those of the fit are written anew.
   /// \throws IoError `io.cannot_write`
   void load_state(const Value& state) override;
   /// What the file holds, once a fit has begun (fastai: `read_logged_file`).
@@ -128,6 +128,7 @@ class FASTCPP_API CSVLogger : public Callback {
 
   CSVLoggerOptions options_;
   Path file_;
+  std::uintmax_t start_ = 0;  // its length when the fit began
 };
 
 /// \name For `callback_fns`: each makes the callback of its name for every fit.

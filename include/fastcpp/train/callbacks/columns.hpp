@@ -46,6 +46,8 @@ class FASTCPP_API LossMetrics : public Callback {
   void on_epoch_end(TrainState&) override;
 
  private:
+  void forget();
+
   std::vector<std::string> names_;
   std::shared_ptr<LossParts> parts_;
   std::vector<double> sums_;
@@ -98,13 +100,14 @@ class FASTCPP_API JSONLogger : public Callback {
   /// \throws IoError `io.cannot_write`
   void on_epoch_end(TrainState&) override;
   Value state() const override;
-  /// Takes lines back that were written after the checkpoint.
+  /// Takes lines back that were written after the checkpoint; where lines are missing, those of the fit are written anew.
   /// \throws IoError `io.cannot_write`
   void load_state(const Value& state) override;
 
  private:
   JSONLoggerOptions options_;
   Path file_;
+  std::uintmax_t start_ = 0;  // its length when the fit began
 };
 
 /// \name For `callback_fns`: each makes the callback of its name for every fit.

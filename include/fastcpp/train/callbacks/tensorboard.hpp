@@ -53,8 +53,12 @@ class FASTCPP_API LearnerTensorboardWriter : public Callback {
   void on_batch_end(TrainState&) override;
   void on_epoch_end(TrainState&) override;
   void on_train_end(TrainState&) override;
+  /// How steps are counted, and whether the pictures are written.
+  Value state() const override;
+  void load_state(const Value& state) override;
 
  private:
+  void open(const TrainState& state);
   std::int64_t step(const TrainState& state) const { return offset_ + state.iteration; }
   bool due(const TrainState& state, int every) const;
   void write_gradients(std::int64_t at) const;
@@ -63,7 +67,7 @@ class FASTCPP_API LearnerTensorboardWriter : public Callback {
   LearnerTensorboardWriterOptions options_;
   std::shared_ptr<SummaryWriter> writer_;
   std::int64_t offset_ = 0;  // batches of the epochs before, where the fit does not count them
-  bool drawn_ = false;
+  bool drawn_ = false, counted_ = false;  // counted_: offset_ is known
 };
 
 /// For `callback_fns`: makes a LearnerTensorboardWriter for every fit.
