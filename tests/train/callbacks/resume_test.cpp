@@ -15,8 +15,8 @@
 #include "fastcpp/train/callbacks/over_sampling.hpp"
 #include "fastcpp/train/callbacks/tracker.hpp"
 #include "fastcpp/train/learner.hpp"
-#include "fastcpp/train/process_group.hpp"
 #include "support/catch.hpp"
+#include "support/mirror_group.hpp"
 #include "support/points.hpp"
 #include "support/support.hpp"
 
@@ -106,25 +106,6 @@ void check_same(Run& a, Run& b) {
   CHECK(without_time(read_file(a.learn.path() / "history.csv")) ==
         without_time(read_file(b.learn.path() / "history.csv")));
 }
-
-// Two processes of which the other one does the same as this.
-struct MirrorGroup : ProcessGroup {
-  struct Done : Work {
-    void wait() override {}
-  };
-  int rank() const override { return 0; }
-  int world_size() const override { return 2; }
-  std::unique_ptr<Work> all_reduce(const torch::Tensor& tensor) override {
-    const torch::NoGradGuard no_grad;
-    torch::Tensor(tensor).mul_(2);
-    return std::make_unique<Done>();
-  }
-  void broadcast(const torch::Tensor&, int) override {}
-  std::vector<torch::Tensor> all_gather(const torch::Tensor& tensor) override {
-    return {tensor.detach().cpu().clone(), tensor.detach().cpu().clone()};
-  }
-  void abort(const std::string&) noexcept override {}
-};
 
 // What callbacks may do besides: freeze, leave gradients, look at the training set, fill a column, leave an epoch early.
 std::vector<CallbackArg> busy_callbacks() {
@@ -398,6 +379,13 @@ TEST_CASE("with another number of processes files and schedules go on") {
     std::stop_source source;
     CHECK(flat(first, source.get_token(), {stop_after(6, source, false)}) == FitOutcome::kStopped);
   }
+  Run other(dir.path());
+  const auto differs = std::make_shared<OtherGroup>();
+  other.learn.to_distributed(differs);
+  const auto error = caught([&] { flat(other, {}, {}); });
+  CHECK(error.code == "distributed.differs");
+  CHECK(error.message.find("does not find the checkpoint") != std::string::npos);
+  CHECK(differs->said == error.message);  // nobody waits
   Run second(dir.path());
   second.learn.to_distributed(std::make_shared<MirrorGroup>());
   std::vector<double> rates;
