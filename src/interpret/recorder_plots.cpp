@@ -81,6 +81,7 @@ Figure Recorder::plot(const RecorderPlotOptions& options) {
         axes.legend();
       }
     }
+    if (options.show_grid) axes.grid();
     if (options.suggestions) mark_suggestions(axes, suggested_lrs(), rates, curve);
     return figure;
   });

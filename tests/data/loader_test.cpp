@@ -9,6 +9,7 @@
 #include <thread>
 #include <utility>
 
+#include "fastcpp/core/load_clock.hpp"
 #include "fastcpp/data/data_loader.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
@@ -226,4 +227,12 @@ TEST_CASE("wrong loader options are refused") {
   CHECK(caught([&] { DataLoader(set, {.num_workers = -1}); }).code == "value.num_workers");
   CHECK(caught([&] { DataLoader(set, {.bs = 8, .drop_last = true}).first_batch(); }).code ==
         "data.empty_loader");
+}
+
+TEST_CASE("a share of a loader is measured like the whole") {
+  DataLoader loader(std::make_shared<Numbers>(10), {.bs = 2, .device = torch::kCPU});
+  const auto clock = std::make_shared<LoadClock>();
+  loader.measure(clock);
+  for (const auto& batch : loader.share({.num_replicas = 2, .rank = 1})) static_cast<void>(batch);
+  CHECK(clock->count(LoadClock::Part::kItem) == 5);
 }

@@ -56,6 +56,8 @@ TEST_CASE("plots of the recorder") {
   // The curve and a dot for each rate.
   CHECK(plot_detail::layout_of(named).axes.at(0).model->items.size() ==
         2 + count(found.valley) + count(found.slide) + count(found.steep));
+  CHECK(learn.recorder().plot({.show_grid = true}).svg().size() >
+        learn.recorder().plot().svg().size());
   REQUIRE(learn.recorder().min_grad_lr);
   CHECK(log.info.back().starts_with("Min loss divided by 10: "));
   learn.fit_one_cycle(2);

@@ -11,6 +11,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/train/callbacks/accumulate.hpp"
 #include "fastcpp/train/callbacks/callbacks.hpp"
+#include "fastcpp/train/callbacks/columns.hpp"
 #include "fastcpp/train/callbacks/tracker.hpp"
 #include "support/catch.hpp"
 #include "support/points.hpp"
@@ -126,10 +127,11 @@ TEST_CASE("a dry run before the first fit, with absolute names, and one that fai
   const auto elsewhere = (s.dir / "elsewhere").string();
   s.learn.dry_run(
       {.callbacks = {loads, csv_logger({.filename = elsewhere}), track_epoch({.name = elsewhere}),
-                     save_model({.every = SaveEvery::kEpoch, .name = elsewhere})}});
+                     save_model({.every = SaveEvery::kEpoch, .name = elsewhere}),
+                     json_logger({.filename = elsewhere})}});
   CHECK(std::filesystem::exists(s.dir / "models/stage.pth"));
   CHECK_FALSE(std::filesystem::exists(s.dir / "models/again.pth"));
-  for (const auto* end : {"", ".csv", "_0.pth"}) {
+  for (const auto* end : {"", ".csv", "_0.pth", ".jsonl"}) {
     CHECK_FALSE(std::filesystem::exists(elsewhere + end));
   }
   CHECK(caught([&] { s.learn.recorder(); }).code == "train.nothing_recorded");

@@ -34,6 +34,7 @@ struct RecorderPlotOptions {
   bool suggestion = false;   ///< mark the steepest descent
   double dpi = 100;          ///< pixels an inch; the figure has 6 by 4 inches
   bool suggestions = false;  ///< mark what `lr_find` returns: valley, slide, steep and minimum
+  bool show_grid = false;    ///< thin lines through the ticks
 };
 
 /// Options of `Recorder::plot_losses` and `Recorder::plot_metrics`.

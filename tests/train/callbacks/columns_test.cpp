@@ -5,6 +5,7 @@
 
 #include <cmath>
 #include <fstream>
+#include <stop_token>
 
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/io/json.hpp"
@@ -171,6 +172,47 @@ TEST_CASE("the parts of a loss are columns") {
         "value.loss_metrics");
   CHECK(caught([&] { loss_metrics({}, parts); }).code == "value.loss_metrics");
   CHECK(caught([] { loss_metrics({"x"}, nullptr); }).code == "value.loss_metrics");
+}
+
+TEST_CASE("columns of a training that goes on within an epoch") {
+  TempDir dir;
+  const auto parts = std::make_shared<LossParts>();
+  const Loss loss("Parts", [parts](const Tensors& output, const Tensors& target) {
+    const auto all = cross_entropy().unreduced(output, target);
+    (*parts)["part"] = all.mean();
+    return all;
+  });
+  const auto callbacks = [&] {
+    return std::vector<CallbackArg>{loss_metrics({"part"}, parts), peak_mem_metric(),
+                                    json_logger({.filename = "log"}), csv_logger()};
+  };
+  {
+    auto learn = learner_of_columns(dir, {.loss_func = loss, .silent = true});
+    std::stop_source source;
+    auto with_stop = callbacks();
+    with_stop.emplace_back(make_callback({.on_step_end = [&](Learner&, TrainState& state) {
+      if (state.iteration == 9) source.request_stop();
+    }}));
+    CHECK(learn.fit(2, 1e-3,
+                    {.callbacks = with_stop,
+                     .stop = source.get_token(),
+                     .checkpoint = CheckpointOptions{}}) == FitOutcome::kStopped);
+  }
+  // Rows that a power failure took: written once, behind what was there.
+  for (const auto* name : {"log.jsonl", "history.csv"}) {
+    const auto text = read_file(dir / name);
+    write_file(dir / name, text.substr(0, text.size() - 5));
+  }
+  auto learn = learner_of_columns(dir, {.loss_func = loss, .silent = true});
+  CHECK(learn.resume({.callbacks = callbacks()}) == FitOutcome::kFinished);
+  REQUIRE(learn.recorder().metrics.size() == 2);
+  CHECK(learn.recorder().metrics.back().at(0) ==
+        Approx(learn.recorder().val_losses.back()).epsilon(1e-5));
+  const auto lines = lines_of(dir / "log.jsonl");
+  REQUIRE(lines.size() == 2);
+  CHECK(lines[0].at("epoch").as_int() == 0);
+  CHECK(lines[1].at("epoch").as_int() == 1);
+  CHECK(read_file(dir / "history.csv") == learn.recorder().csv());
 }
 
 TEST_CASE("columns of memory") {

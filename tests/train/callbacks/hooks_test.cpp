@@ -6,6 +6,7 @@
 #include <cmath>
 #include <map>
 #include <optional>
+#include <stop_token>
 #include <thread>
 #include <vector>
 
@@ -202,6 +203,28 @@ TEST_CASE("a hook may run networks and remove itself") {
   CHECK(hook->stored().size(0) == 1);
   model(torch::ones({3, 2}));
   CHECK(calls == 1);
+}
+
+TEST_CASE("statistics of activations go on with their training") {
+  const auto trained = [](const Path& dir, std::int64_t stop_at, bool resume) {
+    torch::manual_seed(2);
+    Learner learn(bunch_of_points(dir, {.n_train = 20, .n_valid = 10, .bs = 8}),
+                  Model(hooked_network()), {.silent = true});
+    const auto stats = std::make_shared<ActivationStats>();
+    std::stop_source source;
+    const auto stop = make_callback({.on_step_end = [&](Learner&, TrainState& state) {
+      if (state.iteration == stop_at) source.request_stop();
+    }});
+    learn.fit(2, 1e-2,
+              {.callbacks = {stats, stop},
+               .stop = source.get_token(),
+               .checkpoint = CheckpointOptions{.resume = resume}});
+    return stats->stats();
+  };
+  TempDir whole_dir, dir;
+  const auto whole = trained(whole_dir.path(), -1, false);
+  CHECK(trained(dir.path(), 2, false).size(2) == 3);
+  CHECK(torch::equal(trained(dir.path(), -1, true), whole));
 }
 
 TEST_CASE("statistics of activations") {

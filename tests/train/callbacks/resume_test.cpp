@@ -4,16 +4,19 @@
 #include <algorithm>
 #include <chrono>
 #include <functional>
+#include <memory>
 #include <stdexcept>
 #include <stop_token>
 
 #include "fastcpp/io/checkpoint.hpp"
 #include "fastcpp/train/callbacks/callbacks.hpp"
+#include "fastcpp/train/callbacks/ema.hpp"
 #include "fastcpp/train/callbacks/mixup.hpp"
 #include "fastcpp/train/callbacks/over_sampling.hpp"
 #include "fastcpp/train/callbacks/tracker.hpp"
 #include "fastcpp/train/learner.hpp"
 #include "support/catch.hpp"
+#include "support/mirror_group.hpp"
 #include "support/points.hpp"
 #include "support/support.hpp"
 
@@ -102,6 +105,33 @@ void check_same(Run& a, Run& b) {
   for (const auto& [name, tensor] : best_x) CHECK(torch::equal(tensor, best_y.at(name)));
   CHECK(without_time(read_file(a.learn.path() / "history.csv")) ==
         without_time(read_file(b.learn.path() / "history.csv")));
+}
+
+// What callbacks may do besides: freeze, leave gradients, look at the training set, fill a column, leave an epoch early.
+std::vector<CallbackArg> busy_callbacks() {
+  return {make_callback({.on_train_begin =
+                             [](Learner& learn, TrainState&) {
+                               learn.freeze();
+                               learn.recorder().add_metric_names({"trained"});
+                             },
+                         .on_epoch_begin =
+                             [](Learner& learn, TrainState& state) {
+                               if (state.epoch == 1) learn.unfreeze();
+                             },
+                         .on_backward_end =
+                             [](Learner&, TrainState& state) {
+                               if (state.num_batch % 2 == 0)
+                                 state.skip_step = state.skip_zero = true;
+                             },
+                         .on_batch_end =
+                             [](Learner& learn, TrainState& state) {
+                               if (!state.train) return;
+                               if (state.num_batch == 0) learn.get_preds(DatasetType::Train);
+                               learn.recorder().add_metrics({{"trained", 1.0 + state.num_batch}});
+                               if (state.epoch == 1 && state.num_batch == 2)
+                                 state.stop_epoch = true;
+                             },
+                         .order = -20})};
 }
 
 std::vector<std::string> names_in(const Path& folder, const std::string& beginning) {
@@ -285,4 +315,164 @@ TEST_CASE("a best model that is missing never resumes silently") {
   const auto error = caught([&] { again.learn.resume(); });
   CHECK(error.code == "io.cannot_read");
   CHECK(error.message.find("bestmodel.pth") != std::string::npos);
+}
+
+TEST_CASE("what callbacks do besides is resumed too") {
+  const TempDir whole_dir;
+  Run whole(whole_dir.path());
+  whole.learn.fit_one_cycle(kEpochs, cycle({}, {}, busy_callbacks()));
+  CHECK(whole.learn.recorder().losses.size() == 11);
+  for (const bool in_validation : {false, true}) {
+    for (const std::int64_t at : {1, 2, 5, 6, 7}) {
+      if (in_validation && at != 7) continue;
+      INFO("stopped after " << at << (in_validation ? ", in validation" : ""));
+      const TempDir dir;
+      {
+        Run first(dir.path());
+        std::stop_source source;
+        auto callbacks = busy_callbacks();
+        callbacks.push_back(stop_after(at, source, in_validation));
+        REQUIRE(first.learn.fit_one_cycle(kEpochs, cycle({}, source.get_token(), callbacks)) ==
+                FitOutcome::kStopped);
+      }
+      torch::manual_seed(99);
+      Run again(dir.path());
+      CHECK(again.learn.resume({.callbacks = busy_callbacks()}) == FitOutcome::kFinished);
+      check_same(whole, again);
+    }
+  }
+}
+
+TEST_CASE("what fails in an epoch's first batch, or in validation, is resumed to the same bits") {
+  const TempDir whole_dir;
+  Run whole(whole_dir.path());
+  whole.learn.fit_one_cycle(kEpochs, cycle({}, {}, {ema({})}));
+  for (const bool in_validation : {false, true}) {
+    INFO((in_validation ? "in validation" : "in the first batch"));
+    const TempDir dir;
+    Run failing(dir.path());
+    const auto fail = make_callback({.on_batch_begin = [=](Learner&, TrainState& state) {
+      if (state.train != in_validation && state.iteration == (in_validation ? 8 : 4)) {
+        throw std::runtime_error("out of luck");
+      }
+    }});
+    CHECK_THROWS(
+        failing.learn.fit_one_cycle(kEpochs, cycle({.on_error = true}, {}, {ema({}), fail})));
+    torch::manual_seed(99);
+    Run again(dir.path());
+    CHECK(again.learn.resume({.callbacks = {ema({})}}) == FitOutcome::kFinished);
+    check_same(whole, again);
+  }
+}
+
+TEST_CASE("with another number of processes files and schedules go on") {
+  const TempDir dir;
+  const auto flat = [&](Run& run, std::stop_token stop, std::vector<CallbackArg> callbacks) {
+    return run.learn.fit_fc(4, {.lr = 1e-2,
+                                .start_pct = 0.25,
+                                .callbacks = std::move(callbacks),
+                                .stop = stop,
+                                .checkpoint = CheckpointOptions{.keep = 9, .resume = true}});
+  };
+  {
+    Run first(dir.path());
+    std::stop_source source;
+    CHECK(flat(first, source.get_token(), {stop_after(6, source, false)}) == FitOutcome::kStopped);
+  }
+  Run other(dir.path());
+  const auto differs = std::make_shared<OtherGroup>();
+  other.learn.to_distributed(differs);
+  const auto error = caught([&] { flat(other, {}, {}); });
+  CHECK(error.code == "distributed.differs");
+  CHECK(error.message.find("does not find the checkpoint") != std::string::npos);
+  CHECK(differs->said == error.message);  // nobody waits
+  Run second(dir.path());
+  second.learn.to_distributed(std::make_shared<MirrorGroup>());
+  std::vector<double> rates;
+  std::int64_t batches = 0;
+  const auto watch = make_callback({.on_batch_begin = [&](Learner& learn, TrainState& state) {
+    if (!state.train) return;
+    ++batches;
+    rates.push_back(learn.opt().lr().back());
+  }});
+  CHECK(flat(second, {}, {watch}) == FitOutcome::kFinished);
+  // 6 of 16 batches are 3 of 8: one of six steps down, then two, a half of the way in the angle of a cosine after three.
+  CHECK(batches == 5);
+  REQUIRE(rates.size() == 5);
+  CHECK(rates[1] == Approx(7.5e-3));
+  CHECK(rates[2] == Approx(5e-3));
+  CHECK(names_in(second.learn.model_dir(), "checkpoint") ==
+        std::vector<std::string>{"checkpoint_000_0000000004.pth", "checkpoint_000_0000000006.pth",
+                                 "checkpoint_000_0000000007.pth", "checkpoint_000_0000000009.pth",
+                                 "checkpoint_000_0000000011.pth", "checkpoint_000_finished.pth"});
+}
+
+TEST_CASE("a checkpoint that lacks something is refused by name") {
+  const TempDir dir;
+  {
+    Run first(dir.path());
+    std::stop_source source;
+    first.learn.fit_one_cycle(kEpochs,
+                              cycle({}, source.get_token(), {stop_after(6, source, false)}));
+  }
+  const auto file = Path("models") / "checkpoint_000_0000000006.pth";
+  const auto whole = load_checkpoint(dir / file);
+  for (const char* key :
+       {"plan", "finished", "model", "opt", "rates", "modes", "recorder", "number"}) {
+    INFO(key);
+    std::vector<Value::Entry> entries;
+    for (const auto& [name, value] : whole.entries()) {
+      if (name.as_string() != key) entries.emplace_back(name, value);
+    }
+    save_checkpoint(dir / file, Value::dict(std::move(entries)));
+    Run again(dir.path());
+    const auto error = caught([&] { again.learn.resume(); });
+    CHECK(error.code == "train.checkpoint");
+    CHECK(error.message.find(key) != std::string::npos);
+  }
+  auto other = whole;
+  auto plan = Value::dict({{"schedule", "one_cycle"}});
+  other.set("plan", plan);
+  save_checkpoint(dir / file, other);
+  Run again(dir.path());
+  CHECK(caught([&] { again.learn.resume(); }).code == "train.checkpoint");
+  // Another table than the one that is trained now.
+  save_checkpoint(dir / file, whole);
+  std::filesystem::remove(dir / "history.csv");
+  Run wider(dir.path());
+  const auto column = make_callback(
+      {.on_train_begin = [](Learner& learn,
+                            TrainState&) { learn.recorder().add_metric_names({"more"}); },
+       .order = -20});
+  const auto error = caught([&] { wider.learn.resume({.callbacks = {column}}); });
+  CHECK(error.code == "train.checkpoint");
+  CHECK(error.message.find("columns") != std::string::npos);
+}
+
+TEST_CASE(
+    "a fit that is over asks no callback, and one that refuses to begin leaves nothing behind") {
+  struct Asks : Callback {
+    Value state() const override { return learn().data().batch_size(); }
+    void load_state(const Value&) override {}
+  };
+  const TempDir dir;
+  Run run(dir.path());
+  const auto asks = std::make_shared<Asks>();
+  CHECK(run.learn.fit_one_cycle(1, cycle({}, {}, {asks})) == FitOutcome::kFinished);
+
+  const TempDir other_dir;
+  {
+    Run first(other_dir.path());
+    std::stop_source source;
+    first.learn.fit_one_cycle(1, cycle({}, source.get_token(), {stop_after(2, source, false)}));
+  }
+  Run again(other_dir.path());
+  const auto data = again.learn.data();
+  again.learn.set_data(data.with_batch_size(65));
+  CHECK(caught([&] { again.learn.resume(); }).code == "train.empty_loader");
+  again.learn.set_data(data);
+  std::int64_t batches = 0;
+  const auto count = make_callback({.on_step_end = [&](Learner&, TrainState&) { ++batches; }});
+  again.learn.fit_one_cycle(1, cycle({.name = "other", .resume = true}, {}, {count}));
+  CHECK(batches == kBatches);
 }

@@ -2,11 +2,14 @@
 #include <torch/torch.h>
 
 #include <algorithm>
+#include <filesystem>
 #include <map>
+#include <stop_token>
 
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/train/callbacks/callbacks.hpp"
 #include "fastcpp/train/callbacks/tensorboard.hpp"
+#include "fastcpp/train/try_out.hpp"
 #include "support/catch.hpp"
 #include "support/event_file.hpp"
 #include "support/support.hpp"
@@ -139,6 +142,32 @@ TEST_CASE("a training that goes on at a later epoch counts on") {
   CHECK(field_of(events[1].session, 1).bits == 1);
   CHECK(steps_of(events, "metrics/train_loss") == Steps{4, 6, 8, 10});
   CHECK(steps_of(events, "metrics/valid_loss") == Steps{8, 12});
+}
+
+TEST_CASE("a training that goes on within an epoch counts on, and a dry run leaves nothing") {
+  TempDir dir;
+  const auto writer = [&](const char* runs) {
+    return learner_tensorboard_writer({.base_dir = dir / runs, .loss_iters = 1});
+  };
+  {
+    auto learner = learner_of_pictures(dir.path());
+    std::stop_source source;
+    const auto stop = make_callback({.on_step_end = [&](Learner&, TrainState& state) {
+      if (state.iteration == 5) source.request_stop();
+    }});
+    learner.fit(2, 1e-3,
+                {.callbacks = {writer("first"), stop},
+                 .stop = source.get_token(),
+                 .checkpoint = CheckpointOptions{}});
+  }
+  auto learner = learner_of_pictures(dir.path());
+  learner.resume({.callbacks = {writer("second")}});
+  const auto events = events_in(dir / "second");
+  CHECK(events[1].step == 6);
+  CHECK(steps_of(events, "metrics/train_loss") == Steps{6, 7});
+  CHECK(steps_of(events, "metrics/valid_loss") == Steps{8});
+  learner.dry_run({.callbacks = {writer("third")}});
+  CHECK_FALSE(std::filesystem::exists(dir / "third"));
 }
 
 TEST_CASE("the learning-rate finder leaves nothing for TensorBoard") {
