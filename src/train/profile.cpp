@@ -7,6 +7,7 @@
 
 #include <algorithm>
 #include <functional>
+#include <limits>
 #include <map>
 #include <memory>
 #include <typeinfo>
@@ -77,17 +78,15 @@ std::size_t first_counted(const std::vector<StepClock::Step>& steps) {
   return std::min<std::size_t>(kWarmUp, steps.size() - 1);
 }
 
-// Seconds of forward, backward and optimizer: the median, because single steps are disturbed.
+// Seconds of forward, backward and optimizer: of the fastest step, because what disturbs a step only makes it slower.
 double compute_of(const std::vector<StepClock::Step>& steps) {
-  std::vector<double> seconds;
+  double fastest = std::numeric_limits<double>::infinity();
   for (std::size_t i = first_counted(steps); i < steps.size(); ++i) {
     const auto& parts = steps[i].parts;
-    seconds.push_back(parts[StepClock::kForward] + parts[StepClock::kBackward] +
-                      parts[StepClock::kStep]);
+    fastest = std::min(fastest, parts[StepClock::kForward] + parts[StepClock::kBackward] +
+                                    parts[StepClock::kStep]);
   }
-  const auto middle = seconds.begin() + static_cast<std::ptrdiff_t>(seconds.size() / 2);
-  std::nth_element(seconds.begin(), middle, seconds.end());
-  return *middle;
+  return fastest;
 }
 
 std::string percent(double share) {
@@ -287,8 +286,10 @@ StepProfile Learner::profile(int n, const ProfileOptions& options) {
       if (judge(result)) return;
       // Where the computation is what takes the time: how much of it is the same for twice as many items?
       try {
-        const double once = compute_of(steps);
         const double twice = compute_of(measured(std::min(n, 10), /*doubled=*/true));
+        // Once more, behind it: a machine that is busy for a while disturbs both.
+        const double once =
+            std::min(compute_of(steps), compute_of(measured(std::min(n, 10), /*doubled=*/false)));
         result.overhead = std::clamp((2 * once - twice) / once, 0.0, 1.0);
       } catch (const MemoryError&) {  // such batches do not fit
       } catch (const TrainError& e) {
