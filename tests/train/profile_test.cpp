@@ -53,15 +53,18 @@ class SlowPoints : public Dataset {
 };
 
 Learner profiled(const Path& dir, std::shared_ptr<const Dataset> set, int num_workers,
-                 std::vector<BatchTransform> dl_tfms = {}, std::int64_t bs = 8) {
+                 std::vector<BatchTransform> dl_tfms = {}, std::int64_t bs = 8,
+                 int more_layers = 0) {
   torch::manual_seed(3);
+  nn::Sequential net(nn::Linear(2, 2));
+  for (int i = 0; i < more_layers; ++i) net->push_back(nn::Tanh());
   auto data = DataBunch::create({set, set, nullptr, nullptr}, dir,
                                 {.bs = bs,
                                  .num_workers = num_workers,
                                  .dl_tfms = std::move(dl_tfms),
                                  .device = torch::kCPU,
                                  .classes = {"left", "right"}});
-  return {data, Model(nn::Sequential(nn::Linear(2, 2))), {.silent = true}};
+  return {data, Model(net), {.silent = true}};
 }
 
 struct SleepyCallback : Callback {
@@ -134,7 +137,9 @@ TEST_CASE("a profile names a slow callback") {
 TEST_CASE("a profile names a tiny batch, and nothing where the network has its work") {
   TempDir dir;
   for (const int workers : {0, 1}) {
-    const auto p = profiled(dir.path(), points(64, 1), workers, {}, 1).profile(30);
+    // Many small operations: of one item or two, each costs the same. A product of matrices alone would not do, which a BLAS
+    // computes in another way for one row.
+    const auto p = profiled(dir.path(), points(64, 1), workers, {}, 1, 40).profile(30);
     INFO(p);
     CHECK(p.culprit == ProfileCulprit::kSmallBatch);
     CHECK(p.sentence.starts_with("tiny batch"));
