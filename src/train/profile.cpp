@@ -73,6 +73,9 @@ class MeasuredSteps : public Callback {
   std::function<void()> warmed_up_;
 };
 
+// Seconds of each measurement that is compared with another one.
+constexpr double kCompared = 0.05;
+
 // Those that count; at least one.
 std::size_t first_counted(const std::vector<StepClock::Step>& steps) {
   return std::min<std::size_t>(kWarmUp, steps.size() - 1);
@@ -286,10 +289,14 @@ StepProfile Learner::profile(int n, const ProfileOptions& options) {
       if (judge(result)) return;
       // Where the computation is what takes the time: how much of it is the same for twice as many items?
       try {
-        const double twice = compute_of(measured(std::min(n, 10), /*doubled=*/true));
-        // Once more, behind it: a machine that is busy for a while disturbs both.
-        const double once =
-            std::min(compute_of(steps), compute_of(measured(std::min(n, 10), /*doubled=*/false)));
+        // In turn, and long enough that a machine which is busy for a while disturbs both.
+        double once = compute_of(steps), twice = std::numeric_limits<double>::infinity();
+        const auto more = std::max<std::int64_t>(
+            std::min(n, 10), static_cast<std::int64_t>(std::min(kCompared / once, 300.0)));
+        for (int i = 0; i < 2; ++i) {
+          twice = std::min(twice, compute_of(measured(more, /*doubled=*/true)));
+          once = std::min(once, compute_of(measured(more, /*doubled=*/false)));
+        }
         result.overhead = std::clamp((2 * once - twice) / once, 0.0, 1.0);
       } catch (const MemoryError&) {  // such batches do not fit
       } catch (const TrainError& e) {
