@@ -293,7 +293,7 @@ StepProfile Learner::profile(int n, const ProfileOptions& options) {
         double once = compute_of(steps), twice = std::numeric_limits<double>::infinity();
         const auto more = std::max<std::int64_t>(
             std::min(n, 10), static_cast<std::int64_t>(std::min(kCompared / once, 300.0)));
-        for (int i = 0; i < 2; ++i) {
+        for (int i = 0; i < 4; ++i) {
           twice = std::min(twice, compute_of(measured(more, /*doubled=*/true)));
           once = std::min(once, compute_of(measured(more, /*doubled=*/false)));
         }
