@@ -136,10 +136,10 @@ TEST_CASE("a profile names a slow callback") {
 
 TEST_CASE("a profile names a tiny batch, and nothing where the network has its work") {
   TempDir dir;
-  for (const int workers : {0, 1}) {
-    // Many small operations: of one item or two, each costs the same. A product of matrices alone would not do, which a BLAS
-    // computes in another way for one row.
-    const auto p = profiled(dir.path(), points(64, 1), workers, {}, 1, 40).profile(30);
+  // Many small operations: of one item or two, each costs the same. A product of matrices alone would not do, which a BLAS
+  // computes in another way for one row. No workers: on a busy machine a step would wait for them longer than it computes.
+  const auto p = profiled(dir.path(), points(64, 1), 0, {}, 1, 40).profile(30);
+  {
     INFO(p);
     CHECK(p.culprit == ProfileCulprit::kSmallBatch);
     CHECK(p.sentence.starts_with("tiny batch"));
