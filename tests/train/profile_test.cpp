@@ -138,13 +138,13 @@ TEST_CASE("a profile names a tiny batch, and nothing where the network has its w
   TempDir dir;
   // Many small operations: of one item or two, each costs the same. A product of matrices alone would not do, which a BLAS
   // computes in another way for one row. No workers: on a busy machine a step would wait for them longer than it computes.
-  const auto p = profiled(dir.path(), points(64, 1), 0, {}, 1, 40).profile(30);
+  const auto tiny = profiled(dir.path(), points(64, 1), 0, {}, 1, 40).profile(30);
   {
-    INFO(p);
-    CHECK(p.culprit == ProfileCulprit::kSmallBatch);
-    CHECK(p.sentence.starts_with("tiny batch"));
-    REQUIRE(p.overhead.has_value());
-    CHECK(*p.overhead > 0.5);
+    INFO(tiny);
+    CHECK(tiny.culprit == ProfileCulprit::kSmallBatch);
+    CHECK(tiny.sentence.starts_with("tiny batch"));
+    REQUIRE(tiny.overhead.has_value());
+    CHECK(*tiny.overhead > 0.5);
   }
   torch::manual_seed(4);
   auto set = std::make_shared<TensorDataset>(torch::randn({512, 256}, torch::kFloat32),
