@@ -91,8 +91,8 @@ class FASTCPP_API MemoryError : public TrainError {
   using TrainError::TrainError;
 };
 
-/// A training in several processes that cannot begin, or that lost one of them (`distributed.…`). Lifetime and threads as
-/// Error.
+/// A training in several processes that cannot begin, or that lost one of them (`distributed.lost`, for example). Lifetime
+/// and threads as Error.
 class FASTCPP_API DistributedError : public TrainError {
  public:
   using TrainError::TrainError;

@@ -35,7 +35,7 @@ struct SummaryWriterOptions {
 /// replaced. Not copied; a file of its own for each object. Threads: any number at once.
 class FASTCPP_API SummaryWriter {
  public:
-  /// Makes a new file `events.out.tfevents.…` in the folder, which is made where it is missing.
+  /// Makes a new file whose name begins with `events.out.tfevents` in the folder, which is made where it is missing.
   /// \param log_dir folder of this run
   /// \throws IoError `io.cannot_create`, `io.cannot_write`; ValueError `value.summary` on a purge_step below 0
   explicit SummaryWriter(const Path& log_dir, const SummaryWriterOptions& options = {});
