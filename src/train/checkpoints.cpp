@@ -97,7 +97,12 @@ Checkpoints::Checkpoints(Path folder, const CheckpointOptions& options, std::uin
 }
 
 Checkpoints::~Checkpoints() {
-  if (writer_.joinable()) writer_.join();
+  try {
+    wait();
+  } catch (const std::exception& e) {
+    // Of a fit that failed before: nobody else would hear of it.
+    log_warning(fmt::format("a checkpoint could not be written: {}", e.what()));
+  }
 }
 
 bool Checkpoints::due() const {
@@ -167,8 +172,12 @@ std::optional<Value> Checkpoints::last(const Path& folder, const std::string& na
   for (auto file = files.rbegin(); file != files.rend(); ++file) {
     try {
       auto value = load_checkpoint(*file);
-      if (value.is_dict() && value.contains("training")) return value;
-      why = fmt::format("'{}' holds no training", file->string());
+      const auto* version = value.is_dict() ? value.find("version") : nullptr;
+      const bool whole = version && version->is_int() && value.contains("training");
+      if (whole && version->as_int() == kVersion) return value;
+      why = whole ? fmt::format("'{}' is of version {}, and this library reads version {}",
+                                file->string(), version->as_int(), kVersion)
+                  : fmt::format("'{}' holds no training", file->string());
     } catch (const MemoryError&) {
       throw;
     } catch (const Error& e) {

@@ -36,6 +36,8 @@ class Checkpoints {
   // Until all is on the disk; throws what the writer in the background met.
   void wait();
 
+  // Of the files' content; another one is not read.
+  static constexpr std::int64_t kVersion = 1;
   // The newest whole one of a fit; nothing where there is no file. Damaged ones are passed over with a warning.
   // Throws TrainError `train.checkpoint` when all are damaged.
   static std::optional<Value> last(const Path& folder, const std::string& name, std::uint64_t fit);

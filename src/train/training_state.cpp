@@ -271,7 +271,7 @@ void Training::load_finished(const Learner& learner, const Value& saved) {
 Value Training::whole(const Value& between) const {
   auto all = learner_.impl_->state();
   all.set("format", "fastcpp training");
-  all.set("version", 1);
+  all.set("version", Checkpoints::kVersion);
   all.set("plan", plan_);
   all.set("finished", false);
   all.set("training", between);

@@ -302,6 +302,22 @@ TEST_CASE("a fit that fails writes a checkpoint when it is asked to") {
   }
 }
 
+TEST_CASE("a checkpoint of another version is not read") {
+  const TempDir dir;
+  Run run(dir.path());
+  run.learn.fit_one_cycle(1, cycle({.keep = 1}));
+  const auto file = run.learn.model_dir() / "checkpoint_000_finished.pth";
+  auto content = load_checkpoint(file);
+  CHECK(content.at("version").as_int() == 1);
+  content.set("version", 2);
+  save_checkpoint(file, content);
+  Run again(dir.path());
+  CapturedLog log;
+  const auto error = caught([&] { again.learn.resume(); });
+  CHECK(error.code == "train.checkpoint");
+  CHECK(error.message.find("is of version 2") != std::string::npos);
+}
+
 TEST_CASE("a best model that is missing never resumes silently") {
   const TempDir dir;
   {
