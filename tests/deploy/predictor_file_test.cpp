@@ -207,7 +207,8 @@ TEST_CASE("bad files of a batch are left out where that is asked for") {
   REQUIRE(got.size(0) == static_cast<std::int64_t>(files.size()));
   CHECK(got[4].isnan().all().item<bool>());
   CHECK(got[-1].isnan().all().item<bool>());
-  CHECK(torch::equal(torch::cat({got.slice(0, 0, 4), got.slice(0, 5, -1)}), want));
+  // The others share batches of another size now, for which a library may add in another order.
+  CHECK(torch::allclose(torch::cat({got.slice(0, 0, 4), got.slice(0, 5, -1)}), want, 1e-5, 1e-6));
   REQUIRE(skipped.size() == 2);
   CHECK(skipped[0].index == 4);
   CHECK(skipped[1].name == (dir / "gone.png").string());
