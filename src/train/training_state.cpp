@@ -180,7 +180,8 @@ void Training::load(const Value& saved) {
     *batches = *batches * before / std::max<std::int64_t>(1, now);
   }
   position_ = std::min(position_, impl.training_data().train_dl().size());
-  if (files_) files_->go_on(saved.at("number").as_int(), state_.iteration);
+  if (files_) files_->go_on(saved, state_.iteration);
+  if (files_ && impl.rank() == 0) files_->restore_best(saved);
   smoothed_.load_state(training.at("smoothed"));
   if (const auto& best = training.at("best"); !best.is_none()) best_ = best.as_double();
 
