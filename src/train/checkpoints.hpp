@@ -44,8 +44,8 @@ class Checkpoints {
 
   // Of the files' content; another one is not read.
   static constexpr std::int64_t kVersion = 1;
-  // The newest whole one of a fit; nothing where there is no file, or an older training's alone. Damaged ones are passed over with a warning.
-  // Throws TrainError `train.checkpoint` when all are damaged.
+  // The newest whole one of a fit; nothing where there is no file, or only those of an older training. Damaged ones are passed
+  // over with a warning. Throws TrainError `train.checkpoint` when all are damaged.
   static std::optional<Value> last(const Path& folder, const std::string& name, std::uint64_t fit);
   // The number of the newest training's last fit that has one.
   static std::optional<std::uint64_t> last_fit(const Path& folder, const std::string& name);
