@@ -104,10 +104,11 @@ struct ChartRange {
     low = std::min(low, value);
     high = std::max(high, value);
   }
-  // Of `count` dots the one nearest to a value.
+  // Of `count` dots the one nearest to a value; beyond the range, the last one.
   int place(double value, int count) const {
     if (high == low) return 0;
-    return static_cast<int>(std::lround((value - low) / (high - low) * (count - 1)));
+    const double share = std::clamp((value - low) / (high - low), 0.0, 1.0);
+    return static_cast<int>(std::lround(share * (count - 1)));
   }
 };
 
@@ -115,23 +116,66 @@ bool is_finite(const std::pair<double, double>& point) {
   return std::isfinite(point.first) && std::isfinite(point.second);
 }
 
+void widen(std::optional<ChartRange>& range, double value) {
+  if (!range) range = ChartRange{value, value};
+  range->take(value);
+}
+
+// Of fewer points it cannot be said which of them is far off.
+constexpr std::size_t kFewPoints = 4;
+
+// What is shown of a curve: the values no further from its quartiles than three times their distance (Tukey: Exploratory Data
+// Analysis, 1977: "far out"). All where the quartiles are the same.
+std::optional<ChartRange> usual_range(std::vector<double> values) {
+  if (values.size() < kFewPoints) return std::nullopt;
+  std::sort(values.begin(), values.end());
+  const auto last = values.size() - 1;
+  const double first = values[last / 4], third = values[3 * last / 4];
+  const double far = first == third ? values.back() - values.front() : 3 * (third - first);
+  std::optional<ChartRange> range;
+  for (const double value : values) {
+    if (value >= first - far && value <= third + far) widen(range, value);
+  }
+  return range;
+}
+
+// The range of all curves together. Those of few points widen what the others take by three times as much on each side, no
+// more.
+std::optional<ChartRange> shown_range(const std::vector<std::vector<double>>& curves) {
+  std::optional<ChartRange> many;
+  for (const auto& values : curves) {
+    const auto range = usual_range(values);
+    if (!range) continue;
+    widen(many, range->low);
+    widen(many, range->high);
+  }
+  auto all = many;
+  const double most = many ? 3 * (many->high - many->low) : 0;
+  for (const auto& values : curves) {
+    if (values.size() >= kFewPoints) continue;
+    for (const double value : values) {
+      const bool near = most == 0 || (value >= many->low - most && value <= many->high + most);
+      if (near) widen(all, value);
+    }
+  }
+  return all;
+}
+
 }  // namespace
 
 std::vector<std::string> text_chart(const std::vector<TextCurve>& curves,
                                     const TextChartOptions& options) {
-  std::optional<ChartRange> x, y;
-  for (const auto& curve : curves) {
-    for (const auto& point : curve.points) {
+  std::optional<ChartRange> x;
+  std::vector<std::vector<double>> heights(curves.size());
+  for (std::size_t c = 0; c < curves.size(); ++c) {
+    for (const auto& point : curves[c].points) {
       if (!is_finite(point)) continue;
-      if (!x) {
-        x = ChartRange{point.first, point.first};
-        y = ChartRange{point.second, point.second};
-      }
-      x->take(point.first);
-      y->take(point.second);
+      widen(x, point.first);
+      heights[c].push_back(point.second);
     }
   }
   if (!x) return {};
+  auto y = shown_range(heights);
   // A flat curve lies in the middle.
   if (y->low == y->high) {
     const double room = y->low == 0 ? 1 : std::abs(y->low) / 10;

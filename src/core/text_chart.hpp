@@ -21,7 +21,8 @@ struct TextChartOptions {
   std::string unit = {};  // behind the last x
 };
 
-// The chart, `rows` lines of at most `columns` letters; empty where no curve has a point. A later curve lies above.
+// The chart, `rows` lines of at most `columns` letters; empty where no curve has a point. A later curve lies above. A value
+// far off the others does not flatten them: it lies on the edge.
 std::vector<std::string> text_chart(const std::vector<TextCurve>& curves,
                                     const TextChartOptions& options);
 

@@ -3,7 +3,9 @@
 #include <fmt/format.h>
 
 #include <algorithm>
+#include <iterator>
 #include <system_error>
+#include <tuple>
 #include <utility>
 
 #include "fastcpp/core/boundary.hpp"
@@ -45,23 +47,72 @@ std::vector<Path> files_in(const Path& folder) {
   return files;
 }
 
-// Those of a fit, the oldest first: by number, then the one of the finished fit.
-std::vector<Path> checkpoints_of(const Path& folder, const std::string& name, std::uint64_t fit) {
-  const auto prefix = fmt::format("{}_{:03}_", name, fit);
-  std::vector<std::pair<std::string, Path>> found;
-  for (auto& file : files_in(folder)) {
-    const auto rest = between(file, prefix);
-    if (rest && (all_digits(*rest) || *rest == kFinished)) found.emplace_back(*rest, file);
+// One of a name's files.
+struct CheckpointFile {
+  Path path;
+  std::uint64_t fit = 0;
+  std::string rest;                        // a number, `finished` or `best`
+  std::optional<std::int64_t> begun = {};  // nothing where it is damaged
+};
+
+// An integer of a file's dictionary, 0 where it is not there; nothing of a file that cannot be read.
+std::optional<std::int64_t> integer_of_file(const Path& file, const char* entry) {
+  try {
+    const auto value = load_checkpoint(file, {.entry = entry});
+    return value.is_int() ? value.as_int() : 0;
+  } catch (const ValueError&) {  // earlier versions wrote none
+    return 0;
+  } catch (const Error&) {
+    return std::nullopt;
   }
-  std::sort(found.begin(), found.end(), [](const auto& a, const auto& b) {
-    return std::pair(a.first.size(), a.first) < std::pair(b.first.size(), b.first);
+}
+
+// Without a look into them.
+std::vector<CheckpointFile> names_of_files(const Path& folder, const std::string& name) {
+  std::vector<CheckpointFile> all;
+  for (auto& file : files_in(folder)) {
+    const auto rest = between(file, name + "_");
+    if (!rest) continue;
+    const auto number = rest->substr(0, rest->find('_'));
+    if (!all_digits(number) || number.size() > 9 || number.size() == rest->size()) continue;
+    const auto tail = rest->substr(number.size() + 1);
+    if (!all_digits(tail) && tail != kFinished && tail != kBest) continue;
+    all.push_back({.path = std::move(file), .fit = std::stoull(number), .rest = tail});
+  }
+  return all;
+}
+
+std::vector<CheckpointFile> all_files(const Path& folder, const std::string& name) {
+  auto all = names_of_files(folder, name);
+  for (auto& file : all) file.begun = integer_of_file(file.path, "begun");
+  return all;
+}
+
+// Without those of older trainings: one of the same fit, or of an earlier one, began after they did.
+std::vector<CheckpointFile> newest_training(const Path& folder, const std::string& name) {
+  const auto all = all_files(folder, name);
+  std::vector<CheckpointFile> present;
+  std::copy_if(all.begin(), all.end(), std::back_inserter(present), [&](const auto& file) {
+    return !file.begun || std::none_of(all.begin(), all.end(), [&](const auto& other) {
+      return other.begun && other.fit <= file.fit && *other.begun > *file.begun;
+    });
   });
-  // Numbers have ten digits or more, so that the shorter word comes first above.
-  std::stable_partition(found.begin(), found.end(),
-                        [](const auto& entry) { return entry.first != kFinished; });
-  std::vector<Path> files;
-  for (auto& [rest, file] : found) files.push_back(std::move(file));
-  return files;
+  return present;
+}
+
+// Those of a fit, the oldest first: by number, then the one of the finished fit.
+std::vector<Path> in_order(std::vector<CheckpointFile> files, std::uint64_t fit) {
+  std::erase_if(files, [&](const auto& file) { return file.fit != fit || file.rest == kBest; });
+  std::sort(files.begin(), files.end(), [](const auto& a, const auto& b) {
+    // Numbers have ten digits or more: the longer is the later.
+    const auto key = [](const CheckpointFile& file) {
+      return std::tuple(file.rest == kFinished, file.rest.size(), file.rest);
+    };
+    return key(a) < key(b);
+  });
+  std::vector<Path> paths;
+  for (auto& file : files) paths.push_back(std::move(file.path));
+  return paths;
 }
 
 // A value whose tensors are its own.
@@ -111,12 +162,25 @@ bool Checkpoints::due() const {
 
 void Checkpoints::write(Value state, std::int64_t iteration, bool finished, bool best) {
   wait();
+  if (!begun_) {
+    begun_ = 1;
+    for (const auto& file : all_files(folder_, options_.name))
+      begun_ = std::max(*begun_, file.begun.value_or(0) + 1);
+  }
   const auto number = iteration + ahead_;
   state.set("number", number);
+  state.set("begun", *begun_);
+  state.set("is_best", best);
   const auto rest = finished ? std::string(kFinished) : fmt::format("{:010}", number);
   const auto file = folder_ / checkpoint_file(options_.name, fit_, rest);
-  if (options_.background) {
-    try {
+  finished_ = finished;
+  if (!options_.background || !write_behind(state, file, best)) write_now(state, file, best);
+  last_ = std::chrono::steady_clock::now();
+}
+
+bool Checkpoints::write_behind(const Value& state, const Path& file, bool best) {
+  try {
+    boundary([&] {
       writer_ = std::thread([this, copy = deep_copy(state), file, best] {
         try {
           boundary([&] { write_files(copy, file, best); });
@@ -124,39 +188,84 @@ void Checkpoints::write(Value state, std::int64_t iteration, bool finished, bool
           failed_ = std::current_exception();
         }
       });
-    } catch (const std::system_error&) {  // no thread to be had
-      write_files(state, file, best);
+    });
+    return true;
+  } catch (const Error& e) {  // no memory for a copy, no thread to be had
+    if (!std::exchange(told_, true)) {
+      log_warning(fmt::format(
+          "a checkpoint is written before the training goes on, not in the background: {}",
+          e.what()));
     }
-  } else {
-    write_files(state, file, best);
+    return false;
   }
-  last_ = std::chrono::steady_clock::now();
+}
+
+void Checkpoints::write_now(const Value& state, const Path& file, bool best) {
+  try {
+    boundary([&] { write_files(state, file, best); });
+  } catch (...) {
+    missed(std::current_exception());
+  }
+}
+
+// Memory that is short now may be there later: the training is worth more than one of its checkpoints. The last one has no
+// later.
+void Checkpoints::missed(const std::exception_ptr& cause) const {
+  try {
+    std::rethrow_exception(cause);
+  } catch (const MemoryError& e) {
+    if (finished_) throw;
+    log_warning(
+        fmt::format("a checkpoint could not be written, and the training goes on: {}", e.what()));
+  }
 }
 
 void Checkpoints::wait() {
   if (writer_.joinable()) writer_.join();
-  if (failed_) std::rethrow_exception(std::exchange(failed_, nullptr));
+  if (failed_) missed(std::exchange(failed_, nullptr));
+}
+
+Path Checkpoints::best_file() const {
+  return folder_ / checkpoint_file(options_.name, fit_, kBest);
+}
+
+void Checkpoints::go_on(const Value& saved, std::int64_t iteration) {
+  ahead_ = saved.at("number").as_int() - iteration;
+  const auto* begun = saved.find("begun");
+  begun_ = begun ? begun->as_int() : 0;
+  anew_ = false;
+}
+
+void Checkpoints::restore_best(const Value& saved) const {
+  const auto* is_best = saved.find("is_best");
+  if (options_.best.empty() || !is_best || !is_best->as_bool()) return;
+  const auto file = best_file();
+  const bool there = integer_of_file(file, "begun") == begun_ &&
+                     integer_of_file(file, "number") == saved.at("number").as_int();
+  if (!there) save_checkpoint(file, saved);
 }
 
 void Checkpoints::write_files(const Value& state, const Path& file, bool best) {
-  const auto before = first_ ? checkpoints_of(folder_, options_.name, fit_) : std::vector<Path>{};
   make_folder(folder_);
-  // The best first: a training that is killed between the two goes on from before this epoch.
-  if (best) save_checkpoint(folder_ / checkpoint_file(options_.name, fit_, kBest), state);
+  // The best last: before its checkpoint it would take the place of an older training's, which still counts.
   save_checkpoint(file, state);
-  std::error_code ignored;
-  // Of another training: this one did not go on from them.
-  if (!options_.resume) {
-    for (const auto& old : before) {
-      if (old != file) fs::remove(old, ignored);
-    }
-  }
-  first_ = false;
+  if (best) save_checkpoint(best_file(), state);
+  if (std::exchange(first_, false)) remove_older(file);
   prune(file);
 }
 
+// They do not count any more since `newest` is there: the order does not matter.
+void Checkpoints::remove_older(const Path& newest) const {
+  std::error_code ignored;
+  for (const auto& file : all_files(folder_, options_.name)) {
+    if (file.fit < fit_ || file.path == newest) continue;
+    const bool older = file.begun ? *file.begun < *begun_ : anew_;
+    if (older) fs::remove(file.path, ignored);
+  }
+}
+
 void Checkpoints::prune(const Path& newest) const {
-  const auto files = checkpoints_of(folder_, options_.name, fit_);
+  const auto files = in_order(names_of_files(folder_, options_.name), fit_);
   const auto spare = static_cast<std::ptrdiff_t>(files.size()) - options_.keep;
   std::error_code ignored;
   for (std::ptrdiff_t i = 0; i < spare; ++i) {
@@ -167,7 +276,7 @@ void Checkpoints::prune(const Path& newest) const {
 
 std::optional<Value> Checkpoints::last(const Path& folder, const std::string& name,
                                        std::uint64_t fit) {
-  const auto files = checkpoints_of(folder, name, fit);
+  const auto files = in_order(newest_training(folder, name), fit);
   std::string why;
   for (auto file = files.rbegin(); file != files.rend(); ++file) {
     try {
@@ -194,14 +303,8 @@ std::optional<Value> Checkpoints::last(const Path& folder, const std::string& na
 
 std::optional<std::uint64_t> Checkpoints::last_fit(const Path& folder, const std::string& name) {
   std::optional<std::uint64_t> last;
-  for (const auto& file : files_in(folder)) {
-    const auto rest = between(file, name + "_");
-    if (!rest) continue;
-    const auto number = rest->substr(0, rest->find('_'));
-    if (!all_digits(number) || number.size() > 9 || number.size() == rest->size()) continue;
-    const auto tail = rest->substr(number.size() + 1);
-    if (!all_digits(tail) && tail != kFinished) continue;
-    last = std::max<std::uint64_t>(last.value_or(0), std::stoull(number));
+  for (const auto& file : newest_training(folder, name)) {
+    if (file.rest != kBest) last = std::max(last.value_or(0), file.fit);
   }
   return last;
 }

@@ -57,8 +57,12 @@ class Sharing {
 
 // All processes go on from the same file.
 void expect_same_checkpoint(ProcessGroup& processes, const std::optional<Value>& saved) {
-  std::vector<std::int64_t> mine{-1, 0};
-  if (saved) mine = {saved->at("number").as_int(), saved->at("finished").as_bool() ? 1 : 0};
+  std::vector<std::int64_t> mine{-1, 0, 0};
+  if (saved) {
+    const auto* begun = saved->find("begun");
+    mine = {saved->at("number").as_int(), saved->at("finished").as_bool() ? 1 : 0,
+            begun ? begun->as_int() : 0};
+  }
   const auto all = processes.all_gather(torch::tensor(mine, torch::kLong));
   for (std::size_t rank = 1; rank < all.size(); ++rank) {
     if (torch::equal(all[rank], all[0])) continue;

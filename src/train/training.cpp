@@ -112,6 +112,7 @@ void Training::begin() {
                            learner_.options().metrics.size());
     together_->take_weights(model);
   }
+  agree_on_files();
   for (const auto& callback : callbacks_) {
     callback->learner_ = learner_.impl_;
     callback->on_train_begin(state_);
@@ -201,9 +202,10 @@ void Training::train_epoch() {
                keep_steady();
                bar.update(state_.num_batch, fmt::format("{:.4f}", state_.smooth_loss));
                if (clock_) clock_->end_step();
-               // At the end of an epoch there is one anyway.
-               const bool last = state_.stop_epoch || position_ == loader.size();
-               if (files_ && !last && files_->due()) write_checkpoint(false, false);
+               // At the end of an epoch there is one anyway. Several processes do not know yet who of them leaves it.
+               const bool last = position_ == loader.size() || (!together_ && state_.stop_epoch);
+               const bool due = together_ ? due_ : files_ && files_->due();
+               if (due && !last) write_checkpoint(false, false);
              });
 }
 
@@ -237,14 +239,17 @@ void Training::each_batch(
 
 void Training::agree(ProgressPhase phase, Wishes& wishes) {
   const auto number = [](bool flag) { return flag ? 1.0 : 0.0; };
-  std::vector<double> votes{number(wishes.end), number(wishes.leave), number(wishes.cancel),
-                            number(state_.stop_training), number(state_.skip_validate)};
+  std::vector<double> votes{
+      number(wishes.end),           number(wishes.leave),
+      number(wishes.cancel),        number(state_.stop_training),
+      number(state_.skip_validate), number(files_ && learner_.first_process() && files_->due())};
   together_->sum(votes);
   wishes.end = phase == ProgressPhase::kValidate ? votes[0] == together_->size() : votes[0] > 0;
   wishes.leave = votes[1] > 0;
   wishes.cancel = votes[2] > 0;
   state_.stop_training = votes[3] > 0;
   state_.skip_validate = votes[4] > 0;
+  due_ = votes[5] > 0;
 }
 
 void Training::compute_loss(const Batch& batch, const Model& model) {

@@ -80,8 +80,10 @@ class Training {
   void load_gradients(const Value& saved);
   Value whole(const Value& between) const;
   void load(const Value& saved);
-  static void load_loaders(Learner::Impl& impl, const Value& training);
+  static void load_loaders(const Learner::Impl& impl, const Value& training);
+  Value random_of_all() const;
   void write_checkpoint(bool finished, bool best);
+  void agree_on_files();
   void write_after_error();
   void keep_steady();
   bool is_best();
@@ -104,8 +106,12 @@ class Training {
   std::uint64_t train_pass_ = 0, valid_pass_ = 0;
   std::optional<std::uint64_t> later_pass_;
   Checkpoints* files_ = nullptr;
+  // Of several processes the first one's files count, and all take part in writing one: whether there are any, also after an
+  // error, and whether one is due behind the batch under way.
+  bool shared_ = false, shared_on_error_ = false, due_ = false;
   Value plan_, saved_;
-  Value steady_;  // between the last two batches; none while a step is under way
+  Value steady_;         // between the last two batches; none while a step is under way
+  Value steady_random_;  // then, of all processes; none for one
   std::vector<torch::Tensor>
       steady_buffers_;          // likewise: a forward pass changes running statistics
   std::optional<double> best_;  // of the column by which the best checkpoint is kept

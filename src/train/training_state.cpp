@@ -180,7 +180,8 @@ void Training::load(const Value& saved) {
     *batches = *batches * before / std::max<std::int64_t>(1, now);
   }
   position_ = std::min(position_, impl.training_data().train_dl().size());
-  if (files_) files_->go_on(saved.at("number").as_int(), state_.iteration);
+  if (files_) files_->go_on(saved, state_.iteration);
+  if (files_ && impl.rank() == 0) files_->restore_best(saved);
   smoothed_.load_state(training.at("smoothed"));
   if (const auto& best = training.at("best"); !best.is_none()) best_ = best.as_double();
 
@@ -240,7 +241,7 @@ void Training::load_gradients(const Value& saved) {
 }
 
 // Last of all: random numbers that others drew meanwhile do not count.
-void Training::load_loaders(Learner::Impl& impl, const Value& training) {
+void Training::load_loaders(const Learner::Impl& impl, const Value& training) {
   const auto& data = impl.training_data();
   auto train_dl = data.train_dl();
   train_dl.set_next_pass(static_cast<std::uint64_t>(training.at("train_pass").as_int()));
@@ -248,10 +249,14 @@ void Training::load_loaders(Learner::Impl& impl, const Value& training) {
     auto valid_dl = data.valid_dl();
     valid_dl.set_next_pass(static_cast<std::uint64_t>(training.at("valid_pass").as_int()));
   }
-  if (impl.rank() == 0) {
+  const auto* of_all = training.find("random_of_all");
+  const auto rank = static_cast<std::size_t>(impl.rank());
+  if (rank == 0) {
     load_random_state(data.device(), training.at("random"));
+  } else if (of_all && of_all->size() == static_cast<std::size_t>(impl.processes->world_size())) {
+    load_random_state(data.device(), of_all->items()[rank]);
   } else {
-    // The numbers in the file are the first process's.
+    // There were fewer processes, or more: numbers of its own.
     torch::manual_seed(Rng{data.seed(), impl.fits, static_cast<std::uint64_t>(impl.rank()),
                            static_cast<std::uint64_t>(training.at("iteration").as_int())}
                            .next() >>
@@ -278,10 +283,37 @@ Value Training::whole(const Value& between) const {
   return all;
 }
 
+// By rank, for the first process's files: a list for each. All processes call it together.
+Value Training::random_of_all() const {
+  const auto& processes = learner_.processes();
+  std::vector<Value> lists;
+  for (int i = 0; i < processes->world_size(); ++i) lists.push_back(Value::list());
+  const auto own = random_state(learner_.impl_->training_data().device());
+  for (const auto& state : own.items()) {
+    const auto states = processes->all_gather(state.as_tensor());
+    for (std::size_t rank = 0; rank < states.size(); ++rank) lists[rank].append(states[rank]);
+  }
+  return Value::list(std::move(lists));
+}
+
+void Training::agree_on_files() {
+  shared_ = files_ != nullptr;
+  shared_on_error_ = files_ && files_->options().on_error;
+  if (!together_) return;
+  shared_ = together_->take_number(shared_ ? 1 : 0) != 0;
+  shared_on_error_ = together_->take_number(shared_on_error_ ? 1 : 0) != 0;
+}
+
 void Training::write_checkpoint(bool finished, bool best) {
+  if (!shared_) return;
+  Value random;
+  // A fit that is over goes on nowhere, and the next one draws anew.
+  if (together_ && !finished) random = random_of_all();
   // One file for all processes.
   if (!files_ || !learner_.first_process()) return;
-  auto all = whole(between_batches());
+  auto training = between_batches();
+  if (!random.is_none()) training.set("random_of_all", std::move(random));
+  auto all = whole(training);
   all.set("finished", finished);
   files_->write(std::move(all), state_.iteration, finished, best);
 }
@@ -299,12 +331,17 @@ bool Training::is_best() {
 
 // For a batch that may fail.
 void Training::keep_steady() {
-  if (!files_ || !files_->options().on_error) return;
-  steady_ = between_batches();
-  steady_buffers_.clear();
-  for (const auto& buffer : learner_.model()->buffers()) {
-    steady_buffers_.push_back(buffer.detach().clone());
+  if (!shared_on_error_) return;
+  steady_random_ = {};
+  if (files_ && learner_.first_process()) {
+    steady_ = between_batches();
+    steady_buffers_.clear();
+    for (const auto& buffer : learner_.model()->buffers()) {
+      steady_buffers_.push_back(buffer.detach().clone());
+    }
   }
+  // Last: where another process has failed meanwhile, what was kept above still stands.
+  if (together_) steady_random_ = random_of_all();
 }
 
 // Of a fit that failed: as it was before the batch that failed, unless its step was under way. A validation changes nothing
@@ -315,6 +352,7 @@ void Training::write_after_error() {
   try {
     const torch::NoGradGuard no_grad;
     if (validating_) steady_ = between_batches();
+    if (!steady_random_.is_none()) steady_.set("random_of_all", steady_random_);
     auto buffers = learner_.model()->buffers();
     for (std::size_t i = 0; !validating_ && i < buffers.size(); ++i) {
       buffers[i].copy_(steady_buffers_.at(i));

@@ -133,6 +133,39 @@ TEST_CASE("a long training is kept in little memory and drawn whole") {
   CHECK(lines[lines.size() - 2].ends_with("1 epochs"));
 }
 
+TEST_CASE("a loss far off lies on the edge and does not flatten the curves") {
+  const auto lines_of = [](const std::vector<double>& valid_losses) {
+    LiveView view(LiveView::Look{.unicode = false, .color = false});
+    view.header({"epoch", "train_loss", "valid_loss"}, 0);
+    const int epochs = static_cast<int>(valid_losses.size());
+    for (int epoch = 0; epoch < epochs; ++epoch) {
+      view.begin({.total = 20, .epoch = epoch, .n_epochs = epochs}, 0);
+      for (int i = 1; i <= 20; ++i)
+        view.update(i, fmt::format("{:.4f}", 2.0 / (1 + epoch + i / 20.0)));
+      const auto loss = valid_losses[static_cast<std::size_t>(epoch)];
+      view.row({.epoch = epoch, .cells = {}, .values = {double(epoch), 1, loss}});
+    }
+    return view.lines({.size = {.rows = 24, .columns = 60}});
+  };
+  // Title, bar and figures stand above the chart.
+  const auto highest = [](const Lines& lines) { return std::stod(lines.at(3)); };
+  const auto usual = lines_of({1.5, 0.9, 0.7, 0.6, 0.5, 0.45});
+  CHECK(highest(usual) == Approx(1.905));  // the first training loss
+  for (const double far : {900.0, 1e30}) {
+    INFO(far);
+    const auto late = lines_of({1.5, 0.9, far, 0.6, 0.5, 0.45});
+    CHECK(highest(late) == Approx(1.905));
+    CHECK(late.at(3).find('o') != std::string::npos);
+    // Of few points that of the first epoch too.
+    const auto early = lines_of({far, 0.9});
+    CHECK(highest(early) == Approx(1.905));
+    CHECK(early.at(3).find('o') != std::string::npos);
+  }
+  // What is only worse than the other curve is shown.
+  CHECK(highest(lines_of({3, 3.1})) == Approx(3.1));
+  CHECK(highest(lines_of({3, 3.2, 3.4, 3.6, 3.8, 4})) == Approx(4));
+}
+
 TEST_CASE("a chart of one point, and of none") {
   const TextChartOptions options{.rows = 4, .columns = 30, .unicode = false, .color = false};
   CHECK(text_chart({{}, {}}, options).empty());

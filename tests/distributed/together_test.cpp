@@ -10,6 +10,7 @@
 #include <algorithm>
 #include <chrono>
 #include <cstdlib>
+#include <filesystem>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -175,6 +176,47 @@ TEST_CASE("a layer that only one process reaches stays the same in all") {
   const auto all = trained("partly", dir.path(), 2);
   CHECK(all[0].at("weights").as_double() == all[1].at("weights").as_double());
   CHECK(texts(all[0].at("losses")) == texts(all[1].at("losses")));
+}
+
+TEST_CASE("dropout goes on in every process where it was") {
+  const TempDir whole_dir;
+  const auto whole = trained("dropout", whole_dir.path(), 2);
+  for (const std::string first : {"dropout stopped", "dropout failing", "dropout often"}) {
+    INFO(first);
+    const TempDir dir;
+    Processes processes(first, dir.path(), 2);
+    for (const int rank : {0, 1}) CHECK(WIFEXITED(processes.wait(rank)));
+    if (first == "dropout often") {
+      // As if it had been killed: behind the second batch of the third epoch.
+      for (const auto& entry : std::filesystem::directory_iterator(dir / "models")) {
+        const auto name = entry.path().filename().string();
+        if (name.starts_with("checkpoint_") && name != "checkpoint_000_0000000018.pth")
+          std::filesystem::remove(entry.path());
+      }
+      REQUIRE(std::filesystem::exists(dir / "models" / "checkpoint_000_0000000018.pth"));
+    }
+    const auto all = trained("dropout resumed", dir.path(), 2);
+    for (std::size_t rank = 0; rank < all.size(); ++rank) {
+      CHECK(all[rank].at("batches").as_int() < whole[rank].at("batches").as_int());
+      CHECK(texts(all[rank].at("losses")) == texts(whole[rank].at("losses")));
+      CHECK(all[rank].at("weights").as_double() == whole[rank].at("weights").as_double());
+    }
+  }
+}
+
+TEST_CASE("a figure that the first process alone has decides for all") {
+  const TempDir dir;
+  const auto start = std::chrono::steady_clock::now();
+  const auto all = trained("own column", dir.path(), 2);
+  for (const auto& found : all) {
+    // Stopped behind the third epoch, whose figure was worse; the best model is the second one's in both.
+    CHECK(found.at("valid").size() == 3);
+    CHECK(found.at("ended").as_bool());
+    CHECK(found.at("weights").as_double() == all.front().at("weights").as_double());
+    CHECK(numbers(found.at("whole")).front() ==
+          Approx(numbers(found.at("valid")).at(1)).epsilon(kOtherBatches));
+  }
+  CHECK(seconds_since(start) < 30);
 }
 
 TEST_CASE("when one process ends a training, all end it") {

@@ -11,6 +11,7 @@
 #include <csignal>
 #include <memory>
 #include <stdexcept>
+#include <stop_token>
 #include <string>
 #include <thread>
 #include <utility>
@@ -51,10 +52,11 @@ struct NetImpl : nn::Module {
   torch::Tensor forward(const torch::Tensor& x) {
     auto h = torch::tanh(first(x)) + offset;
     if (rank == 0 && partly) h = h + sometimes(h);
+    if (drops) h = torch::dropout(h, 0.4, is_training());
     return last(h);
   }
   int rank;
-  bool partly = false;
+  bool partly = false, drops = false;
   nn::Linear first{nullptr}, unused{nullptr}, sometimes{nullptr}, last{nullptr};
   torch::Tensor offset;
 };
@@ -69,6 +71,18 @@ Value list(const std::vector<double>& values) {
   std::vector<Value> all;
   for (const double value : values) all.emplace_back(fmt::format("{}", value));
   return Value::list(std::move(all));
+}
+
+// A column of this process: better in the first two epochs, worse then.
+std::shared_ptr<Callback> own_column() {
+  return make_callback(
+      {.on_train_begin = [](Learner& learn,
+                            TrainState&) { learn.recorder().add_metric_names({"falls"}); },
+       .on_epoch_end =
+           [](Learner& learn, TrainState& state) {
+             learn.recorder().add_metrics({{"falls", state.epoch == 1 ? 1.0 : 5.0}});
+           },
+       .order = -20});
 }
 
 }  // namespace
@@ -94,6 +108,7 @@ int main(int argc, char** argv) {
     torch::manual_seed(static_cast<std::uint64_t>(11 + launch.rank));
     Net net(launch.rank);
     net->partly = what == "partly";
+    net->drops = what.starts_with("dropout");
     net->to(torch::kDouble);
     Learner learn(
         data, Model(net),
@@ -102,8 +117,8 @@ int main(int argc, char** argv) {
          .silent = true});
     learn.to_distributed(group, {.bucket_mb = 1e-4});
 
-    std::vector<std::shared_ptr<Callback>> more;
     std::int64_t batches = 0;
+    std::stop_source stop;
     CallbackFunctions functions;
     functions.on_batch_end = [&](Learner&, TrainState& state) {
       if (!state.train || ++batches != 5) return;
@@ -113,10 +128,26 @@ int main(int argc, char** argv) {
       if (what == "slow" && last) std::this_thread::sleep_for(std::chrono::seconds(20));
       if (what == "throw" && last) throw std::runtime_error("the disk of this process is full");
       if (what == "stop" && last) state.stop_epoch = state.stop_training = true;
+      if (what == "dropout stopped" && last) stop.request_stop();
+    };
+    functions.on_batch_begin = [&](Learner&, TrainState& state) {
+      const bool last = launch.rank == launch.world_size - 1;
+      if (what == "dropout failing" && last && state.train && state.iteration == 5)
+        throw std::runtime_error("out of luck");
     };
     FitOptions options{.callbacks = {make_callback(functions), csv_logger({.filename = "table"}),
-                                     save_model({.monitor = "accuracy"})}};
-    const auto outcome = learn.fit(3, 0.1, options);
+                                     save_model({.monitor = "accuracy"})},
+                       .stop = stop.get_token()};
+    if (what.starts_with("dropout")) {
+      options.checkpoint = CheckpointOptions{.keep = 99, .resume = true, .on_error = true};
+      if (what == "dropout often") options.checkpoint->every = std::chrono::milliseconds(0);
+    }
+    if (what == "own column") {
+      options.callbacks = {save_model({.monitor = "falls", .mode = TrackerMode::kMin}),
+                           early_stopping({.monitor = "falls", .mode = TrackerMode::kMin})};
+      if (launch.rank == 0) options.callbacks.push_back(own_column());
+    }
+    const auto outcome = learn.fit(what == "own column" ? 5 : 3, 0.1, options);
     double sum = 0;
     for (const auto& parameter : learn.model()->parameters()) {
       sum += parameter.detach().abs().sum().item<double>();

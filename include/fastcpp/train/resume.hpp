@@ -15,6 +15,10 @@ namespace fastcpp::inline v0 {
 /// Checkpoints of a fit. Each is one file `<model_dir>/<name>_<fit>_<batch>.pth` that appears whole or not at all and that
 /// `learn.load` and Python's `torch.load` read as well. One is written at the end of every epoch, when the stop token ends
 /// the fit, and when the fit is finished.
+///
+/// A fit that begins anew takes the place of what is there under its name, of this fit and of later ones, in one step with
+/// its first file: a process that is killed leaves the older training or the new one, never parts of both. Where memory does
+/// not suffice a checkpoint is left out with a warning and the fit goes on; for the finished fit's it is an error.
 struct CheckpointOptions {
   /// Time between two within an epoch, >= 0: also after a batch when so much has passed. Absent: none.
   std::optional<std::chrono::milliseconds> every = {};

@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <torch/torch.h>
 
 #include <charconv>
 #include <cmath>
@@ -10,6 +11,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
+#include "fastcpp/train/process_group.hpp"
 #include "train/callbacks/expect.hpp"
 #include "train/callbacks/factory.hpp"
 #include "train/values.hpp"
@@ -35,6 +37,14 @@ void expect_patience(int patience) {
 
 void expect_min_delta(double min_delta) {
   expect(not_negative(min_delta), "value.tracker", "min_delta", "a finite number >= 0", min_delta);
+}
+
+// What the first of several processes has.
+std::optional<double> figure_of_first(ProcessGroup& processes, const std::optional<double>& own) {
+  const auto figure = torch::tensor({own ? 1.0 : 0.0, own.value_or(0)}, torch::kDouble);
+  processes.broadcast(figure);
+  if (figure[0].item<double>() == 0) return std::nullopt;
+  return figure[1].item<double>();
 }
 
 // What every tracker watches, among a tracker's own options.
@@ -74,7 +84,10 @@ std::optional<double> TrackerCallback::get_monitor_value() const {
   const auto learner = learn();
   const auto& recorder = learner.recorder();
   const auto& name = options_.monitor;
-  if (const auto value = recorder.last_value(name)) return value;
+  auto value = recorder.last_value(name);
+  // What is done about it is done by all together: `load` waits for the others.
+  if (const auto processes = learner.processes()) value = figure_of_first(*processes, value);
+  if (value || !learner.first_process()) return value;
   const bool validated =
       !recorder.history.empty() && recorder.history.back().valid_loss && !recorder.metrics.empty();
   std::vector<std::string> available{"train_loss"};

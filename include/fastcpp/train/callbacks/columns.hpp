@@ -55,7 +55,10 @@ class FASTCPP_API LossMetrics : public Callback {
 };
 
 /// Adds two columns with the memory of the process, in MB of 2^20 bytes (fastai: `CpuPeakMemMetric`): `cpu used`, what is
-/// resident when the epoch ends, and `cpu peak`, the most that ever was. Lifetime and threads as Callback.
+/// resident when the epoch ends, and `cpu peak`, the most that was resident at any moment since the process started, which
+/// never falls. Both are of the whole process, with LibTorch's code and what was there before the fit; neither is what the
+/// epoch added. What it added to `cpu used` is the difference to the row above. fastai's figures are of Python's own objects
+/// made since the epoch began, and have no counterpart here. Lifetime and threads as Callback.
 class FASTCPP_API CpuPeakMemMetric : public Callback {
  public:
   int order() const override { return -20; }
@@ -66,7 +69,9 @@ class FASTCPP_API CpuPeakMemMetric : public Callback {
 
 /// The columns of CpuPeakMemMetric and, where the data are on a CUDA device, two more with that device's memory (fastai:
 /// `PeakMemMetric`): `gpu used`, what all processes together have of it when the epoch ends, and `gpu peak`, the most after
-/// a batch of the epoch. Not a number where CUDA does not tell. Lifetime and threads as Callback.
+/// a batch of the epoch, training or validation, and never less than `gpu used`. What is taken within a batch only shows as
+/// far as LibTorch's cache keeps it. fastai's are differences instead: what the epoch added, and how far it went beyond that
+/// for a time. Not a number where CUDA does not tell. Lifetime and threads as Callback.
 class FASTCPP_API PeakMemMetric : public CpuPeakMemMetric {
  public:
   void on_train_begin(TrainState&) override;

@@ -28,7 +28,8 @@ struct TrackerOptions {
   TrackerMode mode = TrackerMode::kAuto;  ///< what counts as better
 };
 
-/// Base of callbacks that watch one column of the table (fastai: `TrackerCallback`). Lifetime and threads as Callback.
+/// Base of callbacks that watch one column of the table (fastai: `TrackerCallback`). In several processes the first one's
+/// figure counts for all, also where only that one has the column. Lifetime and threads as Callback.
 class FASTCPP_API TrackerCallback : public Callback {
  public:
   /// \throws ValueError `value.tracker` without a monitor
@@ -38,8 +39,9 @@ class FASTCPP_API TrackerCallback : public Callback {
   void load_state(const Value& state) override;
 
  protected:
-  /// The figure of the last epoch. When the table has no such column: nothing, and a warning that names the columns
-  /// there are.
+  /// The figure of the last epoch; of several processes, which call it together, the first one's. When the table has no
+  /// such column: nothing, and a warning that names the columns there are.
+  /// \throws DistributedError `distributed.lost`, `distributed.ended`
   std::optional<double> get_monitor_value() const;
   /// Whether value is better than the best so far by more than min_delta; then it is the best. A figure that is not a
   /// number is never better.
