@@ -1,7 +1,8 @@
 // Exported files in the hands of other programs: ONNX Runtime, OpenCV, Python's onnx and PyTorch. What is not installed is
 // skipped, visibly.
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/nn.h> // every layer that can be exported
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>

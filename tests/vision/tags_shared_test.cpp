@@ -1,5 +1,5 @@
 // Two tags a photograph, species and breed, from a table: needs photographs and weights.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cctype>
 
