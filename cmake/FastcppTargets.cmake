@@ -127,6 +127,8 @@ function(_fastcpp_use_pch target)
   endforeach()
   if(NOT without STREQUAL sources)
     target_precompile_headers(${target} REUSE_FROM ${pch})
+    # The header holds fmt; a program that does not link fmt must compile like those that do.
+    target_compile_definitions(${target} PRIVATE $<TARGET_PROPERTY:${FASTCPP_FMT},INTERFACE_COMPILE_DEFINITIONS>)
     if(without AND NOT CMAKE_UNITY_BUILD)
       set_source_files_properties(${without} PROPERTIES SKIP_PRECOMPILE_HEADERS ON)
     endif()
