@@ -1,6 +1,7 @@
 // Training on a CUDA device beside a bare loop over tensors that are in its memory already. Without
 // a device it says so and measures nothing.
-#include <torch/torch.h>
+#include <torch/cuda.h>
+#include <torch/nn/functional/loss.h>
 
 #include <cstdio>
 

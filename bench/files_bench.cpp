@@ -2,7 +2,7 @@
 //
 //   files_bench --first-batch    makes a bunch of 370 pictures and its first batch (for the row)
 //   files_bench --nothing        starts and ends (for the same row)
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cstdio>

@@ -1,5 +1,5 @@
 // Pictures into batches, beside the bare work on the same files.
-#include <torch/torch.h>
+#include <torch/types.h>
 #include <turbojpeg.h>
 
 #include <opencv2/imgcodecs.hpp>

@@ -1,6 +1,6 @@
 #include "pictures.hpp"
 
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include <cstdio>
 #include <cstdlib>

@@ -1,5 +1,5 @@
 // Predictor beside a plain forward pass.
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include "fastcpp/vision.hpp"
 #include "learner.hpp"

@@ -1,6 +1,6 @@
 // A server beside predict_batch on the same pictures and threads.
 #include <httplib.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <atomic>
 #include <cstdio>

@@ -3,7 +3,8 @@
 //
 //   train_bench --memory ours|bare SETTING
 //       trains once and prints the peak memory in MB (for the row)
-#include <torch/torch.h>
+#include <torch/nn/functional/loss.h>
+#include <torch/optim/adamw.h>
 #include <csignal>
 #include <cstdio>
 #include <cstring>

@@ -1,5 +1,6 @@
 // fastcpp doctor: what this program runs on, each part tried.
-#include <torch/torch.h>
+#include <torch/cuda.h>
+#include <torch/utils.h>
 #include <torch/version.h>
 
 #include <unistd.h>

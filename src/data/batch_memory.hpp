@@ -1,7 +1,7 @@
 // The tensors that a loader fills.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstddef>
 #include <cstdint>

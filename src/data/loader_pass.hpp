@@ -1,7 +1,7 @@
 // What the copies of a loader share, and one walk over its data set.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <atomic>
 #include <condition_variable>

@@ -1,6 +1,6 @@
 // A learner as a file, and a file as a learner.
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/utils.h>
 #include <torch/version.h>
 
 #include <any>

@@ -1,6 +1,6 @@
 #include "fastcpp/deploy/prediction_value.hpp"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 

@@ -1,7 +1,8 @@
 #include "fastcpp/deploy/predictor.hpp"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <atomic>

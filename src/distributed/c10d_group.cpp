@@ -2,6 +2,8 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
+#include <torch/cuda.h>
+#include <torch/utils.h>
 
 #include <chrono>
 #include <cstdint>

@@ -1,7 +1,7 @@
 // A group of processes on c10d.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <memory>
 #include <string>

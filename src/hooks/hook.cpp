@@ -1,7 +1,7 @@
 #include "fastcpp/hooks/hook.hpp"
 
 #include <ATen/record_function.h>
-#include <torch/torch.h>
+#include <torch/nn/modules/linear.h>
 
 #include <algorithm>
 #include <exception>

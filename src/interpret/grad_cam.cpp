@@ -1,7 +1,9 @@
 #include "fastcpp/interpret/grad_cam.hpp"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/autograd.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 

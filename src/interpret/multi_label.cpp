@@ -1,6 +1,6 @@
 // What is particular to items with several classes.
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 

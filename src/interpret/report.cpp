@@ -2,7 +2,8 @@
 #include "fastcpp/interpret/report.hpp"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
+#include <torch/version.h>
 
 #include <chrono>
 

@@ -1,6 +1,6 @@
 // The confusion matrix with the pictures behind its cells, and the pairs that are confused most.
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <map>

@@ -1,7 +1,7 @@
 // What went in: the data, a batch, the model.
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 

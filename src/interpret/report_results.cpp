@@ -1,6 +1,6 @@
 // What came out: figures in short, the worst items, each class, numbers, calibration.
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <chrono>

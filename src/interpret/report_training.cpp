@@ -1,6 +1,6 @@
 // How the training went, and how long it took.
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,6 +1,6 @@
 // Predictions beside their pictures: training needs no plots, so this member of Learner is defined here, above both rooms.
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

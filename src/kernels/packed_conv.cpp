@@ -1,7 +1,7 @@
 #include "fastcpp/kernels/packed_conv.hpp"
 
 #include <ATen/Parallel.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cstring>

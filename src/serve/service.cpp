@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 #include <strings.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <charconv>

@@ -1,7 +1,7 @@
 #include "fastcpp/train/forward.hpp"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "compat/autocast.hpp"
 #include "fastcpp/core/boundary.hpp"

@@ -1,5 +1,7 @@
 #include "train/gradient_reducer.hpp"
 
+#include <torch/utils.h>
+
 #include <algorithm>
 #include <utility>
 

@@ -1,7 +1,7 @@
 // Gradients averaged over processes while the backward pass goes on (as Li et al. 2020, arXiv:2006.15704, do).
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
 
 #include <cstdint>
 #include <memory>

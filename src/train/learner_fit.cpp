@@ -1,6 +1,7 @@
 // What a learner does with its data: training, validating, predicting.
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/nn/modules/dropout.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,9 @@
 #include "train/precompute.hpp"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/nn/modules/container/any.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <utility>

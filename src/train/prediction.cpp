@@ -1,6 +1,6 @@
 #include "fastcpp/train/prediction.hpp"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <string>

@@ -3,7 +3,7 @@
 
 #include <c10/util/Type.h>
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <functional>

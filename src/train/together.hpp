@@ -1,7 +1,7 @@
 // What the processes of one training do together.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
 
 #include <cstdint>
 #include <memory>

@@ -3,7 +3,7 @@
 
 #include <fmt/format.h>
 #include <stdlib.h>
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include <cerrno>
 #include <cstring>

@@ -1,6 +1,6 @@
 #include "fastcpp/vision/cnn_learner.hpp"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/log.hpp"

@@ -1,7 +1,7 @@
 #include "fastcpp/vision/image_data_bunch.hpp"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

@@ -2,7 +2,7 @@
 #include "fastcpp/vision/tta.hpp"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <array>

@@ -1,5 +1,5 @@
 // What a loader does when data sets, memory or the system fail.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "fastcpp/data/data_loader.hpp"
 #include "support/catch.hpp"

@@ -1,5 +1,5 @@
 // What loaders do with items that cannot be loaded: `on_error`.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <chrono>

@@ -1,5 +1,5 @@
 // A machine that fails: no threads, no memory, no room on the disk, no rights, closed output, a clock that jumps.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <atomic>

@@ -1,5 +1,7 @@
 // A learner as a file: what predicts with it is what was exported.
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/pooling.h>
 
 #include <algorithm>
 #include <atomic>

@@ -1,5 +1,5 @@
 // Export files that were damaged, or written to do harm: refused, or read as they were; never with much memory.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cstdlib>

@@ -1,6 +1,14 @@
 // A learner as an ONNX file, run by OpenCV, and as a TorchScript file, run by LibTorch.
 #include <torch/csrc/jit/serialization/import.h>
-#include <torch/torch.h>
+#include <torch/nn/cloneable.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/dropout.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/pooling.h>
+#include <torch/utils.h>
 
 #include <fstream>
 #include <thread>

@@ -1,5 +1,6 @@
 // Predictors of files: what they take, and what they refuse.
-#include <torch/torch.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <atomic>

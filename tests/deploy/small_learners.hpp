@@ -1,7 +1,8 @@
 // Little learners on pictures that the test draws.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <functional>

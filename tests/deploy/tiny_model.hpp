@@ -1,7 +1,10 @@
 // A model of one's own that is made and exported in no time.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/cloneable.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include <memory>
 #include <string>

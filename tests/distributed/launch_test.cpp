@@ -1,5 +1,5 @@
 // What launchers say by variables of the environment.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <memory>

@@ -3,7 +3,9 @@
 //   distributed_worker WHAT FOLDER
 //
 // Writes FOLDER/<rank>.json: losses, metrics and the sum of the weights, or the error it ended with.
-#include <torch/torch.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/pimpl.h>
+#include <torch/utils.h>
 
 #include <fmt/format.h>
 

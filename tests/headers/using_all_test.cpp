@@ -2,7 +2,7 @@
 // tests that it compiles. `Error` alone is ambiguous, LibTorch has a class and OpenCV a namespace of that name.
 #include <fastcpp/vision.hpp>
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <complex>

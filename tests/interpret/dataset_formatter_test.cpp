@@ -1,5 +1,8 @@
 // Which pictures are suggested for cleaning, from a learner whose outputs are known.
-#include <torch/torch.h>
+#include <torch/nn/cloneable.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/pimpl.h>
 
 #include <fmt/format.h>
 

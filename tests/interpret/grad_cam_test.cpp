@@ -1,7 +1,12 @@
 // Class activation maps: beside the reference (forward.json), by hand, and as figures.
 #include "fastcpp/interpret/grad_cam.hpp"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/pooling.h>
+#include <torch/utils.h>
 
 #include <cmath>
 

@@ -1,5 +1,7 @@
 // Titles of show_batch and show_results beside the reference: section "show" of datablock.json; items of several classes.
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/pooling.h>
 
 #include <algorithm>
 #include <sstream>

@@ -1,6 +1,7 @@
 #include "fastcpp/interpret/show_graph.hpp"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
 
 #include "fastcpp/plot/figure.hpp"
 #include "fastcpp/train/learner.hpp"

@@ -1,5 +1,6 @@
 // Interpretation of items without one class each, and of sets without items.
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
 
 #include <fmt/format.h>
 

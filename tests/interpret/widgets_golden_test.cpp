@@ -1,5 +1,6 @@
 // What the widgets of the notebook decide: cleaning, similar pictures, single confusions. Golden cases, and what they lack.
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
 
 #include <fmt/format.h>
 

@@ -1,6 +1,6 @@
 #include "fastcpp/io/checkpoint.hpp"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdlib>
 #include <limits>

@@ -1,5 +1,7 @@
 // Event files read by TensorBoard itself. Skipped where Python has none.
-#include <torch/torch.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
 
 #include "fastcpp/io/summary_writer.hpp"
 #include "support/catch.hpp"

@@ -1,5 +1,8 @@
 // Files travel between fastcpp and Python's PyTorch. Skipped where Python has no torch.
-#include <torch/torch.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
 
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/io/checkpoint.hpp"

@@ -1,6 +1,6 @@
 // Small pickles written by hand, in the legacy container.
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/path.hpp"

@@ -1,5 +1,5 @@
 // Several processes on one cache, and processes that are killed: in a download, an unpacking, a save.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <chrono>

@@ -1,6 +1,6 @@
 #include "fastcpp/io/safetensors.hpp"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstring>
 #include <filesystem>

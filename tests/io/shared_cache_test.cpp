@@ -1,5 +1,5 @@
 // Several processes on one cache of what was fetched.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <memory>

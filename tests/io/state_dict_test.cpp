@@ -1,6 +1,9 @@
 #include "fastcpp/io/state_dict.hpp"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
 
 #include "fastcpp/core/error.hpp"
 #include "support/catch.hpp"

@@ -1,5 +1,8 @@
 // Event files for TensorBoard, read back by a reader that knows nothing of the library.
-#include <torch/torch.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
 #include <zlib.h>
 
 #include <algorithm>

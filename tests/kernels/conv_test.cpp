@@ -1,4 +1,4 @@
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include "fastcpp/kernels/packed_conv.hpp"
 #include "fastcpp/kernels/processor.hpp"

@@ -1,7 +1,7 @@
 // Servers of a test, and clients that behave as badly as they like.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <chrono>
 #include <future>

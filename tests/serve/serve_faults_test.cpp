@@ -1,5 +1,6 @@
 // What a server refuses, and that it goes on.
-#include <torch/torch.h>
+#include <torch/nn/cloneable.h>
+#include <torch/nn/modules/linear.h>
 
 #include <zlib.h>
 

@@ -1,5 +1,5 @@
 // A server under load, and stopped under load.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <unistd.h>
 

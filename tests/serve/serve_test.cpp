@@ -1,5 +1,5 @@
 // What a server answers.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <thread>
 #include <vector>

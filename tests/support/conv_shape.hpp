@@ -1,7 +1,7 @@
 // Convolutions to try: their sizes, and how far two results differ.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdint>
 #include <string>

@@ -1,7 +1,7 @@
 // Groups of processes that are there in one process alone.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include <memory>
 #include <string>

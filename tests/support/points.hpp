@@ -1,7 +1,7 @@
 // Points in a plane whose class is the sign of their first coordinate: easy to learn.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include <cstdint>
 #include <memory>

@@ -2,7 +2,7 @@
 // whole networks.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
 
 #include <cmath>
 #include <cstdint>

@@ -1,5 +1,5 @@
 // The program `fastcpp`: what it prints, writes and ends with.
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include <chrono>
 #include <csignal>

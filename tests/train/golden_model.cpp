@@ -1,5 +1,11 @@
 #include "train/golden_model.hpp"
 
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
+
 #include <charconv>
 #include <stdexcept>
 

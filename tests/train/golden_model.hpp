@@ -1,7 +1,8 @@
 // The tiny network and data behind tests/golden/optimiser.json, and rates as its files write them.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/pimpl.h>
 
 #include "fastcpp/core/learning_rate.hpp"
 #include "fastcpp/data/data_bunch.hpp"

@@ -1,6 +1,7 @@
 // Losses, metrics and small trainings on labels of every kind, beside the reference: sections "targets" and "training" of
 // datablock.json. What labels are and say is tested in the room "data".
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
 
 #include "fastcpp/data/labels.hpp"
 #include "fastcpp/data/split.hpp"

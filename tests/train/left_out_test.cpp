@@ -1,5 +1,7 @@
 // A learner whose loaders leave items out: `on_error`.
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include "fastcpp/train/learner.hpp"
 #include "support/catch.hpp"

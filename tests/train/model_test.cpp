@@ -1,6 +1,8 @@
 #include "fastcpp/train/model.hpp"
 
-#include <torch/torch.h>
+#include <torch/nn/cloneable.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
 
 #include <stdexcept>
 

@@ -1,7 +1,11 @@
 // Fits of which nothing stays: dry runs, the batch size that fits; and a few batches learned by heart.
 #include "fastcpp/train/try_out.hpp"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <filesystem>

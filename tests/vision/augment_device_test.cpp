@@ -1,5 +1,5 @@
 // Augmentation of whole batches on their device, here the CPU, beside that of the workers.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 #include <limits>

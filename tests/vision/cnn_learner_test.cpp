@@ -1,4 +1,4 @@
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include "fastcpp/vision/cnn_learner.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"

@@ -1,5 +1,6 @@
 // What differs on a CUDA device, beside the CPU. Skipped where there is none.
-#include <torch/torch.h>
+#include <torch/cuda.h>
+#include <torch/utils.h>
 
 #include <cmath>
 

@@ -1,5 +1,5 @@
 // The data block and the factories against the reference: sections "chains" and "factories" of datablock.json.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <fstream>

@@ -1,5 +1,5 @@
 // What the golden file does not have: bad input, data saved and loaded; and its cases that index a list.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 

@@ -1,6 +1,6 @@
 // A whole little training beside the reference: pictures, frozen and unfrozen one-cycle,
 // predictions (golden README 9).
-#include <torch/torch.h>
+#include <torch/nn/module.h>
 
 #include <cmath>
 #include <cstdlib>

@@ -1,5 +1,5 @@
 // Whole models travel between fastcpp and Python's torch and torchvision.
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include "fastcpp/io/checkpoint.hpp"
 #include "fastcpp/vision/cnn_learner.hpp"

@@ -1,5 +1,9 @@
 // The reduced MNIST sample made into data in all of fastai's ways: same classes, counts, files and first losses.
-#include <torch/torch.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 

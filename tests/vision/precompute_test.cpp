@@ -1,4 +1,6 @@
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include "fastcpp/train/callbacks/callbacks.hpp"
 #include "fastcpp/vision/cnn_learner.hpp"

@@ -1,6 +1,10 @@
 // Samples of any shape, by public types only: several inputs, lengths that differ, a mask that follows its picture, items
 // that are drawn by weight.
-#include <torch/torch.h>
+#include <torch/nn/cloneable.h>
+#include <torch/nn/modules/embedding.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/pimpl.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <memory>

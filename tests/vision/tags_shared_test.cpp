@@ -1,5 +1,5 @@
 // Two tags a photograph, species and breed, from a table: needs photographs and weights.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cctype>
 
@@ -13,7 +13,8 @@
 using namespace fastcpp;
 using namespace fastcpp::test;
 
-TEST_CASE("species and breed as tags") {
+// A minute and more: see "long" in CONTRIBUTING.md.
+TEST_CASE("species and breed as tags", "[.long]") {
   const auto shared = shared_dir();
   if (!shared || !std::filesystem::exists(*shared / "data/oxford-pets-sample/images") ||
       !std::filesystem::exists(*shared / "data/pretrained/resnet18.pth.tar.xz")) {

@@ -1,6 +1,6 @@
 #include "fastcpp/train/callbacks/accumulate.hpp"
 
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include <memory>
 #include <utility>

@@ -1,6 +1,7 @@
 #include "fastcpp/train/callbacks/ema.hpp"
 
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <utility>

@@ -1,6 +1,6 @@
 // The largest batch that fits in memory, found by trying.
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <exception>

@@ -1,6 +1,6 @@
 // The learner's methods that are a fit with one more callback (fastai defines them in train.py, on top of the learner).
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,8 @@
 #include "fastcpp/train/callbacks/mixed_precision.hpp"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/nn/utils/clip_grad.h>
+#include <torch/utils.h>
 
 #include <cmath>
 

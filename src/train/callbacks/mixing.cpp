@@ -1,6 +1,6 @@
 #include "train/callbacks/mixing.hpp"
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 #include <cstdint>

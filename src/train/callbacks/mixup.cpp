@@ -1,7 +1,7 @@
 #include "fastcpp/train/callbacks/mixup.hpp"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/rng.hpp"

@@ -1,6 +1,6 @@
 // Going on with an interrupted training: the fit that its checkpoint tells of.
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <functional>
 #include <optional>

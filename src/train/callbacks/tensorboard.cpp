@@ -1,6 +1,6 @@
 #include "fastcpp/train/callbacks/tensorboard.hpp"
 
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <optional>

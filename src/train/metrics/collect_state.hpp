@@ -1,7 +1,7 @@
 // A metric that needs all outputs and targets of the epoch at once.
 #pragma once
 
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <limits>
 #include <utility>

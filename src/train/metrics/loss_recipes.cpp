@@ -1,5 +1,5 @@
 // Losses in words that a file can hold, and back.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"

@@ -1,6 +1,6 @@
 // Metrics from the counts or scores of an epoch.
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cmath>
 #include <limits>

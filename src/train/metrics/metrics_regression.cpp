@@ -1,5 +1,5 @@
 // Metrics of numbers: functions of a batch and the same over an epoch.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <utility>
 #include <vector>

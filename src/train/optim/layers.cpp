@@ -1,6 +1,9 @@
 #include "fastcpp/train/optim/layers.hpp"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/normalization.h>
 
 #include <algorithm>
 
@@ -45,7 +48,8 @@ std::vector<LayerGroup> split_model(const Layer& model, const std::vector<Layer>
   const auto leaves = flatten_model(model);
   std::vector<std::ptrdiff_t> cuts{0};
   for (const auto& boundary : boundaries) {
-    if (!boundary) throw ValueError("value.split", "a layer group must start at a module, found none (null)");
+    if (!boundary)
+      throw ValueError("value.split", "a layer group must start at a module, found none (null)");
     const auto first = flatten_model(boundary).front();
     const auto found = std::find(leaves.begin(), leaves.end(), first);
     if (found == leaves.end()) {

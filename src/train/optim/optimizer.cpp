@@ -1,7 +1,8 @@
 #include "fastcpp/train/optim/optimizer.hpp"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/utils.h>
 
 #include <cmath>
 #include <set>

@@ -1,6 +1,8 @@
 #include "fastcpp/vision/models/cnn_model.hpp"
 
 #include <fmt/format.h>
+#include <torch/nn/modules/dropout.h>
+#include <torch/utils.h>
 
 #include <cmath>
 

@@ -1,5 +1,6 @@
 // A body with a head in words that a file can hold, and back.
-#include <torch/torch.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
 
 #include <algorithm>
 

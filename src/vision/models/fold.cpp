@@ -1,6 +1,8 @@
 #include "fastcpp/vision/models/fold.hpp"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/utils.h>
 
 #include "vision/models/layers.hpp"
 

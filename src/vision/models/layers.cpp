@@ -2,6 +2,7 @@
 
 #include <ATen/CPUGeneratorImpl.h>
 #include <ATen/TracerMode.h>
+#include <torch/utils.h>
 
 #include <cmath>
 

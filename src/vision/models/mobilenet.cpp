@@ -1,5 +1,8 @@
 #include "vision/models/layers.hpp"
 
+#include <torch/nn/cloneable.h>
+#include <torch/nn/modules/dropout.h>
+
 namespace fastcpp::inline v0::models {
 namespace nn = torch::nn;
 

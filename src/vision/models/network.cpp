@@ -1,4 +1,5 @@
-#include <torch/torch.h>
+#include <torch/nn/modules/container/any.h>
+#include <torch/nn/modules/container/sequential.h>
 
 #include <fmt/format.h>
 

@@ -4,6 +4,10 @@
 
 #include "vision/models/layers.hpp"
 
+#include <torch/nn/cloneable.h>
+#include <torch/nn/modules/dropout.h>
+#include <torch/nn/modules/pooling.h>
+
 namespace fastcpp::inline v0::models {
 namespace nn = torch::nn;
 

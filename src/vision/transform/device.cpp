@@ -1,6 +1,6 @@
 #include "vision/transform/device.hpp"
 
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>

@@ -1,7 +1,10 @@
 // Gradients of several batches in one step, against steps that are computed here.
 #include "fastcpp/train/callbacks/accumulate.hpp"
 
-#include <torch/torch.h>
+#include <torch/nn/functional/linear.h>
+#include <torch/nn/functional/loss.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include <cmath>
 #include <utility>

@@ -1,5 +1,7 @@
 // Callbacks that no golden file covers.
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include <fstream>
 #include <functional>

@@ -1,7 +1,9 @@
 // Columns that callbacks add, and the table as lines of JSON.
 #include "fastcpp/train/callbacks/columns.hpp"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include <cmath>
 #include <fstream>

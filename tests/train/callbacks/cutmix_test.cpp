@@ -1,7 +1,9 @@
 // CutMix: against what tests/golden/augment.py computed, and in a training.
 #include "fastcpp/train/callbacks/cutmix.hpp"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include <cmath>
 #include <limits>

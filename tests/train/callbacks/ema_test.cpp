@@ -1,7 +1,11 @@
 // The moving average of the weights: ema.json, which a program of its own wrote (tests/golden/ema.py), and what surrounds it.
 #include "fastcpp/train/callbacks/ema.hpp"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include "fastcpp/io/checkpoint.hpp"
 #include "fastcpp/train/callbacks/tracker.hpp"

@@ -1,5 +1,7 @@
 // Callbacks when something fails: a full disk, old files, a kill, arguments out of range, other locales.
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <clocale>

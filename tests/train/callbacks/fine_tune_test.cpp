@@ -1,5 +1,8 @@
 // fine_tune, and the rates that lr_find names, against values worked out by hand.
-#include <torch/torch.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>

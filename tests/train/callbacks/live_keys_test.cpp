@@ -1,5 +1,7 @@
 // The keys of the live view, as a learner obeys them.
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include <cmath>
 

@@ -1,7 +1,8 @@
 // Over- and under-sampling: section "oversampling" of datablock.json, and what surrounds it.
 #include "fastcpp/train/callbacks/over_sampling.hpp"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
 
 #include <algorithm>
 #include <map>

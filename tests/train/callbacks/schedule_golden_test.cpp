@@ -1,5 +1,6 @@
 // Annealing, one-cycle and the LR finder beside the reference (tests/golden/schedules.json).
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
 
 #include <cmath>
 

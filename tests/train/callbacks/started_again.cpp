@@ -1,7 +1,12 @@
 // A program that is killed at any moment and started again: the test beside it does so.
 //
 //   started_again FOLDER fp32|bf16
-#include <torch/torch.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/batchnorm.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/dropout.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include <chrono>
 #include <string>

@@ -1,5 +1,7 @@
 // What a training leaves for TensorBoard, read back by a reader that knows nothing of the library.
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <filesystem>

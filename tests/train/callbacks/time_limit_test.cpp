@@ -1,7 +1,9 @@
 // A training that ends in time, and one that validates first.
 #include "fastcpp/train/callbacks/time_limit.hpp"
 
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include <cmath>
 #include <filesystem>

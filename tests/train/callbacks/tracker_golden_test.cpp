@@ -1,6 +1,8 @@
 // Early stopping, saving the best and lowering the rate beside the reference
 // (tests/golden/schedules.json, "trackers").
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
 
 #include <filesystem>
 #include <set>

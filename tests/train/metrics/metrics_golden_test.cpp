@@ -1,6 +1,6 @@
 // Metrics and validation losses over batches, beside the reference (tests/golden/metrics.json).
 // Every case, metric and name of the file is asserted; one that is not known here is a failure.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <cstdint>
 #include <map>

@@ -1,6 +1,6 @@
 // Edge cases of the metrics and losses, by hand.
 #include <c10/core/DefaultDtype.h>
-#include <torch/torch.h>
+#include <torch/nn/functional/loss.h>
 
 #include <cmath>
 #include <limits>

@@ -1,6 +1,6 @@
 #include "train/optim/adam_many.hpp"
 
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include "fastcpp/train/optim/optimizer.hpp"
 #include "support/catch.hpp"

@@ -2,7 +2,8 @@
 #include "fastcpp/train/optim/optimizer.hpp"
 
 #include <c10/core/DefaultDtype.h>
-#include <torch/torch.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/linear.h>
 
 #include <limits>
 

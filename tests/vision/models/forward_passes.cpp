@@ -1,6 +1,6 @@
 #include "forward_passes.hpp"
 
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>

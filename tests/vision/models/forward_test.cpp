@@ -1,5 +1,5 @@
 // Forward passes of the architectures against the reference; the largest is in forward_slow_test.cpp.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <set>
 

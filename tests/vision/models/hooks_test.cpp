@@ -1,5 +1,6 @@
 // Hooks in networks of the library: at any depth, and where its own kernels compute.
-#include <torch/torch.h>
+#include <torch/nn/module.h>
+#include <torch/utils.h>
 
 #include <map>
 #include <string>

@@ -1,5 +1,5 @@
 // Real ImageNet weights (data/pretrained in FASTCPP_SHARED_DIR) against what torchvision computes.
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include <cmath>
 #include <cstdlib>

@@ -1,6 +1,6 @@
 #include "fastcpp/kernels/packed_conv.hpp"
 
-#include <torch/torch.h>
+#include <torch/utils.h>
 
 #include <limits>
 #include <string>

@@ -1,5 +1,5 @@
 // Weight files of whole networks: round trips, old key names, files that do not fit.
-#include <torch/torch.h>
+#include <torch/nn/module.h>
 
 #include <functional>
 

@@ -1,5 +1,5 @@
 // Names that stay unambiguous beside those of the libraries that users open.
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <opencv2/opencv.hpp>
