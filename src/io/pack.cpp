@@ -25,12 +25,12 @@ constexpr std::size_t kLongestName = 4096;
 
 // A number with its lowest byte first, whatever the machine.
 template <typename T>
-void put(std::string& to, T number) {
+void put_little(std::string& to, T number) {
   for (std::size_t i = 0; i < sizeof(T); ++i) to += static_cast<char>(number >> (8 * i) & 0xFF);
 }
 
 template <typename T>
-T number_at(std::string_view from, std::size_t at) {
+T little_at(std::string_view from, std::size_t at) {
   T number = 0;
   for (std::size_t i = sizeof(T); i-- > 0;) {
     number = static_cast<T>(number << 8 | static_cast<unsigned char>(from[at + i]));
@@ -69,8 +69,8 @@ PackWriter::PackWriter(const Path& file)
     : impl_(boundary([&] { return std::make_unique<Impl>(file); })) {
   boundary([&] {
     std::string head(kPackMagic);
-    put(head, kPackVersion);
-    put(head, checksum(head));
+    put_little(head, kPackVersion);
+    put_little(head, checksum(head));
     impl_->out.write(head);
   });
 }
@@ -87,9 +87,9 @@ void PackWriter::add(std::string_view name, std::string_view content) {
                       name, impl_->file.string(), kLongestName));
     }
     impl_->out.write(content);
-    put(impl_->index, static_cast<std::uint64_t>(content.size()));
-    put(impl_->index, checksum(content));
-    put(impl_->index, static_cast<std::uint32_t>(name.size()));
+    put_little(impl_->index, static_cast<std::uint64_t>(content.size()));
+    put_little(impl_->index, checksum(content));
+    put_little(impl_->index, static_cast<std::uint32_t>(name.size()));
     impl_->names += name;
     impl_->known.emplace(name);
     ++impl_->count;
@@ -115,14 +115,14 @@ void PackWriter::commit(std::string_view notes) {
       out.write(part);
     }
     std::string tail;
-    put(tail, static_cast<std::uint64_t>(count));
-    put(tail, begin);
-    put(tail, static_cast<std::uint64_t>(names.size()));
-    put(tail, static_cast<std::uint64_t>(notes.size()));
-    put(tail, out.position() + kTailSize);
-    put(tail, crc);
-    put(tail, std::uint64_t{0});
-    put(tail, checksum(tail));
+    put_little(tail, static_cast<std::uint64_t>(count));
+    put_little(tail, begin);
+    put_little(tail, static_cast<std::uint64_t>(names.size()));
+    put_little(tail, static_cast<std::uint64_t>(notes.size()));
+    put_little(tail, out.position() + kTailSize);
+    put_little(tail, crc);
+    put_little(tail, std::uint64_t{0});
+    put_little(tail, checksum(tail));
     out.write(tail += kPackMagic);
     out.commit();
   });
@@ -182,10 +182,10 @@ struct PackReader::Impl {
     }
     if (size < kHeadSize + kTailSize) fail("pack.truncated", "it is too short", size);
     const std::string_view start(head);
-    if (number_at<std::uint32_t>(start, 12) != checksum(start.substr(0, 12))) {
+    if (little_at<std::uint32_t>(start, 12) != checksum(start.substr(0, 12))) {
       fail("pack.bad_header", "the checksum of its head is wrong", 0);
     }
-    if (const auto version = number_at<std::uint32_t>(start, 8); version != kPackVersion) {
+    if (const auto version = little_at<std::uint32_t>(start, 8); version != kPackVersion) {
       fail("pack.version",
            fmt::format("it has version {} of the format, this program knows {}", version,
                        kPackVersion),
@@ -197,18 +197,18 @@ struct PackReader::Impl {
     if (!tail.ends_with(kPackMagic)) {
       fail("pack.truncated", "its end is not there: it was cut, or not written in full", at);
     }
-    if (number_at<std::uint32_t>(tail, 52) != checksum(tail.substr(0, 52))) {
+    if (little_at<std::uint32_t>(tail, 52) != checksum(tail.substr(0, 52))) {
       fail("pack.bad_header", "the checksum of its tail is wrong", at);
     }
-    if (number_at<std::uint64_t>(tail, 44) != 0) {
+    if (little_at<std::uint64_t>(tail, 44) != 0) {
       fail("pack.bad_header", "its tail holds what this version of the format does not have", at);
     }
-    if (const auto told = number_at<std::uint64_t>(tail, 32); told != size) {
+    if (const auto told = little_at<std::uint64_t>(tail, 32); told != size) {
       fail("pack.truncated", fmt::format("it should have {} bytes", told), at);
     }
-    Tail found{number_at<std::uint64_t>(tail, 0), number_at<std::uint64_t>(tail, 8),
-               number_at<std::uint64_t>(tail, 16), number_at<std::uint64_t>(tail, 24),
-               number_at<std::uint32_t>(tail, 40)};
+    Tail found{little_at<std::uint64_t>(tail, 0), little_at<std::uint64_t>(tail, 8),
+               little_at<std::uint64_t>(tail, 16), little_at<std::uint64_t>(tail, 24),
+               little_at<std::uint32_t>(tail, 40)};
     // Each by itself first, so that no sum overflows: all three lie within the file.
     auto rest = at;
     const auto take = [&](std::uint64_t part) {
@@ -240,13 +240,13 @@ struct PackReader::Impl {
     Entry next{kHeadSize, 0, 0};
     for (std::size_t i = 0; i < count; ++i) {
       const auto at = i * kEntrySize;
-      const auto bytes = number_at<std::uint64_t>(index, at);
-      const std::uint64_t letters = number_at<std::uint32_t>(index, at + 12);
+      const auto bytes = little_at<std::uint64_t>(index, at);
+      const std::uint64_t letters = little_at<std::uint32_t>(index, at + 12);
       if (bytes > tail.index - next.offset || letters > text.size() - next.name) {
         fail("pack.bad_index", fmt::format("entry {} is longer than what is left", i),
              tail.index + at);
       }
-      next.crc = number_at<std::uint32_t>(index, at + 8);
+      next.crc = little_at<std::uint32_t>(index, at + 8);
       entries.push_back(next);
       next = {next.offset + bytes, next.name + letters, 0};
       if (!is_plain(std::string_view(text).substr(entries.back().name, letters))) {

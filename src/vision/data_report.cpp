@@ -13,6 +13,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/data/files.hpp"
 #include "fastcpp/data/label_list.hpp"
+#include "fastcpp/io/pack.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
 #include "vision/compare_pictures.hpp"
 #include "vision/work_through.hpp"
@@ -114,7 +115,10 @@ bool judge(const PictureFile& file, std::int64_t huge_pixels, DataReport& report
   const auto say = [&](std::vector<ImageFault>& to, const char* code, const std::string& what) {
     to.push_back({file.path, code, fmt::format("'{}': {}", file.path.string(), what)});
   };
-  if (image_format_named(file.path) != info.format && info.format != ImageFileFormat::kUnknown) {
+  // In a pack pictures keep their names, whatever they are written as.
+  const bool named = !split_pack(file.path.native());
+  if (named && image_format_named(file.path) != info.format &&
+      info.format != ImageFileFormat::kUnknown) {
     say(report.wrong_suffix, "image.wrong_suffix",
         fmt::format("its content is {}", image_format_name(info.format)));
   }
