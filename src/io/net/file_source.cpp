@@ -80,7 +80,7 @@ struct Inside {
 
 // The first part of the name that is a file with files in it; nothing when the whole name is a file. A folder may be called
 // like one.
-std::optional<Inside> inside(const std::string& name) {
+std::optional<Inside> container_in(const std::string& name) {
   constexpr std::string_view kShardEnd = ".tar", kPackEnd = ".pack";
   for (std::size_t from = 0;;) {
     const auto shard = io::behind_ending(name, kShardEnd, from);
@@ -224,7 +224,7 @@ bool FileSource::is_special(const Path& file) {
 
 std::string FileSource::read(const Path& file) const {
   return boundary([&] {
-    const auto wanted = inside(file.native());
+    const auto wanted = container_in(file.native());
     if (!wanted) return whole(*impl_->open(file.native()));
     return wanted->kind == Inside::Of::kPack ? impl_->read_entry(*wanted)
                                              : impl_->read_member(*wanted);
