@@ -82,9 +82,9 @@ void PackWriter::add(std::string_view name, std::string_view content) {
     if (!is_plain(name) || impl_->known.contains(std::string(name))) {
       throw ValueError(
           "value.pack_name",
-          fmt::format("'{}' cannot be a name in '{}': a name has 1 to {} bytes, none of its parts "
-                      "is empty, '.' or '..', and it stands there once",
-                      name, impl_->file.string(), kLongestName));
+          fmt::format("the pack '{}' cannot have an entry called '{}': a name has 1 to {} bytes, "
+                      "none of its parts is empty, '.' or '..', and it stands there once",
+                      impl_->file.string(), name.substr(0, name.find('\0')), kLongestName));
     }
     impl_->out.write(content);
     put_little(impl_->index, static_cast<std::uint64_t>(content.size()));
@@ -338,7 +338,11 @@ std::string_view PackReader::notes() const {
 }
 
 std::size_t io::behind_ending(std::string_view name, std::string_view ending, std::size_t from) {
-  if (is_web_address(name)) from = std::max(from, name.find('/', name.find("://") + 3));
+  if (is_web_address(name)) {
+    const auto behind_server = name.find('/', name.find("://") + 3);
+    if (behind_server == name.npos) return name.npos;
+    from = std::max(from, behind_server + 1);
+  }
   for (; from < name.size(); ++from) {
     from = name.find('/', from);
     if (from == name.npos || from + 1 == name.size()) break;

@@ -96,7 +96,8 @@ void count_classes(const LabelledPictures& train, const LabelledPictures& valid,
 bool judge(const PictureFile& file, std::int64_t huge_pixels, DataReport& report) {
   if (file.fault) {
     const ImageFault& fault = *file.fault;
-    const bool read = !fault.code.starts_with("io.");
+    // Whatever else went wrong, its bytes have not been seen.
+    const bool read = fault.code.starts_with("image.");
     if (fault.code == "image.too_large") {
       report.huge.push_back(fault);
     } else if (read && file.size == 0) {
