@@ -2,8 +2,10 @@
 #include <torch/types.h>
 #include <turbojpeg.h>
 
+#include <map>
 #include <opencv2/imgcodecs.hpp>
 #include <opencv2/imgproc.hpp>
+#include <optional>
 
 #include "fastcpp/vision.hpp"
 #include "pictures.hpp"
@@ -74,9 +76,10 @@ double opencv_decode() {
   });
 }
 
-ImageDataBunch bunch(int workers, std::size_t cache_bytes = 0, bool scaled = false) {
+ImageDataBunch bunch_of(const Paths& items, int workers, std::size_t cache_bytes = 0,
+                        bool scaled = false) {
   LabelLists lists;
-  lists.train = {files(), std::vector<std::int64_t>(files().size(), 0), {"picture"}};
+  lists.train = {items, std::vector<std::int64_t>(items.size(), 0), {"picture"}};
   lists.valid = lists.train;
   return ImageDataBunch::create_from_ll(lists, "/tmp",
                                         {.ds_tfms = get_transforms(),
@@ -88,6 +91,10 @@ ImageDataBunch bunch(int workers, std::size_t cache_bytes = 0, bool scaled = fal
                                          .cache_bytes = cache_bytes,
                                          .scaled_decode = scaled})
       .normalize(imagenet_stats);
+}
+
+ImageDataBunch bunch(int workers, std::size_t cache_bytes = 0, bool scaled = false) {
+  return bunch_of(files(), workers, cache_bytes, scaled);
 }
 
 double epoch(const ImageDataBunch& data) {
@@ -135,6 +142,49 @@ void loader_scaled_decode_over_exact(benchmark::State& state) {
       state, [&] { return epoch(scaled); }, [&] { return epoch(plain); });
 }
 FASTCPP_ROW(loader_scaled_decode_over_exact);
+
+// The same pictures prepared once with a shorter side of 256; of files that repeat each once.
+struct Prepared {
+  explicit Prepared(std::optional<int> quality) {
+    const auto folder = std::filesystem::temp_directory_path() / "fastcpp-bench-packs";
+    make_folder(folder);
+    const auto pack = folder / (quality ? "jpeg.pack" : "raw.pack");
+    std::map<Path, std::int64_t> known;
+    std::vector<Path> once;
+    for (const auto& file : files()) {
+      const auto [at, fresh] = known.try_emplace(file, static_cast<std::int64_t>(once.size()));
+      if (fresh) once.push_back(file);
+      order.push_back(at->second);
+    }
+    bytes = ImageList(once, "/").prepare(pack, {.short_side = 256, .quality = quality}).bytes;
+    for (const auto& file : once) bytes_of_files += std::filesystem::file_size(file);
+    items = ImageList::from_pack(pack).items().take(order);
+  }
+
+  Paths items;
+  std::vector<std::int64_t> order;
+  std::uint64_t bytes = 0, bytes_of_files = 0;
+};
+
+void loader_prepared_over_decoding(benchmark::State& state, std::optional<int> quality) {
+  const Prepared prepared(quality);
+  const auto packed = bunch_of(prepared.items, 1), plain = bunch(1);
+  epoch(packed);
+  bench::ratio(
+      state, [&] { return epoch(packed); }, [&] { return epoch(plain); });
+  state.counters["pack_mb"] = static_cast<double>(prepared.bytes) / 1e6;
+  state.counters["files_mb"] = static_cast<double>(prepared.bytes_of_files) / 1e6;
+}
+
+void loader_prepared_raw_over_decoding(benchmark::State& state) {
+  loader_prepared_over_decoding(state, std::nullopt);
+}
+FASTCPP_ROW(loader_prepared_raw_over_decoding);
+
+void loader_prepared_jpeg_over_decoding(benchmark::State& state) {
+  loader_prepared_over_decoding(state, 90);
+}
+FASTCPP_ROW(loader_prepared_jpeg_over_decoding);
 
 // Transforms applied to decoded pictures, beside cv::warpAffine on the same.
 void over_one_warp(benchmark::State& state, const TfmList& tfms) {

@@ -18,7 +18,7 @@ function(plain text out)
 endfunction()
 
 file(GLOB_RECURSE sources "${ROOT}/src/*.cpp" "${ROOT}/src/*.hpp" "${ROOT}/examples/*.cpp")
-set(prefixes "core|value|data|image|pickle|zip|safetensors|json|model|weights|io|download|archive|config|table|train|distributed|plot|serve")
+set(prefixes "core|value|data|image|pickle|zip|safetensors|json|model|weights|io|download|archive|pack|config|table|train|distributed|plot|serve")
 set(in_sources)
 set(all_texts "")
 foreach(source ${sources})

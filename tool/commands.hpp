@@ -36,6 +36,7 @@ Run add_train(CLI::App& app);
 Run add_predict(CLI::App& app);
 Run add_export(CLI::App& app);
 Run add_check(CLI::App& app);
+Run add_prepare(CLI::App& app);
 Run add_serve(CLI::App& app);  // with cpp-httplib only
 Run add_doctor(CLI::App& app);
 

@@ -2,7 +2,7 @@
 _fastcpp() {
   local word=${COMP_WORDS[COMP_CWORD]} command=${COMP_WORDS[1]}
   if ((COMP_CWORD == 1)); then
-    COMPREPLY=($(compgen -W "train predict export serve check doctor --help --version" -- "$word"))
+    COMPREPLY=($(compgen -W "train predict export serve check prepare doctor --help --version" -- "$word"))
     return
   fi
   if [[ $word == -* ]]; then

@@ -24,6 +24,7 @@ struct Command {
 constexpr const char* kAbout = R"(Trains, checks and ships classifiers of pictures.
 
   fastcpp check FOLDER                  look at the pictures before training
+  fastcpp prepare FOLDER FILE.pack      make them small once, in one file
   fastcpp train FOLDER                  fine-tune a network; leaves a folder of results
   fastcpp predict model.fastcpp *.jpg   ask it
   fastcpp export model.fastcpp ...      hand it to another runtime
@@ -82,6 +83,7 @@ int main(int argc, char** argv) {
   add("serve", "answer requests over HTTP, with a page for people", tool::add_serve);
 #endif
   add("check", "report on damaged, doubled and odd pictures", tool::add_check);
+  add("prepare", "make pictures small once, in one file", tool::add_prepare);
   add("doctor", "versions, processors, devices and caches, each checked", tool::add_doctor);
   try {
     app.parse(argc, argv);

@@ -108,7 +108,17 @@ ImageLabelLists labelled(const TrainArgs& args) {
   if (!args.label_delim.empty()) labels.label_delim = args.label_delim;
   if (args.regression) labels.label_cls = LabelKind::kFloat;
   const auto seed = static_cast<std::int64_t>(args.seed);
-  if (!std::filesystem::is_directory(args.data)) {
+  const bool is_folder = std::filesystem::is_directory(args.data);
+  if (!is_folder && args.data.extension() == ".pack") {
+    const auto list = ImageList::from_pack(args.data, {.empty = EmptyParts::kIgnore});
+    const auto in_folders = list.split_by_folder(args.train_folder, args.valid_folder);
+    const auto& split = in_folders.split();
+    return (split.train.empty() || split.valid.empty()
+                ? list.split_by_rand_pct(args.valid_pct, seed)
+                : in_folders)
+        .label_from_folder(labels);
+  }
+  if (!is_folder) {
     const auto path = args.data.has_parent_path() ? args.data.parent_path() : Path(".");
     return ImageList::from_csv(
                path, args.data.filename(),
@@ -221,7 +231,8 @@ FitOutcome fit(Learner& learn, const TrainArgs& args, const Path& out) {
 
 int train(const TrainArgs& args, const Common& common) {
   if (!std::filesystem::exists(args.data)) {
-    throw UsageError("'" + args.data.string() + "' is neither a folder of pictures nor a table");
+    throw UsageError("'" + args.data.string() +
+                     "' is neither a folder of pictures nor a table or prepared file");
   }
   const auto& arch = models::find(args.arch);
   const auto device = device_of(args.device);
@@ -270,14 +281,15 @@ Run add_train(CLI::App& app) {
   auto args = std::make_shared<TrainArgs>();
   app.footer(
       R"(A folder has one folder a class (FOLDER/cat/*.jpg, FOLDER/dog/*.jpg), below train and valid when it is split already.
-A table is a CSV file with a column of picture files and a column of labels:
+A table is a CSV file with a column of picture files and a column of labels. What `fastcpp prepare` wrote of a folder takes
+its place:
 
   fastcpp train pictures/ --epochs 4 --finetune 2
   fastcpp train labels.csv --folder images --label-delim ' '      several labels a picture
   fastcpp train angles.csv --label-col angle --regression         a number to predict
 
 Leaves args.json, history.csv, metrics.jsonl, figures, report.html and model.fastcpp in runs/<time>.)");
-  app.add_option("DATA", args->data, "folder of pictures, or CSV file")->required();
+  app.add_option("DATA", args->data, "folder of pictures, CSV file, or prepared file")->required();
   app.add_option("--arch", args->arch, "network, for example resnet18")->capture_default_str();
   app.add_option("--size", args->size, "side of the pictures in pixels")
       ->check(CLI::Range(8, 4096))

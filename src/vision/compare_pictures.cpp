@@ -8,12 +8,12 @@
 #include <opencv2/imgproc.hpp>
 #include <set>
 #include <string_view>
-#include <system_error>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/io/checksum.hpp"
 #include "fastcpp/vision/image/image.hpp"
+#include "vision/item_picture.hpp"
 
 namespace fastcpp::inline v0::detail {
 namespace {
@@ -76,19 +76,15 @@ void read_picture(PictureFile& file, ReadPicture what) {
   constexpr int kLeastSide = 64;  // a JPEG is read faster; every byte is looked at all the same
   try {
     boundary([&] {
-      std::error_code ec;
-      const auto kind = std::filesystem::status(file.path, ec).type();
-      // Opening a pipe would wait for a writer, for ever.
-      if (kind != std::filesystem::file_type::regular) {
-        throw IoError("io.cannot_read", fmt::format("cannot read '{}': there is no regular file",
-                                                    file.path.string()));
-      }
-      if (what == ReadPicture::kContent) {
+      const bool special = FileSource::is_special(file.path);
+      if (what == ReadPicture::kContent && !special) {
+        check_regular(file.path);
         file.content = sha256_file(file.path);
         return;
       }
-      const std::string bytes = read_file(file.path);
+      const std::string bytes = item_bytes(file.path, nullptr);
       file.content = sha256_bytes(bytes);
+      if (what == ReadPicture::kContent) return;
       file.size = bytes.size();
       file.info = image_file_info(bytes);
       file.look = look_at(decode_image_bytes(bytes, file.path.string(), kLeastSide));

@@ -13,6 +13,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/data/files.hpp"
 #include "fastcpp/data/label_list.hpp"
+#include "fastcpp/io/pack.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
 #include "vision/compare_pictures.hpp"
 #include "vision/work_through.hpp"
@@ -95,7 +96,8 @@ void count_classes(const LabelledPictures& train, const LabelledPictures& valid,
 bool judge(const PictureFile& file, std::int64_t huge_pixels, DataReport& report) {
   if (file.fault) {
     const ImageFault& fault = *file.fault;
-    const bool read = !fault.code.starts_with("io.");
+    // Whatever else went wrong, its bytes have not been seen.
+    const bool read = fault.code.starts_with("image.");
     if (fault.code == "image.too_large") {
       report.huge.push_back(fault);
     } else if (read && file.size == 0) {
@@ -114,7 +116,10 @@ bool judge(const PictureFile& file, std::int64_t huge_pixels, DataReport& report
   const auto say = [&](std::vector<ImageFault>& to, const char* code, const std::string& what) {
     to.push_back({file.path, code, fmt::format("'{}': {}", file.path.string(), what)});
   };
-  if (image_format_named(file.path) != info.format && info.format != ImageFileFormat::kUnknown) {
+  // In a pack pictures keep their names, whatever they are written as.
+  const bool named = !split_pack(file.path.native());
+  if (named && image_format_named(file.path) != info.format &&
+      info.format != ImageFileFormat::kUnknown) {
     say(report.wrong_suffix, "image.wrong_suffix",
         fmt::format("its content is {}", image_format_name(info.format)));
   }

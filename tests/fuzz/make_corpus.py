@@ -98,6 +98,18 @@ def shard_of(form):
     return data[: (len(data.rstrip(b"\0")) + 511) // 512 * 512 + 512]
 
 
+def pack_of(entries, notes=b""):
+    head = b"\x93FCPACK\n" + struct.pack("<I", 1)
+    head += struct.pack("<I", zlib.crc32(head))
+    contents = b"".join(data for _, data in entries)
+    index = b"".join(struct.pack("<QII", len(data), zlib.crc32(data), len(name)) for name, data in entries)
+    behind = index + b"".join(name for name, _ in entries) + notes
+    at, size = len(head) + len(contents), len(head) + len(contents) + len(behind) + 64
+    letters = sum(len(name) for name, _ in entries)
+    tail = struct.pack("<QQQQQIQ", len(entries), at, letters, len(notes), size, zlib.crc32(behind), 0)
+    return head + contents + behind + tail + struct.pack("<I", zlib.crc32(tail)) + head[:8]
+
+
 def safetensors_of(tensors, data, **more):
     header = json.dumps({**more, **tensors}, separators=(",", ":")).encode()
     return struct.pack("<Q", len(header)) + header + data
@@ -164,6 +176,8 @@ def main():
     # The mark of the end is one block of zeros here: a shard needs no more.
     for name, form in (("ustar", tarfile.USTAR_FORMAT), ("gnu", tarfile.GNU_FORMAT), ("pax", tarfile.PAX_FORMAT)):
         seed("tar", name, shard_of(form))
+    seed("pack", "none", pack_of([]))
+    seed("pack", "three", pack_of([(b"cat/1.jpg", b"picture"), (b"b", b""), (b"a", b"other")], b'{"columns": []}'))
     seed("archive", "tar", tar_of(lambda t: tar_entries(t, long=False), "w"))
     seed("archive", "tgz", gzip.compress(tar_of(tar_entries, "w"), mtime=0))
     # As many bytes and entries as the target allows, and one more.

@@ -4,7 +4,7 @@ file(READ "${PAGE}" page)
 string(REPLACE "\\-" "-" page "${page}")
 string(REGEX MATCHALL "--[a-z][a-z-]*" in_page "${page}")
 set(in_help)
-foreach(command "" check train predict export serve doctor)
+foreach(command "" check prepare train predict export serve doctor)
   execute_process(COMMAND "${TOOL}" ${command} --help OUTPUT_VARIABLE help RESULT_VARIABLE status)
   if(NOT status EQUAL 0)
     continue() # built without it

@@ -100,7 +100,7 @@ TEST_CASE("help reads well, and a wrong command line says what is wrong") {
   TempDir dir;
   const auto help = run(dir, "--help");
   CHECK(help.status == 0);
-  for (const char* word : {"train", "predict", "export", "check", "doctor"}) {
+  for (const char* word : {"train", "predict", "export", "check", "prepare", "doctor"}) {
     CHECK(contains(help.out, word));
     const auto of_command = run(dir, std::string(word) + " --help");
     CHECK(of_command.status == 0);
@@ -212,6 +212,28 @@ TEST_CASE("pictures are checked, and the exit code tells") {
   CHECK(contains(bad.out, "broken.jpg"));
   CHECK(contains(read_file(dir / "found.csv"), "broken.jpg"));
   CHECK(run(dir, "check nowhere").status == 1);
+}
+
+TEST_CASE("pictures are prepared, and a training takes them") {
+  TempDir dir;
+  draw(dir);
+  const auto prepared = run(dir, "prepare pictures p.pack --short-side 32 --raw");
+  CHECK(prepared.status == 0);
+  CHECK(contains(prepared.out, "p.pack: 24 pictures"));
+  // 24 of 32 x 32, and no more than a hundred bytes each beside their pixels.
+  CHECK(std::filesystem::file_size(dir / "p.pack") < 24 * (32 * 32 * 3 + 100));
+  const auto trained = run(dir, std::string("train p.pack --epochs 1 --quiet --out run") + kQuick);
+  CHECK(trained.status == 0);
+  CHECK(std::filesystem::exists(dir / "run/model.fastcpp"));
+  CHECK(run(dir, "prepare pictures p.zip").status == 1);
+  CHECK(run(dir, "prepare nowhere p.pack").status == 2);
+  CHECK(run(dir, "prepare pictures p.pack --raw --quality 80").status == 2);
+  write_file(dir / "pictures/red/bad.png", "no picture");
+  const auto bad = run(dir, "prepare pictures q.pack");
+  CHECK(bad.status == 1);
+  CHECK(contains(bad.err, "bad.png"));
+  CHECK_FALSE(std::filesystem::exists(dir / "q.pack"));
+  CHECK(run(dir, "prepare pictures q.pack --skip-bad --quiet").status == 0);
 }
 
 TEST_CASE("the doctor looks at everything") {

@@ -1,5 +1,5 @@
 /// \file
-/// Reading files that lie on the disk, in tar shards, or behind an address.
+/// Reading files that lie on the disk, in tar shards, in packs, or behind an address.
 #pragma once
 
 #include <cstdint>
@@ -12,6 +12,7 @@
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/export.hpp"
 #include "fastcpp/io/download.hpp"
+#include "fastcpp/io/pack.hpp"
 #include "fastcpp/io/tar.hpp"
 
 namespace fastcpp::inline v0 {
@@ -27,13 +28,14 @@ struct FileSourceOptions {
   DownloadUrlOptions download = {.show_progress = false};
 };
 
-/// Reads files by their names, wherever they lie: a path, `http://` or `https://` and a file, or a member of a tar shard in
-/// either place (`train-0001.tar/cat/7.jpg`).
+/// Reads files by their names, wherever they lie: a path, `http://` or `https://` and a file, or a member of a tar shard or an
+/// entry of a pack in either place (`train-0001.tar/cat/7.jpg`, `pets.pack/cat/7.jpg`).
 ///
 /// What comes from an address is fetched whole, once, into a folder that several sources and processes may share: of those
 /// that want the same file one loads, the others wait. When the folder holds more than `max_bytes`, the files that were not
 /// used for longest go. A file that changes on the server later is not fetched again. Which member lies where is found out
-/// once a shard and kept in memory (about 30 bytes and the name a member); no shard stays open.
+/// once a shard and kept in memory (about 30 bytes and the name a member); no shard stays open. A pack does, from its first
+/// use on: who writes it anew meanwhile does not disturb who reads it.
 ///
 /// Threads: any number at once. Not copied, but shared by a `std::shared_ptr`.
 class FASTCPP_API FileSource {
@@ -45,18 +47,24 @@ class FASTCPP_API FileSource {
   FileSource(const FileSource&) = delete;
   FileSource& operator=(const FileSource&) = delete;
 
-  /// Whether a name may stand for more than a file on the disk: an address, or a member of a shard by its name alone.
+  /// Whether a name may stand for more than a file on the disk: an address, or a member of a shard or a pack by its
+  /// name alone.
   static bool is_special(const Path& file);
 
   /// The whole content of a file.
   /// \throws IoError `io.cannot_read`, `io.cannot_write`, `io.cannot_create`; DownloadError as `download_url`, naming the
-  ///   address after all tries; as `Config::get` where something is fetched and no folder was given; FormatError as `tar_members`, `archive.no_member`, `archive.changed`
+  ///   address after all tries; as `Config::get` where something is fetched and no folder was given; FormatError as `tar_members`, `archive.no_member`, `archive.changed`,
+  ///   as PackReader, `pack.no_entry`
   std::string read(const Path& file) const;
 
   /// The regular files of a shard, in their order (WebDataset's samples are neighbours that share a name up to its dot).
   /// \param shard path or address of a tar file
   /// \throws as `read`
   std::vector<TarMember> members(const std::string& shard) const;
+  /// Opens a pack as it is now; from here on `read` takes its entries from there.
+  /// \param pack path or address, ending in `.pack`
+  /// \throws as `read`
+  std::shared_ptr<const PackReader> pack(const std::string& pack) const;
 
   /// Where fetched files lie.
   /// \throws as `Config::get` where no folder was given

@@ -26,6 +26,8 @@ namespace fastcpp::inline v0 {
 
 struct CheckPicturesOptions;
 struct DataReport;
+struct PrepareOptions;  // vision/prepare.hpp
+struct PrepareReport;
 
 /// Where pictures are resampled, flipped and lit.
 enum class AugmentOn {
@@ -217,6 +219,15 @@ class FASTCPP_API ImageDataBunch : public DataBunch {
   DataReport report() const;
   /// \overload
   DataReport report(const CheckPicturesOptions& options) const;
+
+  /// Writes the pictures of training and validation to one file, made small once, with their labels: `ImageList::from_pack`
+  /// reads it, where `label` (a class as it is, a number, several classes joined by `;`; several numbers in `label_0`, `label_1`,
+  /// ...) and `is_valid` are columns of the table. Training items come first, all in their order. For names and all else see
+  /// `ImageList::prepare`.
+  /// \throws as `ImageList::prepare`
+  PrepareReport prepare(const Path& file) const;
+  /// \overload
+  PrepareReport prepare(const Path& file, const PrepareOptions& options) const;
 
   /// Writes what was labelled to `path() / file`: files (relative to path() where they lie below), labels, classes,
   /// transforms. Not batch size, workers and normalisation, as in fastai. Labels of a kind of the user's own give a warning

@@ -28,7 +28,7 @@ struct ImageLoading {
   /// Samples of a batch come as bytes and numbers, which `finish_batch` makes into pictures on the
   /// device. Needs transforms that fix the size of the result; others are done as ever.
   bool augment_on_device = false;
-  /// Reads items that are addresses or in tar shards; absent: `file_source()`.
+  /// Reads items that are addresses or in tar shards or packs; absent: `file_source()`.
   std::shared_ptr<const FileSource> files = {};
 };
 

@@ -20,6 +20,8 @@
 namespace fastcpp::inline v0 {
 
 class ImageLabelLists;
+struct PrepareOptions;  // vision/prepare.hpp
+struct PrepareReport;
 
 /// How `ImageList::from_folder` walks.
 struct ImageListFolderOptions {
@@ -58,6 +60,13 @@ struct ImageListShardsOptions {
   /// What the numbers in `.cls` stand for, from 0; none: they stay numbers
   std::vector<std::string> class_names = {};
   std::shared_ptr<const FileSource> files = {};  ///< reads the shards; absent: `file_source()`
+  EmptyParts empty = EmptyParts::kWarn;
+};
+
+/// How a pack becomes items.
+struct ImageListPackOptions {
+  std::optional<Path> path = {};  ///< where models go; absent: the folder that the pack lies in
+  std::shared_ptr<const FileSource> files = {};  ///< reads the pack; absent: `file_source()`
   EmptyParts empty = EmptyParts::kWarn;
 };
 
@@ -102,10 +111,35 @@ class FASTCPP_API ImageList : public ItemList<ImageList> {
   /// folder. `ShardSampler` keeps neighbours together where the cache cannot hold all shards.
   /// \param path   where models go, and what relative shards are below
   /// \param shards paths or addresses that end in `.tar`, or patterns of these (`expand_shards`)
-  /// 	hrows ValueError `value.shards`; DataError `data.empty` without a picture, `data.unknown_label` on a number without a
+  /// \throws ValueError `value.shards`; DataError `data.empty` without a picture, `data.unknown_label` on a number without a
   ///   class name; as FileSource::members; FormatError as `from_json`
   static ImageList from_shards(const Path& path, const std::vector<std::string>& shards,
                                const ImageListShardsOptions& options = {});
+
+  /// The pictures of a pack that `prepare` wrote, in their order. An item is called as before, with the pack for its folder
+  /// (`pets.pack/cat/7.jpg`), so that labels from folder, name and function stay what they were; `path()` is the pack, so that
+  /// `split_by_folder` sees the folders in it; models go beside it. The table is the one that was prepared: `name`, `label` and
+  /// `is_valid` of an ImageDataBunch, that of the list otherwise, or `name` alone.
+  ///
+  /// The pack is opened anew, and stays open. Any number of threads and processes may read it, and reading checks every
+  /// picture's checksum.
+  /// \param file path or address, ending in `.pack`
+  /// \throws ValueError `value.pack`; DataError `data.empty`; IoError `io.cannot_read`; FormatError as PackReader,
+  ///   `pack.bad_notes`; as FileSource::read on an address
+  static ImageList from_pack(const Path& file, const ImageListPackOptions& options = {});
+
+  /// Writes the pictures of the list to one file, made small once, with their names relative to `path()` and the list's table:
+  /// `from_pack` reads it. The file appears whole or not at all, and its bytes depend on nothing but pictures and options. An item
+  /// from elsewhere keeps its whole name, without `/` at the start; `https://host/a.jpg` becomes `https/host/a.jpg`.
+  ///
+  /// Pictures are decoded as `open_image` does and scaled with a triangle that takes every pixel into account.
+  /// \param file as given, not below `path()`; ends in `.pack`
+  /// \throws ValueError `value.prepare`, `value.pack`, `value.num_workers`, `value.pack_name` on two items of one name,
+  ///   `value.json` on a table with texts that are not UTF-8; DataError `data.empty`; IoError `io.cannot_write`, `io.cannot_create`,
+  ///   `io.cancelled`; as `open_image` without `skip_bad`
+  PrepareReport prepare(const Path& file) const;
+  /// \overload
+  PrepareReport prepare(const Path& file, const PrepareOptions& options) const;
 
   /// Reads items that are addresses or in shards through `files`; what is made of this list keeps it.
   /// \param files null: `file_source()`
@@ -128,7 +162,9 @@ class FASTCPP_API ImageList : public ItemList<ImageList> {
   std::string str() const;
 
  private:
+  friend class ImageLabelLists;
   std::shared_ptr<const FileSource> files_;
+  std::optional<Path> home_;  // where models go; absent: path()
 };
 
 /// Pictures that are split and labelled (fastai: `LabelLists`): `transform`, `add_test`, then `databunch`. A value; used from
@@ -137,7 +173,7 @@ class FASTCPP_API ImageLabelLists {
  public:
   /// Of a list that was split and labelled.
   ImageLabelLists(const ImageList& list, fastcpp::LabelLists lists)
-      : lists_(std::move(lists)), path_(list.path()), files_(list.files()) {}
+      : lists_(std::move(lists)), path_(list.home_.value_or(list.path())), files_(list.files()) {}
 
   /// Items that train.
   const LabelList& train() const { return lists_.train; }

@@ -15,6 +15,7 @@
 #include "io/file_access.hpp"
 #include "io/net/file_cache.hpp"
 #include "io/net/url_parts.hpp"
+#include "io/pack_reader.hpp"
 #include "io/tar_reader.hpp"
 
 namespace fastcpp::inline v0 {
@@ -68,6 +69,30 @@ std::string whole(const io::FileReader& file) {
 
 Path default_cache() {
   return Config::data_path().parent_path() / "cache";
+}
+
+// The file that a name leads into, and what of it is wanted.
+struct Inside {
+  enum class Of { kShard, kPack };
+  Of kind;
+  std::string file, part;
+};
+
+// The first part of the name that is a file with files in it; nothing when the whole name is a file. A folder may be called
+// like one.
+std::optional<Inside> container_in(const std::string& name) {
+  constexpr std::string_view kShardEnd = ".tar", kPackEnd = ".pack";
+  for (std::size_t from = 0;;) {
+    const auto shard = io::behind_ending(name, kShardEnd, from);
+    const auto pack = io::behind_ending(name, kPackEnd, from);
+    const auto at = std::min(shard, pack);
+    if (at == name.npos) return std::nullopt;
+    Inside found{pack < shard ? Inside::Of::kPack : Inside::Of::kShard, name.substr(0, at),
+                 name.substr(at + 1)};
+    std::error_code ec;
+    if (is_web_address(name) || !std::filesystem::is_directory(found.file, ec)) return found;
+    from = at + 1;
+  }
 }
 
 }  // namespace
@@ -131,20 +156,48 @@ struct FileSource::Impl {
     }
   }
 
-  std::string read(const ShardMember& wanted) {
-    const auto [file, index] = shard(wanted.shard);
-    const auto place = index->find(wanted.member);
+  std::shared_ptr<const PackReader> open_pack(const std::string& name) {
+    auto file = open(name);
+    std::shared_ptr<const PackReader> pack;
+    try {
+      pack = PackAccess::open(std::move(file), shown_url(name));
+    } catch (const FormatError&) {
+      if (is_web_address(name)) cache().forget(name);
+      throw;
+    }
+    const std::scoped_lock lock(mutex);
+    return packs.insert_or_assign(name, std::move(pack)).first->second;
+  }
+
+  std::string read_entry(const Inside& wanted) {
+    const auto pack = [&] {
+      {
+        const std::scoped_lock lock(mutex);
+        if (const auto known = packs.find(wanted.file); known != packs.end()) return known->second;
+      }
+      return open_pack(wanted.file);
+    }();
+    if (const auto at = pack->find(wanted.part)) return pack->read(*at);
+    throw FormatError("pack.no_entry",
+                      fmt::format("the pack '{}' has no entry called '{}'; is it the pack that the "
+                                  "list was made of?",
+                                  pack->file(), wanted.part));
+  }
+
+  std::string read_member(const Inside& wanted) {
+    const auto [file, index] = shard(wanted.file);
+    const auto place = index->find(wanted.part);
     if (!place) {
       throw FormatError("archive.no_member",
                         fmt::format("the shard '{}' has no file called '{}'; is it the shard that "
                                     "the list was made of?",
-                                    shown_url(wanted.shard), wanted.member));
+                                    shown_url(wanted.file), wanted.part));
     }
     if (file->size() != index->file_size()) {
       throw FormatError("archive.changed",
                         fmt::format("the shard '{}' had {} bytes when its members were listed, now "
                                     "it has {}; start again with it as it is",
-                                    shown_url(wanted.shard), index->file_size(), file->size()));
+                                    shown_url(wanted.file), index->file_size(), file->size()));
     }
     return file->read(static_cast<std::uint64_t>(place->first),
                       static_cast<std::size_t>(place->second));
@@ -155,6 +208,7 @@ struct FileSource::Impl {
   std::optional<FileCache> made_cache;
   std::mutex mutex;
   std::map<std::string, std::shared_ptr<const ShardIndex>> indices;  // by shard
+  std::map<std::string, std::shared_ptr<const PackReader>> packs;    // by name
 };
 
 FileSource::FileSource(FileSourceOptions options)
@@ -164,23 +218,25 @@ FileSource::~FileSource() = default;
 
 bool FileSource::is_special(const Path& file) {
   const std::string_view name = file.native();
-  return is_web_address(name) || name.find(".tar/") != name.npos;
+  return is_web_address(name) || name.find(".tar/") != name.npos ||
+         name.find(".pack/") != name.npos;
 }
 
 std::string FileSource::read(const Path& file) const {
   return boundary([&] {
-    const auto& name = file.native();
-    const auto parts = split_shard(name);
-    std::error_code ec;
-    // A folder may be called like a shard.
-    const bool member =
-        parts && (is_web_address(name) || !std::filesystem::is_directory(parts->shard, ec));
-    return member ? impl_->read(*parts) : whole(*impl_->open(name));
+    const auto wanted = container_in(file.native());
+    if (!wanted) return whole(*impl_->open(file.native()));
+    return wanted->kind == Inside::Of::kPack ? impl_->read_entry(*wanted)
+                                             : impl_->read_member(*wanted);
   });
 }
 
 std::vector<TarMember> FileSource::members(const std::string& shard) const {
   return boundary([&] { return impl_->members(shard); });
+}
+
+std::shared_ptr<const PackReader> FileSource::pack(const std::string& pack) const {
+  return boundary([&] { return impl_->open_pack(pack); });
 }
 
 const Path& FileSource::cache() const {

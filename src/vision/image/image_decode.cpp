@@ -123,6 +123,17 @@ cv::Mat decode_jpeg(std::string_view bytes, const FileHeader& header, int least_
   return pixels;
 }
 
+// A PPM of bytes with the plainest of heads, as packs hold raw pictures: its pixels are copied as they stand. Empty for any
+// other.
+cv::Mat copy_ppm(std::string_view bytes, const FileHeader& header) {
+  const auto head = fmt::format("P6\n{} {}\n255\n", header.cols, header.rows);
+  const auto size = static_cast<std::size_t>(header.rows * header.cols) * 3;
+  if (!bytes.starts_with(head) || bytes.size() - head.size() < size) return {};
+  cv::Mat rgb(static_cast<int>(header.rows), static_cast<int>(header.cols), CV_8UC3);
+  std::memcpy(rgb.data, bytes.data() + head.size(), size);
+  return rgb;
+}
+
 // As Pillow shows the first frame: black where it does not reach, its transparency left out.
 cv::Mat decode_animated_webp(const std::string& name, std::string_view bytes,
                              const FileHeader& header) {
@@ -177,6 +188,8 @@ cv::Mat decode(std::string_view bytes, const std::string& name, int least_side,
   if (header.rows == 0 || header.cols == 0) refuse(name, "its size cannot be found");
   const auto whole = header.cleaned.empty() ? bytes : std::string_view(header.cleaned);
   cv::Mat pixels;
+  if (header.format == FileFormat::kPnm) pixels = copy_ppm(whole, header);
+  if (!pixels.empty()) return pixels;
   if (header.format == FileFormat::kJpeg) {
     pixels = decode_jpeg(whole, header, least_side);
   } else if (header.format == FileFormat::kPng) {
