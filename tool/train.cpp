@@ -139,7 +139,9 @@ ImageList listed(const TrainArgs& args) {
   if (missing > 0) {
     throw UsageError(std::to_string(missing) + " of the " + std::to_string(list.items().size()) +
                      " pictures of '" + args.data.string() + "' are not there, the first '" +
-                     first + "': --folder says where they lie, --suffix how their names end");
+                     first +
+                     "': --folder says where they lie, --suffix how their names end; or take "
+                     "their rows out");
   }
   if (!args.no_header) {
     const auto name = table[cols].name();
@@ -302,6 +304,7 @@ int train(TrainArgs args, const Common& common) {
   const auto device = device_of(args.device);
   auto lists = labelled(args);
   const auto pictures = lists.train().size();
+  const auto out = new_folder(args.out, args.data, args.resume);
   if (args.bs == 0) {
     args.bs = automatic_batch(pictures);
     if (!common.quiet && args.bs < automatic_batch(std::numeric_limits<std::int64_t>::max())) {
@@ -309,7 +312,6 @@ int train(TrainArgs args, const Common& common) {
                   static_cast<long long>(pictures), static_cast<long long>(args.bs));
     }
   }
-  const auto out = new_folder(args.out, args.data, args.resume);
   if (args.resume) refuse_other_run(args, out);
   set_seed(args.seed);
   const auto tfms = args.no_augment ? ImageTransforms{} : get_transforms();
