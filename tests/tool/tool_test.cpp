@@ -268,6 +268,7 @@ TEST_CASE("pictures are checked, and the exit code tells") {
   CHECK(contains(bad.out, "broken.jpg"));
   CHECK(contains(read_file(dir / "found.csv"), "broken.jpg"));
   CHECK(run(dir, "check nowhere").status == 1);
+  CHECK(run(dir, "check pictures/table.csv").status == 2);
 }
 
 TEST_CASE("the doctor looks at everything") {
