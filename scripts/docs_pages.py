@@ -67,6 +67,7 @@ def prepared(page):
             picture = re.fullmatch(r"<!-- picture: (\S+) (.*) -->", line)
             if picture:
                 if not (OUT / "html" / picture[1]).exists():
+                    lines.append(f"\n*Here stands a picture, which `scripts/docs --pictures` draws: {picture[2]}.*\n")
                     continue
                 line = f'\n<img src="{picture[1]}" alt="{picture[2]}" style="max-width: 100%">\n'
             heading = re.match(r"(#+) +(.*)", line)
@@ -92,7 +93,13 @@ def prepared(page):
             plain = whole.split("\0")
             line = "".join(plain[i] if i % 2 == 0 else code(parts[i]) for i in range(len(parts)))
         lines.append(line)
-    return "\n".join(lines)
+    return numbered("\n".join(lines)) if page_id(page) == "index" else "\n".join(lines)
+
+
+def numbered(text):
+    """Lists with the numbers that they have: Doxygen begins each at 1."""
+    item = re.compile(r"^(\d+)\. (.*)$", re.M)
+    return re.sub(r"(?:^\d+\. .*\n)+", lambda found: "<ol>" + item.sub(r'<li value="\1">\2</li>', found[0]).replace("\n", "") + "</ol>\n", text, flags=re.M)
 
 
 index = (ROOT / "docs/README.md").read_text()

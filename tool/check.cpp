@@ -1,6 +1,7 @@
 // fastcpp check: what is wrong with a folder of pictures.
 #include <CLI/CLI.hpp>
 #include <cstdio>
+#include <filesystem>
 
 #include "commands.hpp"
 #include "fastcpp/vision/data_report.hpp"
@@ -16,6 +17,12 @@ struct CheckArgs {
 };
 
 int check(const CheckArgs& args, const Common& common) {
+  if (std::filesystem::is_regular_file(args.folder)) {
+    throw UsageError(
+        "'" + args.folder.string() +
+        "' is a file: name the folder of the pictures; what a table lacks, train tells "
+        "before it begins");
+  }
   CheckPicturesOptions options;
   options.show_progress = !common.quiet;
   if (!args.near) options.max_distance = std::nullopt;

@@ -3,10 +3,12 @@
 #include <cmath>
 #include <cstdio>
 #include <ctime>
+#include <limits>
 #include <stop_token>
 
 #include "commands.hpp"
 #include "fastcpp/core/boundary.hpp"
+#include "fastcpp/core/log.hpp"
 #include "fastcpp/io/json.hpp"
 #include "fastcpp/vision.hpp"
 #include "signals.hpp"
@@ -23,11 +25,12 @@ struct TrainArgs {
   int epochs = 4;
   int finetune = 0;
   double lr = 3e-3;
-  std::int64_t bs = 64;
+  std::int64_t bs = 0;  // 0: automatic_batch
   int workers = default_workers();
   double valid_pct = 0.2;
   std::string train_folder = "train", valid_folder = "valid";
-  std::string folder, suffix, fn_col, label_col, label_delim;
+  std::string folder, suffix, fn_col, label_col, label_delim, delimiter = ",";
+  bool no_header = false;
   bool regression = false, no_augment = false, from_scratch = false, live = false;
   std::uint64_t seed = 42;
   int checkpoint = 5;  // minutes; 0: at the end of an epoch only
@@ -68,7 +71,10 @@ Path new_folder(const Path& wanted, const Path& data, bool resume) {
     refuse_inside(wanted, data);
     if (resume) return wanted;
     if (std::filesystem::exists(wanted) && !std::filesystem::is_empty(wanted)) {
-      throw UsageError("--out '" + wanted.string() + "' is there and not empty; name a new folder");
+      throw UsageError("--out '" + wanted.string() + "' is there and not empty; name a new folder" +
+                       (std::filesystem::exists(wanted / "args.json")
+                            ? ", or go on with the run in it by --resume"
+                            : ""));
     }
     make_folder(wanted);
     return wanted;
@@ -103,6 +109,60 @@ ColumnIds columns(const std::string& given) {
   return ids;
 }
 
+char delimiter(const std::string& given) {
+  if (given == "tab" || given == "\\t") return '\t';
+  if (given.size() != 1) throw UsageError("--delimiter is one character, or tab");
+  return given[0];
+}
+
+// The items of a table. What the training would stumble over in its middle is told before it: files that are not there,
+// and names of columns that are a row.
+ImageList listed(const TrainArgs& args) {
+  const auto table = Table::read_csv(
+      args.data, {.delimiter = delimiter(args.delimiter),
+                  .header = args.no_header ? std::nullopt : std::optional<std::int64_t>(0)});
+  // A folder that is absolute lies below nothing.
+  const bool absolute = Path(args.folder).is_absolute();
+  const auto beside = args.data.has_parent_path() ? args.data.parent_path() : Path(".");
+  const auto path = absolute ? Path(args.folder) : beside;
+  const auto cols = column(args.fn_col, 0);
+  const ImageListDfOptions options{
+      .cols = cols, .folder = absolute ? "" : args.folder, .suffix = args.suffix};
+  auto list = ImageList::from_df(table, path, options);
+  std::size_t missing = 0;
+  std::string first;
+  for (std::size_t i = 0; i < list.items().size(); ++i) {
+    const Path file = list.items()[i];
+    if (is_web_address(file.native()) || std::filesystem::exists(file)) continue;
+    if (missing++ == 0) first = file.string();
+  }
+  if (missing > 0) {
+    throw UsageError(std::to_string(missing) + " of the " + std::to_string(list.items().size()) +
+                     " pictures of '" + args.data.string() + "' are not there, the first '" +
+                     first +
+                     "': --folder says where they lie, --suffix how their names end; or take "
+                     "their rows out");
+  }
+  if (!args.no_header) {
+    const auto name = table[cols].name();
+    const auto file = path / options.folder / (name + args.suffix);
+    if (!name.empty() && std::filesystem::is_regular_file(file)) {
+      log_warning("the first line of '" + args.data.string() +
+                  "' was taken for names of columns, but '" + name +
+                  "' is a picture: a table without names needs --no-header");
+    }
+  }
+  return list;
+}
+
+// Few pictures in batches of fastai's 64 are a few steps an epoch, or none.
+std::int64_t automatic_batch(std::int64_t pictures) {
+  constexpr std::int64_t kStandard = 64, kLeast = 4, kSteps = 8;
+  auto bs = kStandard;
+  while (bs > kLeast && pictures / bs < kSteps) bs /= 2;
+  return bs;
+}
+
 ImageLabelLists labelled(const TrainArgs& args) {
   LabelOptions labels;
   if (!args.label_delim.empty()) labels.label_delim = args.label_delim;
@@ -119,10 +179,7 @@ ImageLabelLists labelled(const TrainArgs& args) {
         .label_from_folder(labels);
   }
   if (!is_folder) {
-    const auto path = args.data.has_parent_path() ? args.data.parent_path() : Path(".");
-    return ImageList::from_csv(
-               path, args.data.filename(),
-               {.cols = column(args.fn_col, 0), .folder = args.folder, .suffix = args.suffix})
+    return listed(args)
         .split_by_rand_pct(args.valid_pct, seed)
         .label_from_df(columns(args.label_col), labels);
   }
@@ -157,6 +214,8 @@ Value args_value(const TrainArgs& args) {
                       {"fn_col", args.fn_col},
                       {"label_col", args.label_col},
                       {"label_delim", args.label_delim},
+                      {"delimiter", args.delimiter},
+                      {"header", !args.no_header},
                       {"regression", args.regression},
                       {"augment", !args.no_augment},
                       {"pretrained", !args.from_scratch},
@@ -172,10 +231,11 @@ void refuse_other_run(const TrainArgs& args, const Path& out) {
   for (const auto& [name, now] : given.entries()) {
     if (name.as_string() == "workers" || name.as_string() == "data") continue;
     const auto* was = before.find(name);
-    if (was && was->to_string() == now.to_string()) continue;
+    // A run of an earlier version knows fewer.
+    if (!was || was->to_string() == now.to_string()) continue;
     throw UsageError("--resume: the run in '" + out.string() + "' was made with another " +
-                     name.as_string() + " (" + (was ? was->to_string() : "none") + ", now " +
-                     now.to_string() + "): give the arguments of its args.json");
+                     name.as_string() + " (" + was->to_string() + ", now " + now.to_string() +
+                     "): give the arguments of its args.json");
   }
 }
 
@@ -229,34 +289,52 @@ FitOutcome fit(Learner& learn, const TrainArgs& args, const Path& out) {
                                              .checkpoint = checkpoint});
 }
 
-int train(const TrainArgs& args, const Common& common) {
+Learner learner(const ImageDataBunch& data, const TrainArgs& args, const Common& common) {
+  try {
+    return cnn_learner(data, models::find(args.arch),
+                       {.pretrained = !args.from_scratch,
+                        .metrics = metrics_for(data.label_kind()),
+                        .silent = common.quiet,
+                        .weights = args.weights.empty() ? std::optional<Path>()
+                                                        : std::optional<Path>(args.weights)});
+  } catch (const DownloadError&) {
+    std::fprintf(
+        stderr,
+        "fastcpp train: without a network, --weights FILE takes the published weights from a "
+        "file; --from-scratch does without, and needs many more pictures\n");
+    throw;
+  }
+}
+
+int train(TrainArgs args, const Common& common) {
   if (!std::filesystem::exists(args.data)) {
     throw UsageError("'" + args.data.string() +
                      "' is neither a folder of pictures nor a table or prepared file");
   }
-  const auto& arch = models::find(args.arch);
+  models::find(args.arch);  // refused before a folder is made
   const auto device = device_of(args.device);
+  auto lists = labelled(args);
+  const auto pictures = lists.train().size();
   const auto out = new_folder(args.out, args.data, args.resume);
-  if (args.resume) {
-    refuse_other_run(args, out);
-  } else {
-    write_file(out / "args.json", to_json(args_value(args)) + "\n");
+  if (args.bs == 0) {
+    args.bs = automatic_batch(pictures);
+    if (!common.quiet && args.bs < automatic_batch(std::numeric_limits<std::int64_t>::max())) {
+      std::printf("%lld pictures to train on: batches of %lld (--bs)\n\n",
+                  static_cast<long long>(pictures), static_cast<long long>(args.bs));
+    }
   }
+  if (args.resume) refuse_other_run(args, out);
   set_seed(args.seed);
   const auto tfms = args.no_augment ? ImageTransforms{} : get_transforms();
   const auto data =
-      labelled(args)
-          .transform(tfms, {.size = args.size})
+      lists.transform(tfms, {.size = args.size})
           .databunch({.path = out, .bs = args.bs, .num_workers = args.workers, .device = device})
           .normalize(imagenet_stats);
   if (!common.quiet) std::printf("%s\n\n", data.str().c_str());
+  auto learn = learner(data, args, common);
+  // Not before: what fails until here leaves the folder empty, and the same command may be given again.
+  if (!args.resume) write_file(out / "args.json", to_json(args_value(args)) + "\n");
   data.show_batch({.rows = 3}).save(out / "batch.png");
-  auto learn = cnn_learner(data, arch,
-                           {.pretrained = !args.from_scratch,
-                            .metrics = metrics_for(data.label_kind()),
-                            .silent = common.quiet,
-                            .weights = args.weights.empty() ? std::optional<Path>()
-                                                            : std::optional<Path>(args.weights)});
   const auto outcome = fit(learn, args, out);
   learn.export_model(std::filesystem::absolute(out / "model.fastcpp"));
   if (outcome == FitOutcome::kStopped) {
@@ -303,9 +381,8 @@ Leaves args.json, history.csv, metrics.jsonl, figures, report.html and model.fas
   app.add_option("--lr", args->lr, "highest learning rate")
       ->check(CLI::PositiveNumber)
       ->capture_default_str();
-  app.add_option("--bs", args->bs, "batch size")
-      ->check(CLI::Range(1, 65536))
-      ->capture_default_str();
+  app.add_option("--bs", args->bs, "batch size (64, or fewer for fewer than 512 pictures)")
+      ->check(CLI::Range(1, 65536));
   app.add_option("--workers", args->workers, "threads that load pictures")
       ->check(CLI::Range(0, 1024))
       ->capture_default_str();
@@ -316,13 +393,16 @@ Leaves args.json, history.csv, metrics.jsonl, figures, report.html and model.fas
       ->capture_default_str();
   app.add_option("--valid", args->valid_folder, "folder of the validation pictures")
       ->capture_default_str();
-  app.add_option("--folder", args->folder, "of a table: where its pictures lie, beside it");
+  app.add_option("--folder", args->folder,
+                 "of a table: where its pictures lie, beside it or absolute");
   app.add_option("--suffix", args->suffix, "of a table: ends each file name, for example .jpg");
   app.add_option("--fn-col", args->fn_col, "of a table: column of the files, name or number (0)");
   app.add_option("--label-col", args->label_col,
                  "of a table: column of the labels (1); several, joined by commas, are one-hot");
   app.add_option("--label-delim", args->label_delim,
                  "of a table: splits a cell into several labels");
+  app.add_option("--delimiter", args->delimiter, "of a table: between its cells, or tab (,)");
+  app.add_flag("--no-header", args->no_header, "of a table: its first line is a picture already");
   app.add_flag("--regression", args->regression, "labels are numbers to predict");
   app.add_flag("--no-augment", args->no_augment, "no random flips, turns, zooms and light");
   app.add_flag("--from-scratch", args->from_scratch, "random weights instead of ImageNet's");

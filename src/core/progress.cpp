@@ -176,6 +176,8 @@ std::string format_table_line(const std::vector<std::string>& names,
     // fastai joins padded names by two spaces, but pads every value by two more than its column.
     const bool last_name = header && i + 1 == cells.size();
     line += fmt::format("{:<{}}", cells[i], last_name ? width : width + 2);
+    // fastai lets what is wider than its column run into the next one.
+    if (i + 1 < cells.size() && cells[i].size() >= width + 2) line += "  ";
   }
   return line;
 }

@@ -213,8 +213,13 @@ std::string lr_find_html(const Context& report) {
       .xlabel("Learning rate")
       .ylabel("Loss")
       .xtick_format("{:.0e}");
-  std::string text = "Too few batches for a suggestion.";
-  if (const auto found = suggest_lr(rates, losses)) {
+  std::string text =
+      fmt::format("It ended after {}: too few for a suggestion.",
+                  counted(static_cast<std::int64_t>(losses.size()), "batch", "batches"));
+  // Two or three losses differ by their pictures more than by the rate.
+  constexpr std::size_t kFew = 5;
+  const auto found = losses.size() < kFew ? std::nullopt : suggest_lr(rates, losses);
+  if (found) {
     text = fmt::format(
         "The loss falls steepest at a rate of {:.1e}; a tenth of the rate with the "
         "lowest loss is {:.1e}.",

@@ -251,6 +251,13 @@ Handled Service::before(const Request& request, Response& response) {
 }
 
 Service::Wish Service::wish_of(const Request& request) const {
+  // A misspelt wish would be answered as if it had not been said.
+  for (const auto& [name, value] : request.params) {
+    if (name == "top_k" || name == "thresh" || name == "heat_map") continue;
+    throw Refusal{400, "serve.bad_request",
+                  fmt::format("there is no parameter '{}': top_k, thresh and heat_map are known",
+                              clean_text(name.substr(0, 40)))};
+  }
   Wish wish{.top_k = options_.top_k, .thresh = options_.thresh};
   if (request.has_param("top_k")) wish.top_k = number_of(request, "top_k", 1, 100'000);
   if (request.has_param("thresh")) wish.thresh = number_of(request, "thresh", 0.0, 1.0);
@@ -258,7 +265,18 @@ Service::Wish Service::wish_of(const Request& request) const {
     wish.heat = Wish::Heat::kBest;
   } else if (request.has_param("heat_map")) {
     wish.heat = Wish::Heat::kOf;
-    wish.heat_of = number_of<std::int64_t>(request, "heat_map", 0, 1'000'000);
+    const auto text = request.get_param_value("heat_map");
+    const auto classes = predictor_.classes();
+    const auto named = std::find(classes.begin(), classes.end(), text);
+    if (!text.empty() && text.find_first_not_of("0123456789") == std::string::npos) {
+      wish.heat_of = number_of<std::int64_t>(request, "heat_map", 0, 1'000'000);
+    } else if (named != classes.end()) {
+      wish.heat_of = named - classes.begin();
+    } else {
+      throw Refusal{400, "serve.bad_request",
+                    fmt::format("heat_map must be best, a class or the number of one, found '{}'",
+                                clean_text(text.substr(0, 40)))};
+    }
   }
   return wish;
 }

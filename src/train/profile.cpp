@@ -186,8 +186,8 @@ void judge_compute(StepProfile& p) {
   if (p.overhead && *p.overhead >= 0.5) {
     p.culprit = ProfileCulprit::kSmallBatch;
     p.sentence = fmt::format(
-        "tiny batch: {} of the computation of a step would be the same for twice as many items "
-        "than {}; take larger batches (.bs)",
+        "tiny batch: {} of the computation of a step would be the same for twice as many items as "
+        "these {}; take larger batches (.bs)",
         percent(*p.overhead), p.bs);
   } else {
     p.culprit = ProfileCulprit::kCompute;

@@ -317,10 +317,10 @@ std::optional<LrSuggestion> Recorder::suggest(const RecorderPlotOptions& options
   const auto curve = trimmed(losses, options.skip_start, options.skip_end);
   const auto found = suggest_lr(rates, curve);
   if (!found) {
-    log_warning(
-        fmt::format("no learning rate can be suggested from {} points: record more batches, or "
-                    "lower skip_start and skip_end",
-                    curve.size()));
+    log_warning(fmt::format(
+        "no learning rate can be suggested from {} points: {} batches were recorded, and "
+        "skip_start and skip_end leave {} and {} of them out; record more, or lower these",
+        curve.size(), losses.size(), options.skip_start, options.skip_end));
     return std::nullopt;
   }
   const auto& result = *found;

@@ -168,11 +168,17 @@ std::string describe(const torch::nn::Module& module) {
   stream.imbue(std::locale::classic());
   stream << module;
   auto text = stream.str();
-  for (const auto& prefix :
-       {std::string("torch::nn::"), own_namespace() + "models::", own_namespace()}) {
+  for (const auto& prefix : {std::string("torch::nn::"), own_namespace() + "models::",
+                             own_namespace(), std::string("(anonymous namespace)::")}) {
     for (auto at = text.find(prefix); at != std::string::npos; at = text.find(prefix, at)) {
       text.erase(at, prefix.size());
     }
+  }
+  // LibTorch's own layers print without it.
+  const std::string suffix = "Impl";
+  for (auto at = text.find(suffix + "("); at != std::string::npos;
+       at = text.find(suffix + "(", at)) {
+    text.erase(at, suffix.size());
   }
   return text;
 }

@@ -83,6 +83,10 @@ TEST_CASE("the table is fastai's") {
         "epoch     train_loss  valid_loss  error_rate  time    ");
   CHECK(format_table_line(names, {"0", "1.409939", "0.357608", "0.102165", "00:26"}) ==
         "0         1.409939    0.357608    0.102165    00:26     ");
+  // What is wider than its column stays apart from the next one.
+  const std::vector<std::string> wide{"epoch", "cpu peak", "time"};
+  CHECK(format_table_line(wide, {"0", "320.835938", "00:05"}) ==
+        "0         320.835938  00:05     ");
   CHECK(format_time(59.9) == "00:59");
   CHECK(format_time(3723) == "1:02:03");
 }

@@ -420,6 +420,13 @@ TEST_CASE("what a report cannot show it says, and what is wrong it refuses") {
   CHECK(caught([&] { learn.report(dir / "file" / "page.html"); }).code.starts_with("io."));
 }
 
+TEST_CASE("a report draws no conclusion from three batches of the finder") {
+  TempDir dir;
+  auto learn = report_learner(classes_bunch(dir.path()), 3);
+  learn.lr_find({.num_it = 3, .stop_div = false});
+  CHECK(has_part(read_file(learn.report()), "It ended after 3 batches: too few for a suggestion."));
+}
+
 TEST_CASE("a recorder keeps every fit") {
   TempDir dir;
   auto learn = report_learner(classes_bunch(dir.path()), 3, {accuracy});

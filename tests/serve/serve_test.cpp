@@ -178,6 +178,8 @@ TEST_CASE("a heat map comes with the picture that it lies on") {
   const auto other = post(server.port(), picture, "/predict?heat_map=1");
   CHECK(other.json().at("predictions").items()[0].at("heat_map").at("class").as_int() == 1);
   CHECK(post(server.port(), picture, "/predict?heat_map=2").code() == "value.class_index");
+  const auto named = post(server.port(), picture, "/predict?heat_map=" + predictor.classes()[1]);
+  CHECK(named.json().at("predictions").items()[0].at("heat_map").at("class").as_int() == 1);
 
   // What the network saw is the picture, cut to its size.
   const auto seen = predictor.heat_map(predictor.prepare_bytes(picture), 0).picture;

@@ -1,6 +1,7 @@
 // The program `fastcpp`: what it prints, writes and ends with.
 #include <torch/utils.h>
 
+#include <algorithm>
 #include <chrono>
 #include <csignal>
 #include <cstdio>
@@ -201,6 +202,61 @@ TEST_CASE("from a table to a number, quietly") {
   CHECK(from_json(json.out).at("numbers").size() == 1);
 }
 
+TEST_CASE("what is wrong with a table is told before the training") {
+  TempDir dir;
+  draw(dir);
+  const std::string quick =
+      " --quiet --epochs 1 --arch squeezenet1_1 --from-scratch --size 32 --workers 1 --threads 1";
+  // Its pictures lie elsewhere.
+  std::filesystem::rename(dir / "pictures/table.csv", dir / "table.csv");
+  const auto lost = run(dir, "train table.csv --out run" + quick);
+  CHECK(lost.status == 2);
+  CHECK(contains(lost.err, "24 of the 24 pictures of 'table.csv' are not there"));
+  CHECK(contains(lost.err, "--folder"));
+  CHECK_FALSE(std::filesystem::exists(dir / "run"));
+  CHECK(run(dir, "train table.csv --delimiter ';;' --out run" + quick).status == 2);
+
+  // Cells between semicolons, no names of columns, and a folder that is absolute.
+  const auto read = read_file(dir / "table.csv");
+  std::string rows;
+  for (const auto& row : lines(read.substr(read.find('\n') + 1))) {
+    rows += row.substr(0, row.rfind(',')) + "\n";
+  }
+  std::replace(rows.begin(), rows.end(), ',', ';');
+  write_file(dir / "rows.csv", rows);
+  const auto given = "train rows.csv --delimiter ';' --folder '" +
+                     (dir.path() / "pictures").string() + "' --out run" + quick;
+  const auto all = run(dir, given + " --no-header");
+  INFO(all.err);
+  REQUIRE(all.status == 0);
+  CHECK(Predictor(dir / "run/model.fastcpp").classes() == std::vector<std::string>{"blue", "red"});
+  CHECK_FALSE(contains(all.err, "--no-header"));
+  const auto names = run(dir, given + "2");
+  CHECK(names.status == 0);
+  CHECK(contains(names.err, "'blue/0.png' is a picture: a table without names needs --no-header"));
+}
+
+TEST_CASE(
+    "few pictures train without a word about batches, and a start that failed leaves the way "
+    "free") {
+  TempDir dir;
+  draw(dir);
+  const std::string command =
+      "train pictures --epochs 1 --arch squeezenet1_1 --size 32 --workers 1 --threads 1 --out run";
+  write_file(dir / "w.pth", "no weights");
+  const auto failed = run(dir, command + " --weights w.pth");
+  CHECK(failed.status == 1);
+  const auto train = run(dir, command + " --from-scratch");
+  INFO(train.err);
+  REQUIRE(train.status == 0);
+  // 20 of 24 train: 4 are the least of a batch.
+  CHECK(contains(train.out, "20 pictures to train on: batches of 4"));
+  CHECK(from_json(read_file(dir / "run/args.json")).at("bs").as_int() == 4);
+  const auto again = run(dir, command + " --from-scratch");
+  CHECK(again.status == 2);
+  CHECK(contains(again.err, "--resume"));
+}
+
 TEST_CASE("pictures are checked, and the exit code tells") {
   TempDir dir;
   draw(dir);
@@ -212,6 +268,7 @@ TEST_CASE("pictures are checked, and the exit code tells") {
   CHECK(contains(bad.out, "broken.jpg"));
   CHECK(contains(read_file(dir / "found.csv"), "broken.jpg"));
   CHECK(run(dir, "check nowhere").status == 1);
+  CHECK(run(dir, "check pictures/table.csv").status == 2);
 }
 
 TEST_CASE("pictures are prepared, and a training takes them") {

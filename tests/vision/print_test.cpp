@@ -11,6 +11,7 @@
 
 #include <regex>
 #include <sstream>
+#include <utility>
 
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/train/callbacks/callbacks.hpp"
@@ -122,8 +123,9 @@ TEST_CASE("the summary of the lesson's network") {
         std::string::npos);
   // Nobody reads namespaces, least of all that of the version.
   const auto printed = learn.str();
-  CHECK(printed.find("AdaptiveConcatPool2d") != std::string::npos);
-  CHECK(printed.find("fastcpp::") == std::string::npos);
+  CHECK(printed.find("AdaptiveConcatPool2d(") != std::string::npos);
+  CHECK(printed.find("(0): BasicBlock(") != std::string::npos);
+  CHECK(printed.find("::") == std::string::npos);
 }
 
 TEST_CASE("every leaf layer of the architectures has its row") {
@@ -219,6 +221,7 @@ TEST_CASE("the learning-rate finder's table and messages") {
   learn.lr_find({.num_it = 6, .stop_div = false});
   REQUIRE(log.info.size() == 1);
   CHECK(log.info[0] == "LR Finder is complete: learn.recorder().plot() draws the curve.");
+  CHECK(log.warnings.empty());
   // 3 batches an epoch; what validation would have given is one mark, so that the time stands
   // below the first metric.
   REQUIRE(table.lines().size() >= 2);
@@ -232,4 +235,31 @@ TEST_CASE("the learning-rate finder's table and messages") {
   CHECK(log.info[0] == fmt::format("Min numerical gradient: {:.2E}", found->min_grad_lr));
   CHECK(log.info[1] == fmt::format("Min loss divided by 10: {:.2E}", found->min_loss_lr_10));
   CHECK(std::regex_match(log.info[0], std::regex(R"(Min numerical gradient: \d\.\d\dE[+-]\d\d)")));
+}
+
+TEST_CASE("a finder that ends before there is a curve says why") {
+  TempDir dir;
+  CapturedLog log;
+  Learner learn(noise(dir.path(), 2, {"a", "b"}), nn::Sequential(nn::Flatten(), nn::Linear(12, 2)),
+                {.silent = true});
+  const auto scale = std::make_shared<double>(1);
+  learn.set_loss_func({"grows",
+                       [scale](const Tensors& outputs, const Tensors&) -> torch::Tensor {
+                         const torch::Tensor scores = outputs.at(0);
+                         return scores.sum(1) * 0 + std::exchange(*scale, *scale * 10);
+                       },
+                       [](const torch::Tensor& outputs) { return outputs; }});
+  learn.lr_find({.num_it = 20});
+  CHECK(learn.recorder().losses.size() == 2);
+  REQUIRE(log.warnings.size() == 1);
+  CHECK(log.warnings[0].starts_with("lr_find ended after 2 of 20 batches"));
+  CHECK_FALSE(learn.recorder().suggest());
+  REQUIRE(log.warnings.size() == 2);
+  CHECK(log.warnings[1].find("2 batches were recorded") != std::string::npos);
+  // To the end where it is told to go on.
+  log.warnings.clear();
+  *scale = 1;
+  learn.lr_find({.num_it = 20, .stop_div = false});
+  CHECK(learn.recorder().losses.size() == 20);
+  CHECK(log.warnings.empty());
 }

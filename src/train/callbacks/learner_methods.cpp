@@ -146,6 +146,17 @@ SuggestedLRs Learner::lr_find(const LrFindOptions& options) {
     before.restore_training();
     auto found = recorder().suggested_lrs();
     found.outcome = outcome == FitOutcome::kStopped ? outcome : FitOutcome::kFinished;
+    const auto steps = static_cast<std::int64_t>(recorder().losses.size());
+    // What its plot leaves out at both ends, and two points of a line.
+    const RecorderPlotOptions plot;
+    const std::int64_t least = plot.skip_start + plot.skip_end + 2;
+    if (outcome != FitOutcome::kStopped && options.stop_div &&
+        steps < std::min<std::int64_t>(least, options.num_it)) {
+      log_warning(fmt::format(
+          "lr_find ended after {} of {} batches, too few for a curve: a loss was more than four "
+          "times the lowest. Take larger batches (.bs), or let it go on with .stop_div = false",
+          steps, options.num_it));
+    }
     if (outcome != FitOutcome::kStopped) {
       log_info("LR Finder is complete: learn.recorder().plot() draws the curve.");
     }
