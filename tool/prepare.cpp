@@ -52,7 +52,7 @@ Run add_prepare(CLI::App& app) {
       R"(  fastcpp prepare pictures pictures.pack
   fastcpp train pictures.pack
 
-JPEG takes a tenth of the room of raw pixels, which are not decoded at all.)");
+As JPEG pictures take a tenth of the room of raw pixels, or less; raw pixels are not decoded at all.)");
   app.add_option("FOLDER", args->folder, "with one folder a class, below train and valid if split")
       ->required();
   app.add_option("FILE", args->file, "what is written; ends in .pack")->required();

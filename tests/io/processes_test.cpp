@@ -15,6 +15,7 @@
 #include "fastcpp/io/config.hpp"
 #include "fastcpp/io/download.hpp"
 #include "fastcpp/io/hub.hpp"
+#include "fastcpp/io/pack.hpp"
 #include "fastcpp/io/safetensors.hpp"
 #include "fastcpp/io/untar.hpp"
 #include "fastcpp/io/urls.hpp"
@@ -102,6 +103,25 @@ TEST_CASE("a save that is killed anywhere leaves the old file or the new one") {
                                          CHECK(numbers(dir) == std::vector<std::int64_t>{3, 3, 3});
                                        });
   CHECK(killed > 12);  // at least a write, two flushes and a rename of each
+}
+
+TEST_CASE("a pack whose writing is killed anywhere is the old one or the new one") {
+  const auto write = [](const Path& dir, const std::string& content) {
+    PackWriter out(dir / "a.pack");
+    out.add("a", content);
+    out.add("b", std::string(100'000, 'b'));
+    out.commit("notes");
+  };
+  const int killed = killed_everywhere([&](const Path& dir) { write(dir, "old"); },
+                                       [&](const Path& dir) { write(dir, "new"); },
+                                       [&](const Path& dir) {
+                                         const PackReader pack(dir / "a.pack");
+                                         const auto found = pack.read(0);
+                                         CHECK((found == "old" || found == "new"));
+                                         CHECK(pack.read(1).size() == 100'000);
+                                         CHECK(files_without_parts(dir) == 1);
+                                       });
+  CHECK(killed > 4);  // head, contents, index, a flush and a rename
 }
 
 TEST_CASE(
