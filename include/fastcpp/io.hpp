@@ -11,6 +11,7 @@
 #include "fastcpp/io/hub.hpp"
 #include "fastcpp/io/json.hpp"
 #include "fastcpp/io/model_file.hpp"
+#include "fastcpp/io/pack.hpp"
 #include "fastcpp/io/recipe.hpp"
 #include "fastcpp/io/registry.hpp"
 #include "fastcpp/io/safetensors.hpp"

@@ -12,7 +12,6 @@
 #include <fmt/format.h>
 
 #include <cctype>
-#include <cmath>
 #include <limits>
 #include <regex>
 #include <set>

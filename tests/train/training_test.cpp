@@ -4,7 +4,6 @@
 #include <torch/nn/modules/batchnorm.h>
 #include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/linear.h>
-#include <torch/nn/pimpl.h>
 #include <torch/utils.h>
 
 #include <cmath>
