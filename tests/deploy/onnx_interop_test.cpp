@@ -235,13 +235,13 @@ void check_architectures(const std::vector<std::string>& names) {
           CHECK(want.back().max().item<double>() < 0.9);
         }
         const auto tell = [&](const char* runtime, const std::vector<torch::Tensor>& got) {
-          double largest = 0;
+          double widest = 0;
           for (std::size_t i = 0; i < want.size(); ++i) {
             const auto difference = gap(got[i], want[i]);
             CHECK(difference < kProbability);
-            largest = std::max(largest, difference);
+            widest = std::max(widest, difference);
           }
-          line += fmt::format(" {}{} {:.1e}", runtime, fold ? "" : "_unfolded", largest);
+          line += fmt::format(" {}{} {:.1e}", runtime, fold ? "" : "_unfolded", widest);
         };
         if (has_onnx_runtime()) tell("onnxruntime", run_in_onnx_runtime(dir, cases));
         if (has_opencv_dnn()) {

@@ -1,7 +1,7 @@
 // Where the time of a training goes: planted culprits are found.
 #include "fastcpp/train/profile.hpp"
 
-#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/container/functional.h>
 #include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/linear.h>
 #include <torch/utils.h>
