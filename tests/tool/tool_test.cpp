@@ -225,7 +225,7 @@ TEST_CASE("what is wrong with a table is told before the training") {
   std::replace(rows.begin(), rows.end(), ',', ';');
   write_file(dir / "rows.csv", rows);
   const auto given = "train rows.csv --delimiter ';' --folder '" +
-                     (dir.path() / "pictures").string() + "' --out run" + quick;
+                     (dir.path() / "pictures").string() + "'" + quick + " --out run";
   const auto all = run(dir, given + " --no-header");
   INFO(all.err);
   REQUIRE(all.status == 0);
