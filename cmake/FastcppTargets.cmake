@@ -136,9 +136,9 @@ function(_fastcpp_use_pch target)
 endfunction()
 
 # For sources that show operations by LibTorch's record_function.h: packaged LibTorch is built with NDEBUG, and without it the class
-# of that header declares one member more than the library knows. A release has NDEBUG everywhere.
+# of that header declares one member more than the library knows. A release has NDEBUG everywhere, unless its flags were changed.
 function(fastcpp_needs_ndebug)
-  if(NOT CMAKE_BUILD_TYPE STREQUAL "Release")
+  if(NOT (CMAKE_BUILD_TYPE STREQUAL "Release" AND CMAKE_CXX_FLAGS_RELEASE MATCHES "-DNDEBUG"))
     set_source_files_properties(${ARGN} PROPERTIES COMPILE_DEFINITIONS NDEBUG SKIP_PRECOMPILE_HEADERS ON)
   endif()
 endfunction()

@@ -55,13 +55,18 @@ struct CheckpointFile {
   std::optional<std::int64_t> begun = {};  // nothing where it is damaged
 };
 
-// An integer of a file's dictionary, 0 where it is not there; nothing of a file that cannot be read.
+// An integer of a file's dictionary, 0 where it is not there; nothing of a damaged file. What the machine is short of (memory,
+// open files) damages none.
 std::optional<std::int64_t> integer_of_file(const Path& file, const char* entry) {
   try {
     const auto value = load_checkpoint(file, {.entry = entry});
     return value.is_int() ? value.as_int() : 0;
   } catch (const ValueError&) {  // earlier versions wrote none
     return 0;
+  } catch (const MemoryError&) {
+    throw;
+  } catch (const IoError&) {
+    throw;
   } catch (const Error&) {
     return std::nullopt;
   }
@@ -162,10 +167,11 @@ bool Checkpoints::due() const {
 
 void Checkpoints::write(Value state, std::int64_t iteration, bool finished, bool best) {
   wait();
-  if (!begun_) {
-    begun_ = 1;
-    for (const auto& file : all_files(folder_, options_.name))
-      begun_ = std::max(*begun_, file.begun.value_or(0) + 1);
+  finished_ = finished;
+  try {
+    boundary([&] { begin_anew(); });
+  } catch (...) {
+    return missed(std::current_exception());
   }
   const auto number = iteration + ahead_;
   state.set("number", number);
@@ -173,9 +179,18 @@ void Checkpoints::write(Value state, std::int64_t iteration, bool finished, bool
   state.set("is_best", best);
   const auto rest = finished ? std::string(kFinished) : fmt::format("{:010}", number);
   const auto file = folder_ / checkpoint_file(options_.name, fit_, rest);
-  finished_ = finished;
   if (!options_.background || !write_behind(state, file, best)) write_now(state, file, best);
   last_ = std::chrono::steady_clock::now();
+}
+
+// Draws its number, once.
+void Checkpoints::begin_anew() {
+  if (begun_) return;
+  std::int64_t begun = 1;
+  for (const auto& file : all_files(folder_, options_.name)) {
+    begun = std::max(begun, file.begun.value_or(0) + 1);
+  }
+  begun_ = begun;
 }
 
 bool Checkpoints::write_behind(const Value& state, const Path& file, bool best) {

@@ -51,6 +51,7 @@ class Checkpoints {
   static std::optional<std::uint64_t> last_fit(const Path& folder, const std::string& name);
 
  private:
+  void begin_anew();
   bool write_behind(const Value& state, const Path& file, bool best);
   void write_now(const Value& state, const Path& file, bool best);
   void write_files(const Value& state, const Path& file, bool best);

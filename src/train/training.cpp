@@ -202,8 +202,9 @@ void Training::train_epoch() {
                keep_steady();
                bar.update(state_.num_batch, fmt::format("{:.4f}", state_.smooth_loss));
                if (clock_) clock_->end_step();
-               // At the end of an epoch there is one anyway. Several processes do not know yet who of them leaves it.
-               const bool last = position_ == loader.size() || (!together_ && state_.stop_epoch);
+               // At the end of an epoch there is one anyway. Several processes, who write together, know neither who of them
+               // leaves it nor, where bad items are left out, whether all have come to its end.
+               const bool last = !together_ && (position_ == loader.size() || state_.stop_epoch);
                const bool due = together_ ? due_ : files_ && files_->due();
                if (due && !last) write_checkpoint(false, false);
              });

@@ -152,10 +152,14 @@ SuggestedLRs Learner::lr_find(const LrFindOptions& options) {
     const std::int64_t least = plot.skip_start + plot.skip_end + 2;
     if (outcome != FitOutcome::kStopped && options.stop_div &&
         steps < std::min<std::int64_t>(least, options.num_it)) {
+      const bool is_number = steps > 0 && std::isfinite(recorder().losses.back());
       log_warning(fmt::format(
-          "lr_find ended after {} of {} batches, too few for a curve: a loss was more than four "
-          "times the lowest. Take larger batches (.bs), or let it go on with .stop_div = false",
-          steps, options.num_it));
+          "lr_find ended after {} of {} batches, too few for a curve: {}", steps, options.num_it,
+          is_number
+              ? "a loss was more than four times the lowest. Take larger batches (.bs), or let "
+                "it go on with .stop_div = false"
+              : "the loss is no finite number. Look at the inputs, the targets and the loss "
+                "function"));
     }
     if (outcome != FitOutcome::kStopped) {
       log_info("LR Finder is complete: learn.recorder().plot() draws the curve.");

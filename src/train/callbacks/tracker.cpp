@@ -2,7 +2,7 @@
 
 #include <fmt/format.h>
 #include <fmt/ranges.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <charconv>
 #include <cmath>
@@ -85,8 +85,11 @@ std::optional<double> TrackerCallback::get_monitor_value() const {
   const auto& recorder = learner.recorder();
   const auto& name = options_.monitor;
   auto value = recorder.last_value(name);
-  // What is done about it is done by all together: `load` waits for the others.
-  if (const auto processes = learner.processes()) value = figure_of_first(*processes, value);
+  // What is done about it is done by all together: `load` waits for the others. One that only the first process has decides
+  // alone.
+  if (const auto processes = first_process_only() ? nullptr : learner.processes()) {
+    value = figure_of_first(*processes, value);
+  }
   if (value || !learner.first_process()) return value;
   const bool validated =
       !recorder.history.empty() && recorder.history.back().valid_loss && !recorder.metrics.empty();
