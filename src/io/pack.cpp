@@ -63,6 +63,14 @@ struct PackWriter::Impl {
   std::unordered_set<std::string> known;
   std::string index, names;
   std::int64_t count = 0;
+  bool whole = true;  // no entry was written in part
+
+  void check_whole() const {
+    if (whole) return;
+    throw IoError("io.cannot_write", fmt::format("the pack '{}' has an entry that was written in "
+                                                 "part; write it again from the beginning",
+                                                 file.string()));
+  }
 };
 
 PackWriter::PackWriter(const Path& file)
@@ -86,6 +94,8 @@ void PackWriter::add(std::string_view name, std::string_view content) {
                       "none of its parts is empty, '.' or '..', and it stands there once",
                       impl_->file.string(), name.substr(0, name.find('\0')), kLongestName));
     }
+    impl_->check_whole();
+    impl_->whole = false;
     impl_->out.write(content);
     put_little(impl_->index, static_cast<std::uint64_t>(content.size()));
     put_little(impl_->index, checksum(content));
@@ -93,6 +103,7 @@ void PackWriter::add(std::string_view name, std::string_view content) {
     impl_->names += name;
     impl_->known.emplace(name);
     ++impl_->count;
+    impl_->whole = true;
   });
 }
 
@@ -106,7 +117,8 @@ std::uint64_t PackWriter::position() const {
 
 void PackWriter::commit(std::string_view notes) {
   boundary([&] {
-    auto& [file, out, known, index, names, count] = *impl_;
+    impl_->check_whole();
+    auto& [file, out, known, index, names, count, whole] = *impl_;
     const auto begin = out.position();
     auto crc = checksum(index);
     crc = io::crc32(names.data(), names.size(), crc);

@@ -148,6 +148,9 @@ class InOrder {
 
 // Whether the file of a picture is at fault, and not the machine or the caller.
 bool is_fault_of_file(const Error& e) {
+  for (const auto* of_machine : {"io.cannot_write", "io.cannot_create", "io.out_of_memory"}) {
+    if (e.code() == of_machine) return false;
+  }
   return dynamic_cast<const DataError*>(&e) || dynamic_cast<const IoError*>(&e) ||
          dynamic_cast<const FormatError*>(&e);
 }
@@ -165,6 +168,8 @@ PrepareReport prepare_pack(const ToPrepare& from, const Path& file, const Prepar
   check_pack_name(file);
   check_prepare(options);
   const auto count = from.items.size();
+  // A table that no pack can hold is refused before the work.
+  detail::notes_of(from.table.value_or(Table()), from.names);
   PackWriter out(file);
   InOrder pictures(out, options.max_workers);
   std::vector<std::optional<ImageFault>> faults(count);

@@ -2,7 +2,7 @@
 #include "fastcpp/vision/prepare.hpp"
 
 #include <fmt/format.h>
-#include <torch/torch.h>
+#include <torch/types.h>
 
 #include <algorithm>
 #include <map>

@@ -177,7 +177,20 @@ struct FileSource::Impl {
       }
       return open_pack(wanted.file);
     }();
-    if (const auto at = pack->find(wanted.part)) return pack->read(*at);
+    if (const auto at = pack->find(wanted.part)) {
+      try {
+        return pack->read(*at);
+      } catch (const FormatError&) {
+        // What was fetched damaged is fetched again the next time.
+        if (is_web_address(wanted.file)) {
+          cache().forget(wanted.file);
+          const std::scoped_lock lock(mutex);
+          const auto held = packs.find(wanted.file);
+          if (held != packs.end() && held->second == pack) packs.erase(held);
+        }
+        throw;
+      }
+    }
     throw FormatError("pack.no_entry",
                       fmt::format("the pack '{}' has no entry called '{}'; is it the pack that the "
                                   "list was made of?",
