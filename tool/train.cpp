@@ -9,6 +9,7 @@
 #include "commands.hpp"
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/log.hpp"
+#include "fastcpp/io/file_source.hpp"
 #include "fastcpp/io/json.hpp"
 #include "fastcpp/vision.hpp"
 #include "signals.hpp"
@@ -133,7 +134,8 @@ ImageList listed(const TrainArgs& args) {
   std::string first;
   for (std::size_t i = 0; i < list.items().size(); ++i) {
     const Path file = list.items()[i];
-    if (is_web_address(file.native()) || std::filesystem::exists(file)) continue;
+    std::error_code ec;
+    if (FileSource::is_special(file) || std::filesystem::exists(file, ec)) continue;
     if (missing++ == 0) first = file.string();
   }
   if (missing > 0) {
@@ -146,7 +148,8 @@ ImageList listed(const TrainArgs& args) {
   if (!args.no_header) {
     const auto name = table[cols].name();
     const auto file = path / options.folder / (name + args.suffix);
-    if (!name.empty() && std::filesystem::is_regular_file(file)) {
+    std::error_code ec;
+    if (!name.empty() && std::filesystem::is_regular_file(file, ec)) {
       log_warning("the first line of '" + args.data.string() +
                   "' was taken for names of columns, but '" + name +
                   "' is a picture: a table without names needs --no-header");
@@ -171,6 +174,16 @@ ImageLabelLists labelled(const TrainArgs& args) {
   const bool is_folder = std::filesystem::is_directory(args.data);
   if (!is_folder && args.data.extension() == ".pack") {
     const auto list = ImageList::from_pack(args.data, {.empty = EmptyParts::kIgnore});
+    // The labels and sets of a bunch that was prepared stand beside its pictures.
+    if (const auto& table = list.inner_df(); table && table->contains("label")) {
+      const bool has_sets = table->contains("is_valid");
+      auto parts =
+          has_sets ? list.split_from_df("is_valid") : list.split_by_rand_pct(args.valid_pct, seed);
+      if (parts.split().train.empty() || parts.split().valid.empty()) {
+        parts = list.split_by_rand_pct(args.valid_pct, seed);
+      }
+      return parts.label_from_df("label", labels);
+    }
     const auto in_folders = list.split_by_folder(args.train_folder, args.valid_folder);
     const auto& split = in_folders.split();
     return (split.train.empty() || split.valid.empty()
@@ -316,6 +329,11 @@ int train(TrainArgs args, const Common& common) {
   auto lists = labelled(args);
   const auto pictures = lists.train().size();
   const auto out = new_folder(args.out, args.data, args.resume);
+  if (args.bs == 0 && args.resume && std::filesystem::exists(out / "args.json")) {
+    // As it was, also where pictures have come since, or an earlier version took another.
+    const auto before = from_json(read_file(out / "args.json"));
+    if (const auto* bs = before.find("bs")) args.bs = bs->as_int();
+  }
   if (args.bs == 0) {
     args.bs = automatic_batch(pictures);
     if (!common.quiet && args.bs < automatic_batch(std::numeric_limits<std::int64_t>::max())) {

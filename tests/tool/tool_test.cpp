@@ -19,6 +19,8 @@
 #include "fastcpp/io/json.hpp"
 #include "fastcpp/io/safetensors.hpp"
 #include "fastcpp/vision/image/image.hpp"
+#include "fastcpp/vision/image_list.hpp"
+#include "fastcpp/vision/prepare.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
 
@@ -282,6 +284,21 @@ TEST_CASE("pictures are prepared, and a training takes them") {
   const auto trained = run(dir, std::string("train p.pack --epochs 1 --quiet --out run") + kQuick);
   CHECK(trained.status == 0);
   CHECK(std::filesystem::exists(dir / "run/model.fastcpp"));
+  // A table may name its pictures; the labels that it has for them go into the next pack with them.
+  std::string rows = "name,label\n";
+  for (int i = 1; i < 24; i += 2) {
+    rows += "p.pack/red/" + std::to_string(i) + ".png," + (i % 4 == 1 ? "even" : "odd") + "\n";
+  }
+  write_file(dir / "members.csv", rows);
+  const auto quick = " --epochs 1 --quiet --out members" + std::string(kQuick);
+  const auto members = run(dir, "train members.csv" + quick);
+  INFO(members.err);
+  CHECK(members.status == 0);
+  ImageList::from_csv(dir.path(), "members.csv").prepare(dir / "labelled.pack");
+  CHECK(run(dir, "train labelled.pack --epochs 1 --quiet --out labels" + std::string(kQuick))
+            .status == 0);
+  CHECK(Predictor(dir / "labels/model.fastcpp").classes() ==
+        std::vector<std::string>{"even", "odd"});
   CHECK(run(dir, "prepare pictures p.zip").status == 1);
   CHECK(run(dir, "prepare nowhere p.pack").status == 2);
   CHECK(run(dir, "prepare pictures p.pack --raw --quality 80").status == 2);

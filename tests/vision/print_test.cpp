@@ -9,6 +9,7 @@
 #include <torch/nn/modules/linear.h>
 #include <torch/nn/modules/pooling.h>
 
+#include <limits>
 #include <regex>
 #include <sstream>
 #include <utility>
@@ -262,4 +263,12 @@ TEST_CASE("a finder that ends before there is a curve says why") {
   learn.lr_find({.num_it = 20, .stop_div = false});
   CHECK(learn.recorder().losses.size() == 20);
   CHECK(log.warnings.empty());
+  // Larger batches would not mend this one.
+  log.warnings.clear();
+  *scale = std::numeric_limits<double>::quiet_NaN();
+  learn.lr_find({.num_it = 20});
+  const auto told = fmt::format("{}", fmt::join(log.warnings, "\n"));
+  CHECK(told.find("batches, too few for a curve: the loss is no finite number") !=
+        std::string::npos);
+  CHECK(told.find("larger batches") == std::string::npos);
 }
