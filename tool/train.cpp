@@ -175,14 +175,16 @@ ImageLabelLists labelled(const TrainArgs& args) {
   if (!is_folder && args.data.extension() == ".pack") {
     const auto list = ImageList::from_pack(args.data, {.empty = EmptyParts::kIgnore});
     // The labels and sets of a bunch that was prepared stand beside its pictures.
-    if (const auto& table = list.inner_df(); table && table->contains("label")) {
+    const auto& table = list.inner_df();
+    if (table && (!args.label_col.empty() || table->contains("label"))) {
       const bool has_sets = table->contains("is_valid");
       auto parts =
           has_sets ? list.split_from_df("is_valid") : list.split_by_rand_pct(args.valid_pct, seed);
       if (parts.split().train.empty() || parts.split().valid.empty()) {
         parts = list.split_by_rand_pct(args.valid_pct, seed);
       }
-      return parts.label_from_df("label", labels);
+      const auto cols = args.label_col.empty() ? ColumnIds("label") : columns(args.label_col);
+      return parts.label_from_df(cols, labels);
     }
     const auto in_folders = list.split_by_folder(args.train_folder, args.valid_folder);
     const auto& split = in_folders.split();

@@ -68,8 +68,9 @@ Column column_of(const Value& column, const PackReader& pack) {
   return Column(name.as_string(), std::move(cells));
 }
 
+constexpr std::size_t kMostColumns = 1024;
+
 Table read_notes(const PackReader& pack) {
-  constexpr std::size_t kMostColumns = 1024;
   std::vector<Column> columns;
   if (pack.notes().empty()) {
     columns.push_back(column_of(Value::dict({{"name", kNames}}), pack));
@@ -99,6 +100,12 @@ std::string notes_of(const Table& table, NameColumn names) {
     }
     columns.append(
         Value::dict({{"name", column.name()}, {"cells", Value::list(std::move(cells))}}));
+  }
+  if (columns.size() == 0 || columns.size() > kMostColumns) {
+    throw ValueError("value.prepare",
+                     fmt::format("the table beside the pictures has {} columns, but a pack holds 1 "
+                                 "to {}; select those that are needed",
+                                 columns.size(), kMostColumns));
   }
   return to_json(Value::dict({{"columns", columns}}), {.indent = -1});
 }

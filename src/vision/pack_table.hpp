@@ -12,7 +12,7 @@ namespace fastcpp::inline v0::detail {
 enum class NameColumn { kFirst, kNone };
 
 // JSON: {"columns": [{"name": "name"}, {"name": "label", "cells": ["cat", ...]}, ...]}; the column without cells is that of the
-// names, which stand in the pack already. Throws ValueError value.json.
+// names, which stand in the pack already. Throws ValueError value.json, value.prepare.
 std::string notes_of(const Table& table, NameColumn names);
 
 // A row an entry. Throws FormatError pack.bad_notes.

@@ -299,6 +299,18 @@ TEST_CASE("pictures are prepared, and a training takes them") {
             .status == 0);
   CHECK(Predictor(dir / "labels/model.fastcpp").classes() ==
         std::vector<std::string>{"even", "odd"});
+  write_file(dir / "scores.csv",
+             "file,score\np.pack/red/1.png,1\np.pack/red/3.png,2\n"
+             "p.pack/red/5.png,3\np.pack/red/7.png,4\n");
+  ImageList::from_csv(dir.path(), "scores.csv").prepare(dir / "scores.pack");
+  const auto scores = run(dir,
+                          "train scores.pack --label-col score --regression --epochs 1 --quiet "
+                          "--out scores" +
+                              std::string(kQuick));
+  INFO(scores.err);
+  CHECK(scores.status == 0);
+  CHECK(run(dir, "predict scores/model.fastcpp pictures/red/1.png --json").out.find("numbers") !=
+        std::string::npos);
   CHECK(run(dir, "prepare pictures p.zip").status == 1);
   CHECK(run(dir, "prepare nowhere p.pack").status == 2);
   CHECK(run(dir, "prepare pictures p.pack --raw --quality 80").status == 2);

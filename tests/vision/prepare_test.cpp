@@ -390,6 +390,14 @@ TEST_CASE("what cannot be prepared or read is told before anything is written") 
   CHECK(code(files, pack, {.max_workers = -1}) == "value.num_workers");
   CHECK(code(ImageList({}, breeds.top), pack, {}) == "data.empty");
   CHECK(code(files[{0, 1, 0}], pack, {}) == "value.pack_name");
+  std::vector<Column> wide;
+  for (int i = 0; i < 1025; ++i) wide.emplace_back(fmt::format("c{}", i), std::vector<Cell>{1});
+  const Path one = files.items()[0];
+  CHECK(code(ImageList({one}, breeds.top, Table(wide)), pack, {}) == "value.prepare");
+  wide.pop_back();
+  CHECK_NOTHROW(ImageList({one}, breeds.top, Table(wide)).prepare(breeds.dir / "wide.pack"));
+  CHECK(ImageList::from_pack(breeds.dir / "wide.pack").inner_df()->columns().size() == 1024);
+  std::filesystem::remove(breeds.dir / "wide.pack");
   std::stop_source stopped;
   stopped.request_stop();
   CHECK(code(files, pack, {.stop = stopped.get_token()}) == "io.cancelled");
