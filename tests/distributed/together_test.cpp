@@ -216,6 +216,9 @@ TEST_CASE("a figure that the first process alone has decides for all") {
     CHECK(numbers(found.at("whole")).front() ==
           Approx(numbers(found.at("valid")).at(1)).epsilon(kOtherBatches));
   }
+  // What watches in the first process alone waits for nobody.
+  CHECK(numbers(all.at(0).at("seen")) == std::vector<double>{5, 1, 5});
+  CHECK(numbers(all.at(1).at("seen")).empty());
   CHECK(seconds_since(start) < 30);
 }
 

@@ -87,6 +87,16 @@ std::shared_ptr<Callback> own_column() {
        .order = -20});
 }
 
+// Watches in the first process alone.
+class Watcher : public TrackerCallback {
+ public:
+  Watcher() : TrackerCallback({.monitor = "falls", .mode = TrackerMode::kMin}) {}
+  bool first_process_only() const override { return true; }
+  void on_epoch_end(TrainState&) override { seen.push_back(get_monitor_value().value_or(-1)); }
+
+  std::vector<double> seen;
+};
+
 }  // namespace
 
 int main(int argc, char** argv) {
@@ -144,8 +154,9 @@ int main(int argc, char** argv) {
       options.checkpoint = CheckpointOptions{.keep = 99, .resume = true, .on_error = true};
       if (what == "dropout often") options.checkpoint->every = std::chrono::milliseconds(0);
     }
+    const auto watcher = std::make_shared<Watcher>();
     if (what == "own column") {
-      options.callbacks = {save_model({.monitor = "falls", .mode = TrackerMode::kMin}),
+      options.callbacks = {watcher, save_model({.monitor = "falls", .mode = TrackerMode::kMin}),
                            early_stopping({.monitor = "falls", .mode = TrackerMode::kMin})};
       if (launch.rank == 0) options.callbacks.push_back(own_column());
     }
@@ -164,6 +175,7 @@ int main(int argc, char** argv) {
                                {"whole", list(whole)},
                                {"weights", Value(sum)},
                                {"batches", Value(batches)},
+                               {"seen", list(watcher->seen)},
                                {"unused", Value(learn.model()->parameters()[2].grad().defined())},
                                {"ended", Value(outcome == FitOutcome::kEnded)}}));
   } catch (const Error& e) {
