@@ -1,7 +1,6 @@
 #include "io/zip_file.hpp"
 
 #include <fmt/format.h>
-#define ZLIB_CONST
 #include <zlib.h>
 
 #include <algorithm>
@@ -278,7 +277,8 @@ class Inflater {
 
   // Unpacks some bytes behind what came before; false when they are no such stream, or give more than there is room for.
   bool feed(std::string_view packed, char*& to, std::uint64_t& room) {
-    stream_.next_in = reinterpret_cast<const Bytef*>(packed.data());
+    // zlib does not write there. Its own const (ZLIB_CONST) is lost where another source of this target included it before.
+    stream_.next_in = const_cast<Bytef*>(reinterpret_cast<const Bytef*>(packed.data()));
     stream_.avail_in = static_cast<uInt>(packed.size());
     while (good_ && !ended_ && (stream_.avail_in > 0 || room > 0)) {
       const auto piece = static_cast<uInt>(std::min<std::uint64_t>(room, kPiece));
