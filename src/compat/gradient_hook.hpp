@@ -31,7 +31,8 @@ class GradientHook {
   GradientHook& operator=(const GradientHook&) = delete;
 
  private:
-  std::shared_ptr<torch::autograd::Node> node_;
+  // A std::shared_ptr of LibTorch 2.13 and earlier, then a pointer of its own.
+  decltype(torch::autograd::impl::grad_accumulator(std::declval<const at::Tensor&>())) node_;
   std::uintptr_t key_ = 0;
 };
 
