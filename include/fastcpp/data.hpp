@@ -8,6 +8,7 @@
 #include "fastcpp/data/distributed_sampler.hpp"
 #include "fastcpp/data/files.hpp"
 #include "fastcpp/data/item_list.hpp"
+#include "fastcpp/data/item_reader.hpp"
 #include "fastcpp/data/label.hpp"
 #include "fastcpp/data/label_kind.hpp"
 #include "fastcpp/data/label_list.hpp"

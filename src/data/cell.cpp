@@ -5,9 +5,12 @@
 #include <array>
 #include <charconv>
 #include <limits>
+#include <type_traits>
 
 #include "column.hpp"
+#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/python_text.hpp"
+#include "fastcpp/io/value.hpp"
 
 namespace fastcpp::inline v0 {
 namespace table {
@@ -201,6 +204,43 @@ std::string cell_text(const Cell& cell) {
     std::string operator()(const std::string& value) const { return value; }
   };
   return std::visit(Printer(), cell);
+}
+
+Value to_value(const Cell& cell) {
+  return boundary([&] {
+    return std::visit(
+        [](const auto& x) -> Value {
+          using T = std::decay_t<decltype(x)>;
+          if constexpr (std::is_same_v<T, std::monostate>) {
+            return {};
+          } else if constexpr (std::is_same_v<T, std::uint64_t>) {
+            return Value::big_int(std::to_string(x));
+          } else {
+            return x;
+          }
+        },
+        cell);
+  });
+}
+
+Cell to_cell(const Value& value) {
+  return boundary([&]() -> Cell {
+    switch (value.kind()) {
+      case Value::Kind::kNone:
+        return {};
+      case Value::Kind::kBool:
+        return value.as_bool();
+      case Value::Kind::kInt:
+        return value.as_int();
+      case Value::Kind::kBigInt:
+        if (const auto number = table::to_uint64(value.as_string())) return *number;
+        return value.as_string();
+      case Value::Kind::kFloat:
+        return value.as_double();
+      default:
+        return value.as_string();
+    }
+  });
 }
 
 }  // namespace fastcpp

@@ -23,6 +23,9 @@ struct Column::Data {
   std::vector<std::uint64_t> uint64s;
   std::vector<double> float64s;
   std::vector<std::uint8_t> bools;
+  // Of a column of categories; codes are -1 where missing.
+  std::shared_ptr<const std::vector<Cell>> categories;
+  std::vector<std::int32_t> codes;
   // What the texts point into.
   std::vector<std::shared_ptr<const std::string>> buffers;
 

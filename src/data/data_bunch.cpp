@@ -306,8 +306,21 @@ Tensors DataBunch::batch_of(const std::any& item) const {
   return batch.x;
 }
 
-void DataBunch::set_item_reader(std::function<Tensors(const std::any&)> reader) {
+void DataBunch::set_item_reader(ItemReader reader) {
   impl_->reader = std::move(reader);
+  impl_->reader_recipe = nullptr;
+}
+
+void DataBunch::set_item_reader(ItemReader reader, const Recipe& recipe) {
+  boundary([&] {
+    auto told = std::make_shared<const Recipe>(recipe);
+    impl_->reader = std::move(reader);
+    impl_->reader_recipe = std::move(told);
+  });
+}
+
+const Recipe* DataBunch::item_recipe() const {
+  return impl_->reader_recipe.get();
 }
 
 DataBunch DataBunch::copy() const {

@@ -1,13 +1,12 @@
 // What the copies of a bunch share. Private to the room.
 #pragma once
 
-#include <any>
-#include <functional>
 #include <memory>
 #include <optional>
 #include <vector>
 
 #include "fastcpp/data/data_bunch.hpp"
+#include "fastcpp/io/recipe.hpp"
 
 namespace fastcpp::inline v0 {
 
@@ -19,7 +18,8 @@ struct DataBunch::Impl {
   std::shared_ptr<const Labels> labels;
   std::shared_ptr<const Dataset> empty_valid;  // one without items, for the printed form
   std::optional<Stats> stats;
-  std::function<Tensors(const std::any&)> reader;
+  ItemReader reader;
+  std::shared_ptr<const Recipe> reader_recipe;  // null where nobody said
 
   // Whether x is a batch of samples, by the shape that the training set says they have.
   bool is_batch(const torch::Tensor& x) const;

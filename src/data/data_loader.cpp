@@ -2,6 +2,7 @@
 
 #include <fmt/format.h>
 
+#include <algorithm>
 #include <utility>
 
 #include "data/loader_pass.hpp"
@@ -12,12 +13,30 @@ namespace fastcpp::inline v0 {
 namespace {
 
 constexpr std::int64_t kMostItems = 1 << 30;  // of a batch: products with it do not overflow
+// Keeps the order apart from the samples' draws.
+constexpr std::uint64_t kOrderStream = 0x6f72646572;
 
 void check_tfm(const BatchTransform& tfm) {
   if (!tfm) throw ValueError("value.batch_transform", "a transform of batches is empty (null)");
 }
 
 }  // namespace
+
+std::vector<std::int64_t> DataLoader::Impl::order(std::uint64_t pass) const {
+  Rng rng{options.seed, kOrderStream, pass};
+  auto order = sampler->order(n, rng);
+  const bool as_told = static_cast<std::int64_t>(order.size()) == items();
+  const auto wrong =
+      std::find_if(order.begin(), order.end(), [this](std::int64_t i) { return i < 0 || i >= n; });
+  if (!as_told || wrong != order.end()) {
+    throw ValueError("value.sampler",
+                     as_told
+                         ? fmt::format("the sampler gives item {} of a data set of {}", *wrong, n)
+                         : fmt::format("the sampler says that a pass takes {} items, and gives {}",
+                                       items(), order.size()));
+  }
+  return order;
+}
 
 DataLoader::DataLoader(std::shared_ptr<const Dataset> dataset, const DataLoaderOptions& options)
     : impl_(std::make_shared<Impl>()) {

@@ -19,6 +19,16 @@ void Dataset::get_into(std::int64_t index, Rng& rng, const SampleSlot& slot) con
   }
 }
 
+Sample Dataset::get_batch(std::span<const std::int64_t> indices) const {
+  std::vector<Sample> samples;
+  for (const auto index : indices) {
+    Rng rng(0);
+    samples.push_back(get(index, rng));
+  }
+  auto batch = data_collate(samples);
+  return {std::move(batch.x), std::move(batch.y)};
+}
+
 std::string Dataset::item_name(std::int64_t index) const {
   return fmt::format("item {}", index);
 }

@@ -66,6 +66,15 @@ void ItemListBase::keep(const std::vector<std::int64_t>& indices) {
   });
 }
 
+void ItemListBase::number() {
+  boundary([&] {
+    auto numbered = std::make_shared<Paths>();
+    numbered->reserve(items().size());
+    for (std::size_t i = 0; i < items().size(); ++i) numbered->push_back_text(std::to_string(i));
+    items_ = std::move(numbered);
+  });
+}
+
 void ItemListBase::append(const ItemListBase& other) {
   boundary([&] {
     auto all = items();

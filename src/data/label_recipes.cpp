@@ -1,8 +1,6 @@
 // Kinds of labels in words that a file can hold, and back.
 #include <fmt/format.h>
 
-#include <type_traits>
-
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/data/labels.hpp"
@@ -13,41 +11,13 @@ namespace {
 
 Value value_of(const std::vector<Cell>& cells) {
   auto list = Value::list();
-  for (const auto& cell : cells) {
-    list.append(std::visit(
-        [](const auto& x) -> Value {
-          using T = std::decay_t<decltype(x)>;
-          if constexpr (std::is_same_v<T, std::monostate>) {
-            return {};
-          } else if constexpr (std::is_same_v<T, std::uint64_t>) {
-            return Value::big_int(std::to_string(x));
-          } else {
-            return x;
-          }
-        },
-        cell));
-  }
+  for (const auto& cell : cells) list.append(to_value(cell));
   return list;
-}
-
-Cell cell_of(const Value& value) {
-  switch (value.kind()) {
-    case Value::Kind::kBool:
-      return value.as_bool();
-    case Value::Kind::kInt:
-      return value.as_int();
-    case Value::Kind::kBigInt:
-      return static_cast<std::uint64_t>(std::stoull(value.as_string()));
-    case Value::Kind::kFloat:
-      return value.as_double();
-    default:
-      return value.as_string();
-  }
 }
 
 ClassNames classes_of(const Value& list) {
   std::vector<Cell> cells;
-  for (const auto& one : list.items()) cells.push_back(cell_of(one));
+  for (const auto& one : list.items()) cells.push_back(to_cell(one));
   return ClassNames(std::move(cells));
 }
 

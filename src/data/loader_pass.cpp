@@ -20,9 +20,7 @@ namespace {
 
 // Batches filled ahead of the caller, beside the one being filled.
 constexpr std::int64_t kPrefetch = 3;
-// Keeps the order apart from the samples' draws.
-constexpr std::uint64_t kOrderStream = 0x6f72646572;
-// Likewise the draw of items that stand in for others.
+// Keeps the draw of items that stand in for others apart from the samples' own.
 constexpr std::uint64_t kStandInStream = 0x7374616e64;
 constexpr int kStandIns = 10;  // tried for one item
 
@@ -90,29 +88,14 @@ Batch moved(Batch batch, torch::Device device, bool non_blocking) {
 
 }  // namespace
 
-std::vector<std::int64_t> DataLoader::Impl::order(std::uint64_t pass) const {
-  Rng rng{options.seed, kOrderStream, pass};
-  auto order = sampler->order(n, rng);
-  const bool as_told = static_cast<std::int64_t>(order.size()) == items();
-  const auto wrong =
-      std::find_if(order.begin(), order.end(), [this](std::int64_t i) { return i < 0 || i >= n; });
-  if (!as_told || wrong != order.end()) {
-    throw ValueError("value.sampler",
-                     as_told
-                         ? fmt::format("the sampler gives item {} of a data set of {}", *wrong, n)
-                         : fmt::format("the sampler says that a pass takes {} items, and gives {}",
-                                       items(), order.size()));
-  }
-  return order;
-}
-
 DataLoader::Pass::Impl::Impl(std::shared_ptr<DataLoader::Impl> loader_, std::uint64_t number_,
                              int num_workers, std::int64_t first_batch)
     : loader(std::move(loader_)),
       clock(loader->clock),
       number(number_),
       order(loader->order(number)) {
-  if (!loader->options.collate) layout = loader->dataset->layout();
+  in_batches = !loader->options.collate && loader->dataset->in_batches();
+  if (!loader->options.collate && !in_batches) layout = loader->dataset->layout();
   if (layout) {
     for (const auto* part : {&layout->x, &layout->y}) {
       for (const auto& tensor : *part) check_shape(tensor.shape);
@@ -130,6 +113,7 @@ std::unique_ptr<DataLoader::Pass::Impl> DataLoader::Pass::Impl::begin(
     std::shared_ptr<DataLoader::Impl> loader, std::uint64_t number, int num_workers,
     std::int64_t first_batch) {
   auto pass = std::make_unique<Impl>(std::move(loader), number, num_workers, first_batch);
+  if (pass->in_batches) return pass;
   pass->start(std::min<std::int64_t>(num_workers, pass->total - pass->next_sample));
   return pass;
 }
@@ -439,6 +423,7 @@ void DataLoader::Pass::Impl::leave_out(Slot& s) const {
 
 // The next slot when all its samples are done.
 DataLoader::Pass::Impl::Slot DataLoader::Pass::Impl::next_slot() {
+  if (in_batches) return whole_batch();
   Slot s;
   if (workers.empty()) {
     open(consumed);
@@ -462,10 +447,25 @@ DataLoader::Pass::Impl::Slot DataLoader::Pass::Impl::next_slot() {
   return s;
 }
 
+// The next slot of a data set that gives whole batches.
+DataLoader::Pass::Impl::Slot DataLoader::Pass::Impl::whole_batch() {
+  const torch::NoGradGuard no_grad;
+  const LoadingItem measured(clock.get());
+  const auto first = consumed * loader->options.bs;
+  const auto last = std::min(first + loader->options.bs, total);
+  ++consumed;
+  Slot s;
+  s.indices.assign(order.begin() + first, order.begin() + last);
+  s.together = loader->dataset->get_batch(s.indices);
+  return s;
+}
+
 Batch DataLoader::Pass::Impl::collate(Slot s) const {
   const torch::NoGradGuard no_grad;
   Batch batch;
-  if (layout) {
+  if (in_batches) {
+    batch = {std::move(s.together.x), std::move(s.together.y), {}};
+  } else if (layout) {
     batch = {Tensors(std::move(s.x.tensors)), Tensors(std::move(s.y.tensors)), {}};
   } else if (loader->options.collate) {
     batch = loader->options.collate(s.samples);

@@ -67,6 +67,7 @@ struct DataLoader::Pass::Impl {
     std::vector<std::int64_t> indices;
     Part x, y;                    // with a layout
     std::vector<Sample> samples;  // without
+    Sample together;              // of a data set that gives whole batches
     std::int64_t remaining = 0;
     std::exception_ptr error;
     std::int64_t error_at = 0;
@@ -95,6 +96,7 @@ struct DataLoader::Pass::Impl {
 
   std::optional<Slot> filled();
   Slot next_slot();
+  Slot whole_batch();
   void leave_out(Slot& s) const;
   void end();
   std::optional<Batch> next_batch();
@@ -107,7 +109,8 @@ struct DataLoader::Pass::Impl {
   std::shared_ptr<LoadClock> clock;  // the loader's, when the pass began
   std::uint64_t number;
   std::vector<std::int64_t> order;
-  std::optional<SampleLayout> layout;
+  bool in_batches = false;             // the data set gives whole batches
+  std::optional<SampleLayout> layout;  // where samples are written into the memory of a batch
   std::int64_t batches, total, ring;
   std::vector<Slot> slots;
 

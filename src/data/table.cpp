@@ -42,6 +42,8 @@ std::shared_ptr<const Data> taken(const Data& from, std::span<const std::int64_t
   data->uint64s = taken(from.uint64s, indices);
   data->float64s = taken(from.float64s, indices);
   data->bools = taken(from.bools, indices);
+  data->categories = from.categories;
+  data->codes = taken(from.codes, indices);
   data->buffers = from.buffers;
   if (std::count(data->missing.begin(), data->missing.end(), 1) == 0) data->missing.clear();
   return data;
@@ -97,6 +99,12 @@ std::shared_ptr<const Data> joined(const Data& a, const Data& b) {
     }
   }
   table::set_kind(*data, joined_kind(a, b, *data));
+  if (a.categories && b.categories &&
+      (a.categories == b.categories || *a.categories == *b.categories)) {
+    data->categories = a.categories;
+    data->codes = a.codes;
+    data->codes.insert(data->codes.end(), b.codes.begin(), b.codes.end());
+  }
   return data;
 }
 
@@ -227,6 +235,41 @@ std::int64_t Table::position(const ColumnId& id) const {
 
 const Column& Table::operator[](const ColumnId& id) const {
   return columns_[static_cast<std::size_t>(position(id))];
+}
+
+TabularRow Table::row(std::int64_t i) const {
+  return boundary([&] {
+    if (i < 0 || i >= rows_) bad_row(i, rows_);
+    TabularRow row;
+    for (const auto& column : columns_) row.emplace(column.name(), column.cell(i));
+    return row;
+  });
+}
+
+Table Table::with_column(Column column) const {
+  return boundary([&] {
+    auto columns = columns_;
+    const auto same = std::find_if(columns.begin(), columns.end(), [&](const Column& mine) {
+      return mine.name() == column.name();
+    });
+    if (same != columns.end()) {
+      *same = std::move(column);
+    } else {
+      columns.push_back(std::move(column));
+    }
+    Table table(std::move(columns));
+    table.has_names_ = has_names_;
+    return table;
+  });
+}
+
+Table Table::without_column(const ColumnId& id) const {
+  return boundary([&] {
+    auto table = *this;
+    table.columns_.erase(table.columns_.begin() + position(id));
+    if (table.columns_.empty()) table.rows_ = 0;
+    return table;
+  });
 }
 
 Table Table::take(std::span<const std::int64_t> indices) const {

@@ -65,8 +65,8 @@ Image probe() {
 // Whether what a file makes again treats a picture as the learner does.
 void compare(const Learner& learn, const ImageDataset& pictures, const Model& made) {
   const auto data = learn.data();
-  const ItemReader reader{
-      ItemReader::Pictures{pictures.tfms(), pictures.options()}, data.stats(), {}, data.device()};
+  const BatchReader reader{
+      BatchReader::Pictures{pictures.tfms(), pictures.options()}, data.stats(), {}, data.device()};
   const std::any item(probe());
   const auto x = data.one_item(item);
   if (!torch::equal(x, reader(item))) {

@@ -110,7 +110,7 @@ LearnerFile made_of(const ModelFile& content) {
   file.labels = make_labels_of(recipe_of(description.at("labels")));
   file.loss = make_loss(recipe_of(description.at("loss")));
   if (const auto* pictures = description.find("pictures"); pictures && !pictures->is_none()) {
-    file.pictures = ItemReader::Pictures{tfms_from_value(pictures->at("tfms")),
+    file.pictures = BatchReader::Pictures{tfms_from_value(pictures->at("tfms")),
                                          apply_from_value(pictures->at("apply"))};
   }
   if (const auto* stats = description.find("stats"); stats && !stats->is_none()) {
@@ -190,7 +190,7 @@ Predictor::Predictor(const Path& file, const PredictorOptions& options) {
     ModelInput input{.pictures = parts.pictures.has_value(), .stats = parts.stats};
     if (parts.pictures) input.size = output_size(parts.pictures->tfms, parts.pictures->apply);
     impl_ = PredictorAccess::make(
-        {.one_item = ItemReader{std::move(parts.pictures), std::move(parts.stats),
+        {.one_item = BatchReader{std::move(parts.pictures), std::move(parts.stats),
                                 std::move(parts.dtypes), device},
          .labels = std::move(parts.labels),
          .model = std::move(parts.model),

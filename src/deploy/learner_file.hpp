@@ -5,7 +5,7 @@
 #include <optional>
 #include <vector>
 
-#include "deploy/item_reader.hpp"
+#include "deploy/batch_reader.hpp"
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/data/labels.hpp"
 #include "fastcpp/io/model_file.hpp"
@@ -22,7 +22,7 @@ struct LearnerFile {
   Model model;  // in evaluation mode, on the CPU
   std::shared_ptr<const Labels> labels;
   Loss loss;
-  std::optional<ItemReader::Pictures> pictures;
+  std::optional<BatchReader::Pictures> pictures;
   std::optional<Stats> stats;
   std::vector<torch::ScalarType> dtypes;  // of a sample's tensors; empty: not known
 };

@@ -318,7 +318,7 @@ std::vector<Service::Picture> Service::receive(const Request& request,
   bool whole = false;
   if (request.is_multipart_form_data()) {
     whole = content(
-        [&](const httplib::MultipartFormData& part) {
+        [&](const auto& part) {  // its class has another name in each version
           too_many = pictures.size() >= static_cast<std::size_t>(options_.max_pictures);
           if (too_many) return false;
           pictures.push_back({part.filename.empty() ? part.name : part.filename, {}});

@@ -14,6 +14,7 @@
 
 #include "fastcpp/core/path.hpp"
 #include "fastcpp/data/data_loader.hpp"
+#include "fastcpp/data/item_reader.hpp"
 #include "fastcpp/data/labels.hpp"
 #include "fastcpp/data/stats.hpp"
 #include "fastcpp/export.hpp"
@@ -129,9 +130,14 @@ class FASTCPP_API DataBunch {
   /// Turns an item (a picture, a path, a tensor) into a normalised batch of one on the device (fastai: `one_item`).
   /// \throws ValueError `value.item` when the bunch does not know this kind of item
   Tensors one_item(const std::any& item) const;
-  /// Teaches `one_item` other kinds: gets the item, returns the sample, or none for
-  /// a kind it does not know.
-  void set_item_reader(std::function<Tensors(const std::any&)> reader);
+  /// Teaches `one_item` other kinds.
+  /// \param reader gets the item, returns the sample, or none for a kind it does not know
+  /// \param recipe how a file makes the reader again (`register_items`); without one the data's export does without it
+  void set_item_reader(ItemReader reader);
+  /// \overload
+  void set_item_reader(ItemReader reader, const Recipe& recipe);
+  /// How a file makes the reader again; null where nobody said. Lives as long as any copy of the bunch.
+  const Recipe* item_recipe() const;
 
   /// A bunch over the same data sets with settings of its own: what is normalised or taught to one later does not reach
   /// the other.

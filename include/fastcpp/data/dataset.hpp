@@ -6,6 +6,7 @@
 
 #include <cstdint>
 #include <optional>
+#include <span>
 #include <string>
 
 #include "fastcpp/core/path.hpp"
@@ -35,6 +36,13 @@ class FASTCPP_API Dataset {
 
   /// Writes one item into its place in a batch; only with a layout. The default copies `get` and checks it.
   virtual void get_into(std::int64_t index, Rng& rng, const SampleSlot& slot) const;
+
+  /// Whether many samples together are cheaper than one by one, and nothing is drawn at random: tables in memory. The loader
+  /// then makes each batch by one call, in the calling thread, unless it was given a collate function. Does not change.
+  virtual bool in_batches() const { return false; }
+  /// Samples put together along a new first dimension. The default takes them one by one.
+  /// \param indices 0 <= index < size()
+  virtual Sample get_batch(std::span<const std::int64_t> indices) const;
 
   /// All targets, first dimension size(), where they are one tensor and are known without loading: for what counts or
   /// weighs the items.

@@ -56,6 +56,8 @@ class FASTCPP_API ItemListBase {
   void to_text(const Path& fn) const;
 
  protected:
+  // Calls the items 0, 1, ...
+  void number();
   // Each item with its row, in this order; negative indices count from the end.
   void keep(const std::vector<std::int64_t>& indices);
   void append(const ItemListBase& other);
@@ -106,7 +108,10 @@ class ItemLists {
   using Labelled = typename List::LabelLists;
 
   /// Items and which of them train and validate.
-  ItemLists(List list, Split split) : list_(std::move(list)), split_(std::move(split)) {}
+  ItemLists(List list, Split split) : list_(std::move(list)), split_(std::move(split)) {
+    // Rows have no name but their place, from here on the one in this list.
+    if constexpr (requires { list_.number_items(); }) list_.number_items();
+  }
 
   /// Which items train and which validate, as indices of the list that was split.
   const Split& split() const { return split_; }

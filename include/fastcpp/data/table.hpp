@@ -4,8 +4,10 @@
 
 #include <concepts>
 #include <cstdint>
+#include <functional>
 #include <initializer_list>
 #include <iosfwd>
+#include <map>
 #include <memory>
 #include <optional>
 #include <span>
@@ -20,12 +22,20 @@
 
 namespace fastcpp::inline v0 {
 
+class Value;  // io/value.hpp
+
 /// One value of a table with its type: `1`, `1.0`, `"1"` and `true` are four different ones; std::monostate is a missing
 /// one. A whole number is int64 wherever int64 holds it.
 using Cell = std::variant<std::monostate, bool, std::int64_t, std::uint64_t, double, std::string>;
 
 /// A cell as Python prints it: `1`, `1.0`, `1`, `True`; a missing one `nan`.
 FASTCPP_API std::string cell_text(const Cell& cell);
+
+/// A cell as a file holds it, its type kept.
+FASTCPP_API Value to_value(const Cell& cell);
+/// The cell of such a value; None is a missing one.
+/// \throws ValueError `value.kind` on a list or what else is no cell
+FASTCPP_API Cell to_cell(const Value& value);
 
 /// What the cells of a column are.
 enum class ColumnKind {
@@ -118,6 +128,19 @@ class FASTCPP_API Column {
   /// \overload
   std::span<const std::string_view> texts() const;
 
+  /// This column as one of categories: the values it may have, in an order that means something (pandas: `Categorical`).
+  /// Values are found by what they are: 1 is 1.0, but neither `"1"` nor `true`. A value that is none of them is missing.
+  /// \param categories none twice, none missing
+  /// \throws ValueError `value.classes`
+  Column with_categories(const std::vector<Cell>& categories) const;
+  /// The same with its own distinct values: numbers in their order, texts by code point, false before true.
+  Column as_category() const;
+  /// The categories in their order; null when it has none. Live as long as one copy of the column.
+  const std::vector<Cell>* categories() const;
+  /// The position of each value among the categories, -1 where it is missing (pandas: `cat.codes`).
+  /// \throws ValueError `value.column_kind` without categories
+  std::span<const std::int32_t> codes() const;
+
   struct Data;  // how it is stored; src/data/column.hpp
 
  private:
@@ -127,6 +150,11 @@ class FASTCPP_API Column {
   std::string name_;
   std::shared_ptr<const Data> data_;
 };
+
+/// One row, or one that is to be predicted: a value for each column by its name. A value: copies share nothing.
+///
+///     TabularRow{{"age", 49}, {"workclass", " Private"}, {"education-num", {}}}
+using TabularRow = std::map<std::string, Cell, std::less<>>;
 
 /// How the letters of a text file are written.
 enum class Encoding { kUtf8, kLatin1 };
@@ -212,6 +240,9 @@ class FASTCPP_API Table {
   /// \throws as `position`
   const Column& operator[](const ColumnId& id) const;
 
+  /// Row `i` by the columns' names, categories as their values (pandas: `df.iloc[i]`).
+  /// \throws ValueError `value.index`
+  TabularRow row(std::int64_t i) const;
   /// The rows at `indices`, in this order, repeats too (pandas: `df.iloc[indices]`).
   /// \throws ValueError `value.index`
   Table take(std::span<const std::int64_t> indices) const;
@@ -220,8 +251,14 @@ class FASTCPP_API Table {
   /// Some columns, in the order given.
   /// \throws as `position`; ValueError `value.names` when one is named twice
   Table select(const std::vector<ColumnId>& ids) const;
+  /// The same table with this column, instead of the one of its name or as the last.
+  /// \throws DataError `data.length`
+  [[nodiscard]] Table with_column(Column column) const;
+  /// Without this column (pandas: `df.drop`).
+  /// \throws as `position`
+  [[nodiscard]] Table without_column(const ColumnId& id) const;
   /// These rows and below them those of `other`; columns are matched by name. A column that only one has is missing in the
-  /// other's rows; columns that only `other` has stand last. Kinds become one as if all rows stood in one file.
+  /// other's rows; columns that only `other` has stand last. Kinds become one as if all rows stood in one file. Categories stay where both have the same.
   [[nodiscard]] Table append(const Table& other) const;
 
   /// Writes the table, whole or not at all. Cells stand as they were read (`raw`), missing ones empty; quotes stand where

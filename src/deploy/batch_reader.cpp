@@ -1,4 +1,4 @@
-#include "deploy/item_reader.hpp"
+#include "deploy/batch_reader.hpp"
 
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/rng.hpp"
@@ -14,7 +14,7 @@ std::optional<Image> image_of(const std::any& item) {
   return std::nullopt;
 }
 
-Tensors sample_of(const std::any& item, const std::optional<ItemReader::Pictures>& pictures) {
+Tensors sample_of(const std::any& item, const std::optional<BatchReader::Pictures>& pictures) {
   if (const auto* tensor = std::any_cast<torch::Tensor>(&item)) return *tensor;
   if (const auto* tensors = std::any_cast<Tensors>(&item)) return *tensors;
   if (pictures) {
@@ -32,7 +32,7 @@ Tensors sample_of(const std::any& item, const std::optional<ItemReader::Pictures
 
 }  // namespace
 
-Tensors ItemReader::operator()(const std::any& item) const {
+Tensors BatchReader::operator()(const std::any& item) const {
   const auto sample = sample_of(item, pictures);
   std::size_t i = 0;
   auto batch = sample.each([&](const torch::Tensor& tensor) {

@@ -13,7 +13,7 @@
 
 namespace fastcpp::inline v0 {
 
-struct ItemReader {
+struct BatchReader {
   // Of pictures; none where samples are tensors.
   struct Pictures {
     TfmList tfms;

@@ -1,0 +1,26 @@
+#include "fastcpp/data/item_reader.hpp"
+
+#include <utility>
+
+#include "fastcpp/core/boundary.hpp"
+#include "fastcpp/io/registry.hpp"
+
+namespace fastcpp::inline v0 {
+namespace {
+
+detail::Registry<ItemReader>& item_registry() {
+  static detail::Registry<ItemReader> registry("items", "register_items");
+  return registry;
+}
+
+}  // namespace
+
+void register_items(std::string name, ItemReaderMaker make) {
+  boundary([&] { item_registry().add(std::move(name), std::move(make)); });
+}
+
+ItemReader make_item_reader(const Recipe& recipe) {
+  return boundary([&] { return item_registry().make(recipe); });
+}
+
+}  // namespace fastcpp

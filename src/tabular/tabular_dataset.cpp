@@ -1,0 +1,100 @@
+#include "fastcpp/tabular/tabular_dataset.hpp"
+
+#include <fmt/format.h>
+#include <fmt/ranges.h>
+#include <torch/utils.h>
+
+#include <algorithm>
+
+#include "fastcpp/core/boundary.hpp"
+#include "fastcpp/core/error.hpp"
+
+namespace fastcpp::inline v0 {
+namespace {
+
+constexpr std::int64_t kShownRows = 5;  // in a printed form
+
+Tensors inputs_of(const torch::Tensor& codes, const torch::Tensor& conts, TabularInput input) {
+  if (input == TabularInput::kMatrices) return {codes, conts};
+  std::vector<torch::Tensor> columns;
+  for (std::int64_t c = 0; c < codes.size(1); ++c) {
+    columns.push_back(codes.select(1, c).contiguous());
+  }
+  return columns;
+}
+
+}  // namespace
+
+TabularDataset::TabularDataset(TabularItems items, std::shared_ptr<const Labels> y,
+                               TabularProcessor processor, TabularInput input,
+                               std::string list_name)
+    : codes_(std::move(items.codes)),
+      conts_(std::move(items.conts)),
+      y_(std::move(y)),
+      processor_(std::move(processor)),
+      input_(input),
+      list_name_(std::move(list_name)) {
+  boundary([&] {
+    if (y_->size() != size() || conts_.size(0) != size()) {
+      throw DataError("data.length",
+                      fmt::format("expected one label per row, found {} rows and {} labels", size(),
+                                  y_->size()));
+    }
+    x_ = inputs_of(codes_, conts_, input_);
+    targets_ = y_->targets();
+  });
+}
+
+std::optional<SampleLayout> TabularDataset::layout() const {
+  SampleLayout layout{{}, {y_->layout()}};
+  for (const auto& tensor : x_.items()) {
+    layout.x.push_back({tensor.sizes().slice(1).vec(), tensor.scalar_type()});
+  }
+  return layout;
+}
+
+void TabularDataset::check(std::int64_t index) const {
+  if (index >= 0 && index < size()) return;
+  throw ValueError("value.index",
+                   fmt::format("row {} of a data set of {}: rows count from 0", index, size()));
+}
+
+Sample TabularDataset::get(std::int64_t index, Rng&) const {
+  check(index);
+  const auto row = [&](const torch::Tensor& tensor) { return tensor[index].clone(); };
+  return {x_.each(row), row(targets_)};
+}
+
+Sample TabularDataset::get_batch(std::span<const std::int64_t> indices) const {
+  for (const auto index : indices) check(index);
+  // Not kept: index_select copies.
+  const auto rows = torch::from_blob(const_cast<std::int64_t*>(indices.data()),
+                                     {static_cast<std::int64_t>(indices.size())}, torch::kLong);
+  const auto taken = [&](const torch::Tensor& tensor) { return tensor.index_select(0, rows); };
+  return {x_.each(taken), taken(targets_)};
+}
+
+std::string TabularDataset::item_name(std::int64_t index) const {
+  return fmt::format("row {}", index);
+}
+
+std::string TabularDataset::line(std::int64_t index) const {
+  check(index);
+  return processor_.line(codes_[index], conts_[index]);
+}
+
+std::string TabularDataset::describe(const Path& path) const {
+  std::vector<std::string> lines, labels;
+  for (std::int64_t i = 0; i < std::min(kShownRows, size()); ++i) {
+    lines.push_back(line(i));
+    labels.push_back(y_->text(i));
+  }
+  return fmt::format("LabelList ({} items)\nx: {}\n{}\ny: {}\n{}\nPath: {}", size(), list_name_,
+                     fmt::join(lines, ","), y_->name(), fmt::join(labels, ","), path.string());
+}
+
+const TabularDataset* tabular_dataset(const Dataset& dataset) {
+  return dynamic_cast<const TabularDataset*>(&dataset);
+}
+
+}  // namespace fastcpp
