@@ -2,6 +2,7 @@
 /// All headers of the room `tabular`: tables as data, their network and learner.
 #pragma once
 
+#include "fastcpp/tabular/columns.hpp"
 #include "fastcpp/tabular/model.hpp"
 #include "fastcpp/tabular/processor.hpp"
 #include "fastcpp/tabular/processors.hpp"
