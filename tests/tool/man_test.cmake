@@ -10,7 +10,7 @@ foreach(command "" check prepare train predict export serve doctor)
     continue() # built without it
   endif()
   # The lines that introduce an option; the text may speak of others.
-  string(REGEX MATCHALL "\n +(-[a-z],)?--[a-z][a-z-]*" options "${help}")
+  string(REGEX MATCHALL "\n +(-[a-z], *)?--[a-z][a-z-]*" options "${help}")
   string(REGEX MATCHALL "--[a-z][a-z-]*" options "${options}")
   list(APPEND in_help ${options})
   if(command AND NOT page MATCHES "fastcpp ${command}[ \"\n]")

@@ -1,5 +1,6 @@
 // Pictures that are odd but readable, and machines that are not well: little memory, pipes, other locales.
 #include <malloc.h>
+#include <sys/mman.h>
 #include <sys/resource.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
@@ -126,9 +127,16 @@ test::Caught with_little_memory(std::size_t more, const std::function<void()>& f
   REQUIRE(child >= 0);
   if (child == 0) {
     ::malloc_trim(0);
+    void* const room =
+        ::mmap(nullptr, more, PROT_NONE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_NORESERVE, -1, 0);
     rlimit limit{};
-    limit.rlim_cur = limit.rlim_max = memory_in_use() + more;
+    limit.rlim_cur = limit.rlim_max = memory_in_use();
     ::setrlimit(RLIMIT_AS, &limit);
+    // What malloc keeps for later, which differs between its versions, is taken first.
+    for (std::size_t size = 64u << 20; size >= 1u << 16; size /= 2) {
+      while (void* volatile taken = std::malloc(size)) static_cast<void>(taken);
+    }
+    ::munmap(room, more);
     std::string text;
     try {
       const auto told = test::caught(f);
