@@ -3,6 +3,7 @@
 /// with `fastcpp/vision.hpp`, libraries with the headers that they use.
 #pragma once
 
+#include "fastcpp/collab.hpp"
 #include "fastcpp/core.hpp"
 #include "fastcpp/data.hpp"
 #include "fastcpp/deploy.hpp"
@@ -11,6 +12,7 @@
 #include "fastcpp/interpret.hpp"
 #include "fastcpp/io.hpp"
 #include "fastcpp/plot.hpp"
+#include "fastcpp/tabular.hpp"
 #include "fastcpp/train.hpp"
 #include "fastcpp/version.hpp"
 #include "fastcpp/vision.hpp"

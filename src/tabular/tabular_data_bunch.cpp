@@ -80,12 +80,18 @@ std::vector<std::pair<std::int64_t, std::int64_t>> TabularDataBunch::get_emb_szs
 }
 
 Table TabularDataBunch::show_batch(std::int64_t rows, DatasetType ds_type) const {
+  return show_rows(*this, rows, ds_type);
+}
+
+Table show_rows(const DataBunch& data, std::int64_t rows, DatasetType ds_type) {
   return boundary([&] {
     if (rows < 1) {
       throw ValueError("value.rows", fmt::format("rows: expected at least 1, found {}", rows));
     }
-    const auto loader = dl(ds_type);
-    const auto& set = *tabular_dataset(*loader.dataset());
+    const auto loader = data.dl(ds_type);
+    const auto* table = tabular_dataset(*loader.dataset());
+    if (!table) throw ValueError("value.tabular_data", "these data are no table");
+    const auto& set = *table;
     auto names = set.processor().col_names();
     names.emplace_back("target");
     std::vector<std::vector<Cell>> columns(names.size());

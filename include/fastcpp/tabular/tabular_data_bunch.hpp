@@ -49,6 +49,11 @@ struct TabularDataBunchOptions {
   std::optional<std::uint64_t> seed = {};
 };
 
+/// The first rows of a batch of a table's data in words: a column for each of the table's, and `target`.
+/// \param rows >= 1; cut to a batch
+/// \throws ValueError `value.rows`, `value.tabular_data` when they are no table; as DataBunch::dl
+FASTCPP_API Table show_rows(const DataBunch& data, std::int64_t rows, DatasetType ds_type);
+
 /// Loaders over rows of a table (fastai: `TabularDataBunch`). A handle as DataBunch; batches are {codes, numbers}, taken from
 /// the table in memory without threads.
 class FASTCPP_API TabularDataBunch : public DataBunch {
