@@ -29,8 +29,8 @@ EmbeddingDotBiasImpl::EmbeddingDotBiasImpl(std::int64_t n_factors, std::int64_t 
 }
 
 void EmbeddingDotBiasImpl::reset() {
-  const auto table = [&, next = std::uint64_t{0}](const char* name, std::int64_t rows,
-                                                  std::int64_t width) mutable {
+  std::uint64_t next = 0;
+  const auto table = [&](const char* name, std::int64_t rows, std::int64_t width) {
     return register_module(name, embedding(rows, width, Rng{options_.seed, next++}.next()));
   };
   u_weight = table("u_weight", n_users_, n_factors_);
