@@ -35,7 +35,7 @@ struct CollabDataBunchOptions {
 };
 
 /// Loaders over ratings (fastai: `CollabDataBunch`). Batches are {codes of users, codes of items} and float32 ratings; a user or
-/// an item that no training row has is `#na#`, code 0. A handle as DataBunch.
+/// an item that no training row has is `#na#`, code 0. A handle as DataBunch, with its lifetime and threads.
 class FASTCPP_API CollabDataBunch : public DataBunch {
  public:
   /// \param ratings a row for each; further columns are left out of account

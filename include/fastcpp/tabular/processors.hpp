@@ -114,7 +114,8 @@ class FASTCPP_API FillMissing : public TabularProc {
   /// \throws DataError `data.missing_value` naming column and row; as TabularFrame::numbers
   void apply_test(TabularFrame& frame) const override;
   Value state() const override;
-  /// From a state. \throws as Value
+  /// From a state.
+  /// \throws as Value
   static FillMissing from_state(const Value& state);
 
   /// What stands in, by column; only those that had holes.
@@ -134,7 +135,8 @@ class FASTCPP_API Categorify : public TabularProc {
   void apply_train(TabularFrame& frame) override;
   void apply_test(TabularFrame& frame) const override;
   Value state() const override;
-  /// From a state. \throws as Value
+  /// From a state.
+  /// \throws as Value
   static Categorify from_state(const Value& state);
 
   /// The categories of each column, without `#na#`.
@@ -154,7 +156,8 @@ class FASTCPP_API Normalize : public TabularProc {
   void apply_train(TabularFrame& frame) override;
   void apply_test(TabularFrame& frame) const override;
   Value state() const override;
-  /// From a state. \throws as Value
+  /// From a state.
+  /// \throws as Value
   static Normalize from_state(const Value& state);
 
   /// Mean of each column.
