@@ -16,7 +16,11 @@ detail::Registry<ItemReader>& item_registry() {
 }  // namespace
 
 void register_items(std::string name, ItemReaderMaker make) {
-  boundary([&] { item_registry().add(std::move(name), std::move(make)); });
+  boundary([&] {
+    // Tables and ratings; the rooms above know how.
+    if (name == "tabular" || name == "collab") detail::throw_bad_entry("items", name, true);
+    item_registry().add(std::move(name), std::move(make));
+  });
 }
 
 ItemReader make_item_reader(const Recipe& recipe) {

@@ -27,13 +27,15 @@ Tensors sample_of(const std::any& item, const std::optional<BatchReader::Picture
       "value.item",
       pictures ? "such an item is no picture: give a Path, a file name, an Image, a cv::Mat "
                  "with its channels, or a sample as a tensor"
-               : "this model predicts from samples that are tensors: give one");
+               : "this model does not predict from such an item: give a row of a table (TabularRow) "
+                 "where it learnt from one, or a sample as a tensor");
 }
 
 }  // namespace
 
 Tensors BatchReader::operator()(const std::any& item) const {
-  const auto sample = sample_of(item, pictures);
+  auto sample = reader ? reader(item) : Tensors();
+  if (sample.count() == 0) sample = sample_of(item, pictures);
   std::size_t i = 0;
   auto batch = sample.each([&](const torch::Tensor& tensor) {
     const auto typed = dtypes.size() == sample.count() ? tensor.to(dtypes[i++]) : tensor;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <vector>
 
+#include "fastcpp/data/item_reader.hpp"
 #include "fastcpp/data/stats.hpp"
 #include "fastcpp/data/tensors.hpp"
 #include "fastcpp/vision/transform/transform.hpp"
@@ -23,6 +24,7 @@ struct BatchReader {
   std::optional<Stats> stats;
   std::vector<torch::ScalarType> dtypes;  // of a sample's tensors; empty: as they come
   torch::Device device = torch::kCPU;
+  ItemReader reader = {};  // of other items; empty: none
 
   // A Path, a file name, an Image, or a sample as a tensor: a normalised batch of one on the device.
   // Throws ValueError `value.item`; as open_image.

@@ -14,6 +14,7 @@
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/deploy/load_learner.hpp"
 #include "fastcpp/io/recipe.hpp"
+#include "fastcpp/tabular/tabular_data_bunch.hpp"
 #include "fastcpp/train/forward.hpp"
 #include "fastcpp/version.hpp"
 #include "fastcpp/vision/image_data_bunch.hpp"
@@ -114,6 +115,10 @@ void check(const Learner& learn, const StateDict& weights) {
     return again;
   });
   if (const auto* pictures = pictures_of(data)) compare(learn, *pictures, made);
+  if (const auto* items = data.item_recipe()) {
+    try_it(fmt::format("the reader of items '{}'", items->name),
+           [&] { return make_known_reader(*items); });
+  }
 }
 
 std::vector<torch::ScalarType> dtypes_of(const DataBunch& data) {
@@ -156,11 +161,13 @@ Value described(const Learner& learn, const StateDict& weights) {
                             {"loss", value_of(*loss)},
                             {"samples", dtype_names(dtypes_of(data))},
                             {"pictures", Value()},
+                            {"items", Value()},
                             {"stats", Value()}});
   if (const auto* pictures = pictures_of(data)) {
     value.set("pictures", Value::dict({{"tfms", tfms_to_value(pictures->tfms())},
                                        {"apply", apply_to_value(pictures->options())}}));
   }
+  if (const auto* items = data.item_recipe()) value.set("items", value_of(*items));
   if (const auto& stats = data.stats()) {
     value.set("stats", Value::dict({{"mean", list_of(stats->mean)}, {"std", list_of(stats->std)}}));
   }
@@ -190,6 +197,30 @@ class NoSamples : public Dataset {
   }
 };
 
+// A table without rows, or with those to predict.
+DataBunch table_bunch(const LearnerFile& file, const Path& path,
+                      const LoadLearnerOptions& options) {
+  const auto processor = TabularProcessor::from_state(file.items->options);
+  const bool matrices = file.items->name == "tabular";
+  const auto set = [&](TabularItems items, std::shared_ptr<const Labels> y) {
+    return std::make_shared<const TabularDataset>(
+        std::move(items), std::move(y), processor,
+        matrices ? TabularInput::kMatrices : TabularInput::kColumns,
+        matrices ? "TabularList" : "CollabList");
+  };
+  const auto cats = static_cast<std::int64_t>(processor.cat_names().size());
+  const auto conts = static_cast<std::int64_t>(processor.cont_names().size());
+  const auto none = set({torch::empty({0, cats}, torch::kLong), torch::empty({0, conts})},
+                        file.labels);
+  std::shared_ptr<const TabularDataset> test;
+  if (options.test_df) {
+    test = set(processor.process(*options.test_df),
+               std::make_shared<EmptyLabelList>(options.test_df->rows()));
+  }
+  return TabularDataBunch::make_bunch(none, none, test, path,
+                                      {.bs = options.bs, .device = options.device});
+}
+
 DataBunch tensors_bunch(const LearnerFile& file, const Path& path,
                         const LoadLearnerOptions& options) {
   if (options.test) {
@@ -203,7 +234,9 @@ DataBunch tensors_bunch(const LearnerFile& file, const Path& path,
                                  .kind = file.labels->kind(),
                                  .labels = file.labels});
   if (file.stats) data.normalize_with(file.stats);
-  if (!file.dtypes.empty()) {
+  if (file.items) {
+    data.set_item_reader(make_known_reader(*file.items), *file.items);
+  } else if (!file.dtypes.empty()) {
     data.set_item_reader([dtypes = file.dtypes](const std::any& item) -> Tensors {
       const auto* tensor = std::any_cast<torch::Tensor>(&item);
       return tensor && dtypes.size() == 1 ? Tensors(tensor->to(dtypes[0])) : Tensors();
@@ -251,7 +284,13 @@ Learner load_learner(const Path& file, const LoadLearnerOptions& options) {
     auto content = read_learner_file(file);
     auto path = file.parent_path();
     if (path.empty()) path = ".";
+    const bool is_table =
+        content.items && (content.items->name == "tabular" || content.items->name == "collab");
+    if (options.test_df && !is_table) {
+      throw DataError("data.no_table", "the model did not learn from a table: give it no test_df");
+    }
     const auto data = content.pictures ? pictures_bunch(content, path, options)
+                      : is_table       ? table_bunch(content, path, options)
                                        : tensors_bunch(content, path, options);
     auto with = options.learner;
     if (!with.loss_func) with.loss_func = content.loss;

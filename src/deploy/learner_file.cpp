@@ -11,7 +11,10 @@
 #include "deploy/predictor_impl.hpp"
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/collab/model.hpp"
 #include "fastcpp/io/recipe.hpp"
+#include "fastcpp/tabular/model.hpp"
+#include "fastcpp/tabular/processor.hpp"
 #include "fastcpp/train/registry.hpp"
 #include "fastcpp/vision/models/cnn_model.hpp"
 #include "fastcpp/vision/transform/recipes.hpp"
@@ -120,6 +123,10 @@ LearnerFile made_of(const ModelFile& content) {
   if (const auto* samples = description.find("samples"); samples && !samples->is_none()) {
     file.dtypes = dtypes_of(*samples);
   }
+  if (const auto* items = description.find("items"); items && !items->is_none()) {
+    file.items = recipe_of(*items);
+    make_known_reader(*file.items);  // checks it
+  }
   const auto recipe = recipe_of(description.at("model"));
   if (recipe.name == "cnn") check_widths(recipe.options, found.at("numbers").as_int());
   file.model = make_known_model(recipe);
@@ -131,8 +138,21 @@ LearnerFile made_of(const ModelFile& content) {
 }  // namespace
 
 Model make_known_model(const Recipe& recipe) {
-  if (recipe.name != "cnn") return make_model(recipe);
-  return boundary([&] { return Model(make_cnn(recipe.options)).set_recipe(recipe); });
+  return boundary([&] {
+    if (recipe.name == "cnn") return Model(make_cnn(recipe.options)).set_recipe(recipe);
+    if (recipe.name == "tabular") return Model(make_tabular(recipe.options)).set_recipe(recipe);
+    if (recipe.name == "collab") return make_collab(recipe.options);
+    return make_model(recipe);
+  });
+}
+
+ItemReader make_known_reader(const Recipe& recipe) {
+  return boundary([&] {
+    const bool table = recipe.name == "tabular", ratings = recipe.name == "collab";
+    if (!table && !ratings) return make_item_reader(recipe);
+    return tabular_reader(TabularProcessor::from_state(recipe.options),
+                          table ? TabularInput::kMatrices : TabularInput::kColumns);
+  });
 }
 
 Value dtype_names(const std::vector<torch::ScalarType>& dtypes) {
@@ -191,7 +211,8 @@ Predictor::Predictor(const Path& file, const PredictorOptions& options) {
     if (parts.pictures) input.size = output_size(parts.pictures->tfms, parts.pictures->apply);
     impl_ = PredictorAccess::make(
         {.one_item = BatchReader{std::move(parts.pictures), std::move(parts.stats),
-                                std::move(parts.dtypes), device},
+                                 std::move(parts.dtypes), device,
+                                 parts.items ? make_known_reader(*parts.items) : ItemReader()},
          .labels = std::move(parts.labels),
          .model = std::move(parts.model),
          .loss = std::move(parts.loss),

@@ -7,6 +7,7 @@
 
 #include "deploy/batch_reader.hpp"
 #include "fastcpp/core/path.hpp"
+#include "fastcpp/data/item_reader.hpp"
 #include "fastcpp/data/labels.hpp"
 #include "fastcpp/io/model_file.hpp"
 #include "fastcpp/io/recipe.hpp"
@@ -25,6 +26,7 @@ struct LearnerFile {
   std::optional<BatchReader::Pictures> pictures;
   std::optional<Stats> stats;
   std::vector<torch::ScalarType> dtypes;  // of a sample's tensors; empty: not known
+  std::optional<Recipe> items;            // of the reader of single items
 };
 
 // Throws FormatError naming the file, IoError.
@@ -32,6 +34,8 @@ LearnerFile read_learner_file(const Path& file);
 
 // The model of a recipe, one of fastcpp's own or a registered one. Throws as make_model.
 Model make_known_model(const Recipe& recipe);
+// The same of the reader of items. Throws as make_item_reader.
+ItemReader make_known_reader(const Recipe& recipe);
 
 // Element types by their names, as `float32`.
 Value dtype_names(const std::vector<torch::ScalarType>& dtypes);

@@ -26,6 +26,8 @@
 namespace fastcpp::inline v0 {
 namespace {
 
+constexpr int kRowsAtOnce = 256;  // of a table
+
 // oneDNN reads weights whose channels lie together without changing their order first.
 void channels_together(torch::nn::Module& module) {
   for (auto& parameter : module.parameters()) {
@@ -59,7 +61,7 @@ cv::Mat rgb_of(const cv::Mat& pixels, Channels channels) {
 
 }  // namespace
 
-torch::Tensor Predictor::Impl::forward(const torch::Tensor& x) const {
+torch::Tensor Predictor::Impl::forward(const Tensors& x) const {
   return fastcpp::forward(model, x, {.precision = type});
 }
 
@@ -68,11 +70,24 @@ Prediction Predictor::Impl::predict(const Tensors& x, const PredictOptions& opti
   return to_prediction(*labels, outputs[0], options.thresh);
 }
 
-torch::Tensor Predictor::Impl::chunk(const std::vector<torch::Tensor>& items) const {
-  const bool alike = std::all_of(items.begin(), items.end(), [&](const auto& item) {
-    return item.sizes() == items.front().sizes();
+torch::Tensor Predictor::Impl::chunk(const std::vector<Tensors>& items) const {
+  const auto& first = items.front();
+  const bool alike = std::all_of(items.begin(), items.end(), [&](const Tensors& item) {
+    if (item.count() != first.count()) return false;
+    for (std::size_t i = 0; i < item.count(); ++i) {
+      if (item.at(i).sizes() != first.at(i).sizes()) return false;
+    }
+    return true;
   });
-  if (alike) return loss.activate(forward(torch::cat(items))).cpu();
+  if (alike) {
+    std::vector<torch::Tensor> together;
+    for (std::size_t i = 0; i < first.count(); ++i) {
+      std::vector<torch::Tensor> parts;
+      for (const auto& item : items) parts.push_back(item.at(i));
+      together.push_back(torch::cat(parts));
+    }
+    return loss.activate(forward(Tensors(std::move(together)))).cpu();
+  }
   std::vector<torch::Tensor> outputs;
   for (const auto& item : items) outputs.push_back(loss.activate(forward(item)).cpu());
   return torch::cat(outputs);
@@ -99,8 +114,8 @@ std::shared_ptr<const Predictor::Impl> PredictorAccess::make(Predictor::Impl par
   return std::make_shared<const Predictor::Impl>(std::move(parts));
 }
 
-torch::Tensor Predictor::forward(const torch::Tensor& x) const {
-  const auto items = x.defined() && x.dim() > 0 ? std::max<std::int64_t>(1, x.size(0)) : 1;
+torch::Tensor Predictor::forward(const Tensors& x) const {
+  const auto items = std::max<std::int64_t>(1, x.length());
   return guarded(items, [&] {
     const torch::NoGradGuard no_grad;
     return impl_->forward(x);
@@ -125,18 +140,18 @@ Prediction Predictor::predict_bytes(std::string_view bytes, const PredictOptions
       [&] { return predict(Image::from_rgb(decode_image_bytes(bytes, name)), options); });
 }
 
-torch::Tensor Predictor::prepare_any(const std::any& item) const {
+Tensors Predictor::prepare_any(const std::any& item) const {
   return guarded(1, [&] {
     const torch::NoGradGuard no_grad;
-    return impl_->one_item(item).one("prepare");
+    return impl_->one_item(item);
   });
 }
 
-torch::Tensor Predictor::prepare_bytes(std::string_view bytes, const std::string& name) const {
+Tensors Predictor::prepare_bytes(std::string_view bytes, const std::string& name) const {
   return boundary([&] { return prepare(Image::from_rgb(decode_image_bytes(bytes, name))); });
 }
 
-torch::Tensor Predictor::compute(const std::vector<torch::Tensor>& prepared) const {
+torch::Tensor Predictor::compute(const std::vector<Tensors>& prepared) const {
   if (prepared.empty()) throw ValueError("value.predictor", "there is no item to compute");
   return guarded(static_cast<std::int64_t>(prepared.size()), [&] {
     const torch::NoGradGuard no_grad;
@@ -148,7 +163,7 @@ Prediction Predictor::decode(const torch::Tensor& outputs, const PredictOptions&
   return boundary([&] { return to_prediction(*impl_->labels, outputs, options.thresh); });
 }
 
-HeatMap Predictor::heat_map(const torch::Tensor& prepared, std::int64_t cls) const {
+HeatMap Predictor::heat_map(const Tensors& prepared, std::int64_t cls) const {
   return guarded(1, [&] {
     if (!prepared.defined() || prepared.dim() != 4 || prepared.size(0) != 1 ||
         prepared.size(1) != 3) {
@@ -246,7 +261,7 @@ namespace {
 
 // A part of the files of predict_batch.
 struct Chunk {
-  std::vector<torch::Tensor> items;     // of those that can be read
+  std::vector<Tensors> items;           // of those that can be read
   std::vector<std::int64_t> positions;  // theirs, from the start of the chunk
   std::vector<SkippedItem> skipped;
 };
@@ -327,6 +342,30 @@ torch::Tensor Predictor::predict_batch(const std::vector<Path>& files,
                                    : with_gaps(results, read, n, impl_->bs, impl_->labels->c());
     if (options.skipped) *options.skipped = std::move(skipped);
     return outputs;
+  });
+}
+
+torch::Tensor Predictor::predict_batch(const Table& rows, const PredictBatchOptions& options) const {
+  if (rows.rows() == 0) throw DataError("data.empty", "there is no row to predict");
+  return guarded(impl_->bs, [&] {
+    const torch::NoGradGuard no_grad;
+    ProgressBar bar(options.progress, {.phase = ProgressPhase::kPredict, .total = rows.rows()});
+    std::vector<torch::Tensor> outputs;
+    std::vector<Tensors> items;
+    for (std::int64_t row = 0; row < rows.rows(); ++row) {
+      if (options.stop.stop_requested()) throw_stopped("predict_batch", row, rows.rows());
+      try {
+        items.push_back(impl_->one_item(std::any(rows.row(row))));
+      } catch (const DataError& e) {
+        std::throw_with_nested(DataError(e.code(), fmt::format("row {}: {}", row, e.what())));
+      }
+      if (static_cast<int>(items.size()) == kRowsAtOnce || row + 1 == rows.rows()) {
+        outputs.push_back(impl_->chunk(items));
+        items.clear();
+      }
+      bar.update(row + 1);
+    }
+    return torch::cat(outputs);
   });
 }
 

@@ -36,10 +36,10 @@ struct Predictor::Impl {
   ComputeType type = {};
   int bs = 8;
 
-  torch::Tensor forward(const torch::Tensor& x) const;
+  torch::Tensor forward(const Tensors& x) const;
   Prediction predict(const Tensors& x, const PredictOptions& options) const;
   // Activated outputs of some items.
-  torch::Tensor chunk(const std::vector<torch::Tensor>& items) const;
+  torch::Tensor chunk(const std::vector<Tensors>& items) const;
 };
 
 struct PredictorAccess {

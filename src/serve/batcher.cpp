@@ -40,7 +40,7 @@ Batcher::~Batcher() {
   threads_.clear();
 }
 
-std::future<Computed> Batcher::submit(torch::Tensor prepared) {
+std::future<Computed> Batcher::submit(Tensors prepared) {
   std::future<Computed> result;
   {
     const std::lock_guard lock(mutex_);
@@ -113,7 +113,7 @@ void Batcher::compute(std::vector<Job> jobs) {
   const auto start = Clock::now();
   std::vector<Computed> done(jobs.size());
   try {
-    std::vector<torch::Tensor> items;
+    std::vector<Tensors> items;
     for (const auto& job : jobs) items.push_back(job.prepared);
     const auto outputs = predictor_.compute(items);
     const auto compute = seconds(Clock::now() - start);

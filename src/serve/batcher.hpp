@@ -38,7 +38,7 @@ class Batcher {
   Batcher& operator=(const Batcher&) = delete;
 
   // The future holds what the computation throws. Throws Error `serve.busy` when too many wait.
-  std::future<Computed> submit(torch::Tensor prepared);
+  std::future<Computed> submit(Tensors prepared);
   std::size_t waiting() const;
   // From now on nothing is computed: what waits fails with `serve.stopping`.
   void abandon();
@@ -46,7 +46,7 @@ class Batcher {
  private:
   using Clock = std::chrono::steady_clock;
   struct Job {
-    torch::Tensor prepared;
+    Tensors prepared;
     Clock::time_point since;
     std::promise<Computed> result;
   };

@@ -16,8 +16,10 @@ detail::Registry<Model>& model_registry() {
 
 void register_model(std::string name, ModelMaker make) {
   boundary([&] {
-    // What cnn_learner makes; the rooms above know how.
-    if (name == "cnn") detail::throw_bad_entry("model", name, true);
+    // What cnn_learner, tabular_learner and collab_learner make; the rooms above know how.
+    if (name == "cnn" || name == "tabular" || name == "collab") {
+      detail::throw_bad_entry("model", name, true);
+    }
     model_registry().add(std::move(name), std::move(make));
   });
 }

@@ -19,6 +19,8 @@
 #include "fastcpp/core/progress.hpp"
 #include "fastcpp/data/labels.hpp"
 #include "fastcpp/data/on_error.hpp"
+#include "fastcpp/data/table.hpp"
+#include "fastcpp/data/tensors.hpp"
 #include "fastcpp/export.hpp"
 #include "fastcpp/train/prediction.hpp"
 #include "fastcpp/vision/image/image.hpp"
@@ -118,26 +120,32 @@ class FASTCPP_API Predictor {
   torch::Tensor predict_batch(const std::vector<Path>& files,
                               const PredictBatchOptions& options = {}) const;
 
+  /// Activated outputs for the rows of a table, n x c, in their order.
+  /// \param rows as the model learnt them; columns beyond those are left out of account
+  /// \throws DataError `data.empty` without rows; as `predict`, naming the row; TrainError `train.stopped`
+  torch::Tensor predict_batch(const Table& rows, const PredictBatchOptions& options = {}) const;
+
   /// Outputs of the network before the activation, float32, n x c.
-  /// \param x normalised batch on the predictor's device, n x 3 x H x W
+  /// \param x normalised batch on the predictor's device: pictures as n x 3 x H x W
   /// \throws TrainError `train.failed` when it does not fit the network
-  torch::Tensor forward(const torch::Tensor& x) const;
+  torch::Tensor forward(const Tensors& x) const;
 
   // The steps of `predict`, for who computes the items of several callers together, such as a server.
 
-  /// An item as the network takes it: one picture is 1 x 3 x H x W, normalised, on the predictor's device.
+  /// An item as the network takes it: one picture is 1 x 3 x H x W, normalised, on the predictor's device; a row of a table is
+  /// its codes and numbers.
   /// \throws as `predict`
   template <typename Item>
-  torch::Tensor prepare(const Item& item) const {
+  Tensors prepare(const Item& item) const {
     return prepare_any(detail::item_of(item));
   }
   /// The content of a picture file as the network takes it.
   /// \throws as `predict_bytes`
-  torch::Tensor prepare_bytes(std::string_view bytes, const std::string& name = "<memory>") const;
+  Tensors prepare_bytes(std::string_view bytes, const std::string& name = "<memory>") const;
   /// Activated outputs of items, n x c, on the CPU. At once where their shapes agree, else one by one.
   /// \param prepared what `prepare` gave, at least one
   /// \throws ValueError `value.predictor` without items; TrainError `train.failed` when they do not fit the network
-  torch::Tensor compute(const std::vector<torch::Tensor>& prepared) const;
+  torch::Tensor compute(const std::vector<Tensors>& prepared) const;
   /// The outputs of one item, c, in the words of the labels.
   Prediction decode(const torch::Tensor& outputs, const PredictOptions& options = {}) const;
   /// How much each place of a picture speaks for a class (see grad_cam.hpp).
@@ -145,7 +153,7 @@ class FASTCPP_API Predictor {
   /// \param cls      class whose raw output is traced back, 0 .. c - 1
   /// \throws TrainError `train.no_body` when the network is not body and head; ValueError `value.class_index`,
   /// `value.predictor` when the item is no picture of three channels
-  HeatMap heat_map(const torch::Tensor& prepared, std::int64_t cls) const;
+  HeatMap heat_map(const Tensors& prepared, std::int64_t cls) const;
 
   /// Class names in the order of the outputs. The reference lives as long as any copy of the predictor.
   const std::vector<std::string>& classes() const;
@@ -157,7 +165,7 @@ class FASTCPP_API Predictor {
   struct Impl;
   explicit Predictor(std::shared_ptr<const Impl> impl) : impl_(std::move(impl)) {}
   Prediction predict_any(const std::any& item, const PredictOptions& options) const;
-  torch::Tensor prepare_any(const std::any& item) const;
+  Tensors prepare_any(const std::any& item) const;
   std::shared_ptr<const Impl> impl_;
 };
 
