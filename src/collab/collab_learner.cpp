@@ -140,9 +140,9 @@ Table CollabLearner::nearest(const Cell& name, std::int64_t n, CollabSide side) 
     const auto code = get_idx({name}, side).front();
     const auto& model = product_of(*this);
     const auto all = names(side);
-    const auto table = rows_of(side == CollabSide::kItem ? model.i_weight : model.u_weight,
-                               all_codes(all.size()))
-                           .to(torch::kFloat64);
+    const auto table =
+        rows_of(side == CollabSide::kItem ? model.i_weight : model.u_weight, all_codes(all.size()))
+            .to(torch::kFloat64);
     const auto own = weight({name}, side)[0].to(torch::kFloat64);
     const auto similarity = table.mv(own) / (table.norm(2, 1) * own.norm()).clamp_min(1e-30);
     const auto order = similarity.argsort(0, /*descending=*/true);
@@ -177,8 +177,7 @@ CollabLearner collab_learner(const DataBunch& data, const CollabLearnerOptions& 
                                                     .use_bn = o.use_bn,
                                                     .bn_final = o.bn_final,
                                                     .seed = seed});
-      return CollabLearner(
-          Learner(data, Model(network).set_recipe(network->recipe()), train_with));
+      return CollabLearner(Learner(data, Model(network).set_recipe(network->recipe()), train_with));
     }
     if (!o.n_factors) {
       throw ValueError("value.collab_model",

@@ -19,10 +19,11 @@ EmbeddingDotBiasImpl::EmbeddingDotBiasImpl(std::int64_t n_factors, std::int64_t 
     : n_factors_(n_factors), n_users_(n_users), n_items_(n_items), options_(options) {
   boundary([&] {
     if (n_factors < 1 || n_users < 1 || n_items < 1) {
-      throw ValueError("value.collab_model",
-                       fmt::format("n_factors, n_users and n_items must be at least 1, found {}, {} "
-                                   "and {}",
-                                   n_factors, n_users, n_items));
+      throw ValueError(
+          "value.collab_model",
+          fmt::format("n_factors, n_users and n_items must be at least 1, found {}, {} "
+                      "and {}",
+                      n_factors, n_users, n_items));
     }
     EmbeddingDotBiasImpl::reset();
   });
@@ -62,12 +63,12 @@ Recipe EmbeddingDotBiasImpl::recipe() const {
 EmbeddingNNImpl::EmbeddingNNImpl(const TabularModelOptions& options) : options_(options) {
   boundary([&] {
     if (options_.emb_szs.size() != 2 || options_.n_cont != 0 || options_.layers.empty()) {
-      throw ValueError("value.tabular_model",
-                       fmt::format("EmbeddingNN needs two embeddings, of users and of items, no "
-                                   "numbers, and hidden layers; found {} embeddings, {} numbers and "
-                                   "{} layers",
-                                   options_.emb_szs.size(), options_.n_cont,
-                                   options_.layers.size()));
+      throw ValueError(
+          "value.tabular_model",
+          fmt::format("EmbeddingNN needs two embeddings, of users and of items, no "
+                      "numbers, and hidden layers; found {} embeddings, {} numbers and "
+                      "{} layers",
+                      options_.emb_szs.size(), options_.n_cont, options_.layers.size()));
     }
     EmbeddingNNImpl::reset();
   });

@@ -25,10 +25,11 @@ Tensors sample_of(const std::any& item, const std::optional<BatchReader::Picture
   }
   throw ValueError(
       "value.item",
-      pictures ? "such an item is no picture: give a Path, a file name, an Image, a cv::Mat "
-                 "with its channels, or a sample as a tensor"
-               : "this model does not predict from such an item: give a row of a table (TabularRow) "
-                 "where it learnt from one, or a sample as a tensor");
+      pictures
+          ? "such an item is no picture: give a Path, a file name, an Image, a cv::Mat "
+            "with its channels, or a sample as a tensor"
+          : "this model does not predict from such an item: give a row of a table (TabularRow) "
+            "where it learnt from one, or a sample as a tensor");
 }
 
 }  // namespace

@@ -210,8 +210,8 @@ DataBunch table_bunch(const LearnerFile& file, const Path& path,
   };
   const auto cats = static_cast<std::int64_t>(processor.cat_names().size());
   const auto conts = static_cast<std::int64_t>(processor.cont_names().size());
-  const auto none = set({torch::empty({0, cats}, torch::kLong), torch::empty({0, conts})},
-                        file.labels);
+  const auto none =
+      set({torch::empty({0, cats}, torch::kLong), torch::empty({0, conts})}, file.labels);
   std::shared_ptr<const TabularDataset> test;
   if (options.test_df) {
     test = set(processor.process(*options.test_df),

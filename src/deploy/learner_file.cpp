@@ -9,9 +9,9 @@
 #include <string_view>
 
 #include "deploy/predictor_impl.hpp"
+#include "fastcpp/collab/model.hpp"
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
-#include "fastcpp/collab/model.hpp"
 #include "fastcpp/io/recipe.hpp"
 #include "fastcpp/tabular/model.hpp"
 #include "fastcpp/tabular/processor.hpp"
@@ -114,7 +114,7 @@ LearnerFile made_of(const ModelFile& content) {
   file.loss = make_loss(recipe_of(description.at("loss")));
   if (const auto* pictures = description.find("pictures"); pictures && !pictures->is_none()) {
     file.pictures = BatchReader::Pictures{tfms_from_value(pictures->at("tfms")),
-                                         apply_from_value(pictures->at("apply"))};
+                                          apply_from_value(pictures->at("apply"))};
   }
   if (const auto* stats = description.find("stats"); stats && !stats->is_none()) {
     file.stats = Stats{floats_of(stats->at("mean")), floats_of(stats->at("std"))};
@@ -210,9 +210,9 @@ Predictor::Predictor(const Path& file, const PredictorOptions& options) {
     ModelInput input{.pictures = parts.pictures.has_value(), .stats = parts.stats};
     if (parts.pictures) input.size = output_size(parts.pictures->tfms, parts.pictures->apply);
     impl_ = PredictorAccess::make(
-        {.one_item = BatchReader{std::move(parts.pictures), std::move(parts.stats),
-                                 std::move(parts.dtypes), device,
-                                 parts.items ? make_known_reader(*parts.items) : ItemReader()},
+        {.one_item =
+             BatchReader{std::move(parts.pictures), std::move(parts.stats), std::move(parts.dtypes),
+                         device, parts.items ? make_known_reader(*parts.items) : ItemReader()},
          .labels = std::move(parts.labels),
          .model = std::move(parts.model),
          .loss = std::move(parts.loss),

@@ -345,7 +345,7 @@ torch::Tensor Predictor::predict_batch(const std::vector<Path>& files,
   });
 }
 
-torch::Tensor Predictor::predict_batch(const Table& rows, const PredictBatchOptions& options) const {
+torch::Tensor Predictor::predict_rows(const Table& rows, const PredictBatchOptions& options) const {
   if (rows.rows() == 0) throw DataError("data.empty", "there is no row to predict");
   return guarded(impl_->bs, [&] {
     const torch::NoGradGuard no_grad;
@@ -353,7 +353,7 @@ torch::Tensor Predictor::predict_batch(const Table& rows, const PredictBatchOpti
     std::vector<torch::Tensor> outputs;
     std::vector<Tensors> items;
     for (std::int64_t row = 0; row < rows.rows(); ++row) {
-      if (options.stop.stop_requested()) throw_stopped("predict_batch", row, rows.rows());
+      if (options.stop.stop_requested()) throw_stopped("predict_rows", row, rows.rows());
       try {
         items.push_back(impl_->one_item(std::any(rows.row(row))));
       } catch (const DataError& e) {

@@ -85,8 +85,7 @@ TEST_CASE("ratings become what the reference makes of them") {
       CHECK(farthest(batch.y, item["first_valid_batch"]["ratings"]) == 0);
       CHECK(batch.x.at(0).sizes() == batch.y.sizes());
       const auto shown = data.show_batch(4, DatasetType::Valid);
-      CHECK(shown.names() ==
-            item["show_batch_valid_4"]["header"].get<std::vector<std::string>>());
+      CHECK(shown.names() == item["show_batch_valid_4"]["header"].get<std::vector<std::string>>());
       for (std::int64_t row = 0; row < 4; ++row) {
         for (std::size_t c = 0; c < shown.columns().size(); ++c) {
           CHECK(shown.columns()[c].raw(row) ==
@@ -142,8 +141,9 @@ TEST_CASE("trainings on ratings beside the reference") {
   for (const auto& item : cases) {
     INFO(item["name"].get<std::string>() << ", " << item["dtype"].get<std::string>());
     const bool wide = item["dtype"] == "float64";
-    const auto data = bunch_of(data_case(item["data"]), wide ? std::vector<BatchTransform>{widen_batch}
-                                                            : std::vector<BatchTransform>{});
+    const auto data =
+        bunch_of(data_case(item["data"]),
+                 wide ? std::vector<BatchTransform>{widen_batch} : std::vector<BatchTransform>{});
     auto trace = std::make_shared<FitTrace>();
     auto options = options_of(item);
     options.callbacks = {trace};
@@ -188,8 +188,9 @@ TEST_CASE("looking into what was learnt of users and items") {
   const auto unknown = said([&] { learn.bias({"never seen"}); });
   CHECK(unknown.find(lines_of(look["unknown_item"])) == 0);
   CHECK(unknown.find("never seen") != unknown.npos);
-  CHECK(said([&] { learn.weight({"never seen"}, CollabSide::kUser); })
-            .find(lines_of(look["unknown_user"])) == 0);
+  CHECK(said([&] {
+          learn.weight({"never seen"}, CollabSide::kUser);
+        }).find(lines_of(look["unknown_user"])) == 0);
   for (const auto& want : look["predict"]) {
     INFO(want["name"].get<std::string>());
     TabularRow row;
@@ -201,7 +202,8 @@ TEST_CASE("looking into what was learnt of users and items") {
       row.emplace(name, cell);
     }
     const auto found = learn.predict(row);
-    CHECK(std::abs(found.probabilities.template item<double>() - number(want["prediction"])) <= 2e-6);
+    CHECK(std::abs(found.probabilities.template item<double>() - number(want["prediction"])) <=
+          2e-6);
   }
   // The model stays as it was: it can be trained on.
   for (const auto& parameter : learn.model()->parameters()) CHECK(parameter.requires_grad());
@@ -219,8 +221,78 @@ TEST_CASE("what is no rating is refused in words") {
   CHECK_THROWS_AS(CollabDataBunch::from_df(ratings), DataError);
   CHECK_THROWS_AS(CollabDataBunch::from_df(Table::parse_csv("a,b\n1,2\n")), ValueError);
   CHECK_THROWS_AS(CollabDataBunch::from_df(ratings, {.item_name = "none"}), DataError);
-  const auto good = CollabDataBunch::from_df(
-      Table::parse_csv("u,i,r\na,x,1\na,y,2\nb,x,3\nb,y,4\nc,x,5\n"), {.bs = 2, .device = torch::kCPU});
+  const auto good =
+      CollabDataBunch::from_df(Table::parse_csv("u,i,r\na,x,1\na,y,2\nb,x,3\nb,y,4\nc,x,5\n"),
+                               {.bs = 2, .device = torch::kCPU});
   CHECK_THROWS_AS(collab_learner(good, {.silent = true}), ValueError);
   CHECK_THROWS_AS(collab_learner(good, {.use_nn = true, .silent = true}), ValueError);
+}
+
+namespace {
+
+// The rating set of the golden README: seeded factors plus noise.
+std::string rating_set(const Json& set) {
+  const std::string key = set["key"];
+  const auto users = set["users"].get<std::uint64_t>(), items = set["items"].get<std::uint64_t>(),
+             factors = set["factors"].get<std::uint64_t>();
+  struct Rating {
+    std::uint64_t user, item;
+    double stars;
+  };
+  std::vector<Rating> ratings;
+  for (std::uint64_t u = 0; u < users; ++u) {
+    const double activity = u01(key + "/activity", u), bias_u = 0.6 * sgn(key + "/user_bias", u);
+    for (std::uint64_t i = 0; i < items; ++i) {
+      const auto j = u * items + i;
+      const double popular = u01(key + "/popularity", i);
+      if (u01(key + "/pick", j) >=
+          number(set["scale"]) * (0.15 + activity) * (0.1 + popular * popular)) {
+        continue;
+      }
+      double noise = 0, dot = 0;
+      for (std::uint64_t k = 0; k < 6; ++k) noise += u01(key + "/noise", 6 * j + k);
+      for (std::uint64_t f = 0; f < factors; ++f) {
+        dot += sgn(key + "/user", u * factors + f) * sgn(key + "/item", i * factors + f);
+      }
+      const double clean = 3.4 + bias_u + 0.9 * sgn(key + "/item_bias", i) + 1.2 * dot;
+      const double stars = std::floor(2 * (clean + 0.8 * (noise - 3)) + 0.5) / 2;
+      ratings.push_back({u + 1, i + 1, std::min(5.0, std::max(0.5, stars))});
+    }
+  }
+  std::string csv = "userId,itemId,rating\n";
+  for (const auto at : perm(key + "/order", static_cast<std::int64_t>(ratings.size()))) {
+    const auto& one = ratings[static_cast<std::size_t>(at)];
+    csv += std::to_string(one.user) + "," + std::to_string(one.item) + "," +
+           std::to_string(static_cast<int>(one.stars)) +
+           (std::fmod(one.stars, 1) > 0 ? ".5" : ".0") + "\n";
+  }
+  return csv;
+}
+
+}  // namespace
+
+TEST_CASE("the rating set is guessed as well as by the reference") {
+  at::set_num_threads(1);
+  const auto& set = golden("collab.json")["ratings"];
+  const auto csv = rating_set(set);
+  REQUIRE(csv.size() == set["csv_bytes"].get<std::size_t>());
+  REQUIRE(fnv1a64(csv) == std::stoull(set["csv_fnv1a64"].get<std::string>(), nullptr, 16));
+  const auto ratings = Table::parse_csv(csv);
+  double sum = 0;
+  for (std::uint64_t seed = 0; seed < 5; ++seed) {
+    const auto data = CollabDataBunch::from_df(
+        ratings,
+        {.seed = set["split_seed"].get<std::int64_t>(), .device = torch::kCPU, .order_seed = seed});
+    CHECK(data.train().size() == set["n_train"].get<std::int64_t>());
+    auto learn = collab_learner(
+        data, {.n_factors = 10, .y_range = {{0.0, 5.5}}, .wd = 0.1, .silent = true, .seed = seed});
+    learn.fit_one_cycle(5, {.max_lr = 5e-3});
+    sum += learn.validate().at(0);
+  }
+  const auto& runs = golden("table_runs.json")["ratings"]["dot"]["runs"];
+  double want = 0;
+  for (const auto& run : runs)
+    want += number(run["valid_loss"].back()) / static_cast<double>(runs.size());
+  WARN("validation loss " << sum / 5 << ", reference " << want);
+  CHECK(std::abs(sum / 5 - want) <= 0.02 * want);
 }

@@ -47,7 +47,8 @@ TabularRow animal(const Cell& kind, const Cell& age) {
 TEST_CASE("a table's model predicts from its file as it did") {
   const TempDir dir;
   const auto data = animal_data(dir.path());
-  auto learn = tabular_learner(data, {.layers = {8}, .metrics = {accuracy}, .silent = true, .seed = 1});
+  auto learn =
+      tabular_learner(data, {.layers = {8}, .metrics = {accuracy}, .silent = true, .seed = 1});
   learn.fit(8, 1e-2);
   CHECK(learn.validate().at(1) == 1);
   const auto file = learn.export_model("animals.fcpp");
@@ -64,7 +65,7 @@ TEST_CASE("a table's model predicts from its file as it did") {
   // All rows, whether they come from the bunch, a table of the test set, or in batches.
   const auto all = loaded.get_preds(DatasetType::Test).preds;
   CHECK(all.size(0) == 60);
-  CHECK((predictor.predict_batch(animals()) - all).abs().max().item<double>() < 1e-6);
+  CHECK((predictor.predict_rows(animals()) - all).abs().max().item<double>() < 1e-6);
   const auto prepared = predictor.prepare(animal("owl", 3));
   CHECK(prepared.count() == 2);
   CHECK(predictor.compute({prepared, predictor.prepare(animal("hen", 1))}).size(0) == 2);
@@ -86,12 +87,11 @@ TEST_CASE("what a table's model cannot take is told with its column") {
   CHECK(text.code == "data.not_a_number");
   CHECK(text.message.find("'age'") != std::string::npos);
   CHECK(caught([&] { predictor.predict("owl.jpg"); }).code == "value.item");
-  const auto row = caught([&] {
-    predictor.predict_batch(Table::parse_csv("kind,age,weight\nowl,1,2\nhen,2,\n"));
-  });
+  const auto row = caught(
+      [&] { predictor.predict_rows(Table::parse_csv("kind,age,weight\nowl,1,2\nhen,2,\n")); });
   CHECK(row.code == "data.missing_value");
   CHECK(row.message.find("row 1") == 0);
-  CHECK(caught([&] { predictor.predict_batch(Table()); }).code == "data.empty");
+  CHECK(caught([&] { predictor.predict_rows(Table()); }).code == "data.empty");
 }
 
 TEST_CASE("ratings from their file") {
@@ -105,8 +105,9 @@ TEST_CASE("ratings from their file") {
       Table::parse_csv(csv),
       {.seed = 1, .path = dir.path(), .bs = 16, .device = torch::kCPU, .order_seed = 2});
   for (const bool use_nn : {false, true}) {
-    auto learn = use_nn ? collab_learner(data, {.use_nn = true, .layers = {6}, .silent = true})
-                        : collab_learner(data, {.n_factors = 4, .y_range = {{0.0, 5.5}}, .silent = true});
+    auto learn =
+        use_nn ? collab_learner(data, {.use_nn = true, .layers = {6}, .silent = true})
+               : collab_learner(data, {.n_factors = 4, .y_range = {{0.0, 5.5}}, .silent = true});
     learn.fit(2, 5e-3);
     const auto file = learn.export_model(use_nn ? "network.fcpp" : "product.fcpp");
     const Predictor predictor(file, {.device = torch::kCPU});

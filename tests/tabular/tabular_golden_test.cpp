@@ -198,7 +198,8 @@ void check_part(const TabularDataset& set, const Json& part, bool floats, bool l
   }
   // NumPy's logarithm in single precision differs from the C library's in the last place.
   for (std::size_t i = 0; i < part["target_texts"].size() && !log; ++i) {
-    CHECK(set.y()->text(static_cast<std::int64_t>(i)) == part["target_texts"][i].get<std::string>());
+    CHECK(set.y()->text(static_cast<std::int64_t>(i)) ==
+          part["target_texts"][i].get<std::string>());
   }
 }
 
@@ -221,8 +222,7 @@ TEST_CASE("tables become what the reference makes of them") {
     CHECK(get_emb_szs(processor) == sizes);
     const bool floats = pipe["target_classes"].is_null();
     if (!floats) {
-      CHECK(lists.train().y()->classes() ==
-            pipe["target_classes"].get<std::vector<std::string>>());
+      CHECK(lists.train().y()->classes() == pipe["target_classes"].get<std::vector<std::string>>());
     }
     CHECK(lists.train().y()->c() == pipe["c"].get<std::int64_t>());
     const bool log = pipe.value("log", false);
@@ -379,7 +379,7 @@ TEST_CASE("networks of tables have the reference's form and figures") {
   }
   const auto& wrong = golden("tabular.json")["model_errors"][0];
   CHECK(error_of([&] {
-          TabularModel(TabularModelOptions{
-              .n_cont = 1, .layers = wrong["layers"], .ps = wrong["ps"]});
+          TabularModel(
+              TabularModelOptions{.n_cont = 1, .layers = wrong["layers"], .ps = wrong["ps"]});
         }).find(lines_of(wrong)) == 0);
 }

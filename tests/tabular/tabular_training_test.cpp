@@ -62,10 +62,14 @@ TEST_CASE("predictions of single rows beside the reference") {
     TabularRow row;
     for (const auto& [name, value] : cells.items()) {
       Cell cell;
-      if (value.is_boolean()) cell = value.get<bool>();
-      else if (value.is_number_integer()) cell = value.get<std::int64_t>();
-      else if (value.is_number()) cell = value.get<double>();
-      else if (value.is_string()) cell = value.get<std::string>();
+      if (value.is_boolean())
+        cell = value.get<bool>();
+      else if (value.is_number_integer())
+        cell = value.get<std::int64_t>();
+      else if (value.is_number())
+        cell = value.get<double>();
+      else if (value.is_string())
+        cell = value.get<std::string>();
       row.emplace(name, cell);
     }
     return row;

@@ -18,14 +18,14 @@ namespace fastcpp::inline v0 {
 
 /// Options of `CollabDataBunch::from_df`, in fastai's order.
 struct CollabDataBunchOptions {
-  double valid_pct = 0.2;                         ///< share of the ratings that validate, [0, 1)
-  std::optional<std::string> user_name = {};      ///< column of the users; absent: the first
-  std::optional<std::string> item_name = {};      ///< column of the items; absent: the second
-  std::optional<std::string> rating_name = {};    ///< column of the ratings; absent: the third
-  std::optional<Table> test = {};                 ///< users and items to guess for
-  std::optional<std::int64_t> seed = {};          ///< of the split; absent: `set_seed`'s
-  Path path = ".";                                ///< what models and results are below
-  std::int64_t bs = 64;                           ///< as in TabularDatabunchOptions, from here on
+  double valid_pct = 0.2;                       ///< share of the ratings that validate, [0, 1)
+  std::optional<std::string> user_name = {};    ///< column of the users; absent: the first
+  std::optional<std::string> item_name = {};    ///< column of the items; absent: the second
+  std::optional<std::string> rating_name = {};  ///< column of the ratings; absent: the third
+  std::optional<Table> test = {};               ///< users and items to guess for
+  std::optional<std::int64_t> seed = {};        ///< of the split; absent: `set_seed`'s
+  Path path = ".";                              ///< what models and results are below
+  std::int64_t bs = 64;                         ///< as in TabularDatabunchOptions, from here on
   std::optional<std::int64_t> val_bs = {};
   std::vector<BatchTransform> dl_tfms = {};
   std::optional<torch::Device> device = {};

@@ -55,10 +55,11 @@ class FASTCPP_API CollabLearner : public Learner {
 
 /// Options of `collab_learner`, in fastai's order; those from `opt_func` on belong to the learner.
 struct CollabLearnerOptions {
-  std::optional<std::int64_t> n_factors = {};       ///< numbers for each user and item; not of a network
-  bool use_nn = false;                              ///< a network instead of a product
-  std::map<std::string, std::int64_t> emb_szs = {};  ///< widths of a network's embeddings, by column
-  std::vector<std::int64_t> layers = {};            ///< of a network, as the next ones
+  std::optional<std::int64_t> n_factors = {};  ///< numbers for each user and item; not of a network
+  bool use_nn = false;                         ///< a network instead of a product
+  std::map<std::string, std::int64_t> emb_szs =
+      {};                                 ///< widths of a network's embeddings, by column
+  std::vector<std::int64_t> layers = {};  ///< of a network, as the next ones
   std::vector<double> ps = {};
   double emb_drop = 0;
   std::optional<std::pair<double, double>> y_range = {};  ///< ratings lie between these

@@ -123,7 +123,7 @@ class FASTCPP_API Predictor {
   /// Activated outputs for the rows of a table, n x c, in their order.
   /// \param rows as the model learnt them; columns beyond those are left out of account
   /// \throws DataError `data.empty` without rows; as `predict`, naming the row; TrainError `train.stopped`
-  torch::Tensor predict_batch(const Table& rows, const PredictBatchOptions& options = {}) const;
+  torch::Tensor predict_rows(const Table& rows, const PredictBatchOptions& options = {}) const;
 
   /// Outputs of the network before the activation, float32, n x c.
   /// \param x normalised batch on the predictor's device: pictures as n x 3 x H x W

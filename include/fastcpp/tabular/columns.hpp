@@ -14,7 +14,7 @@ namespace fastcpp::inline v0 {
 
 /// Options of `cont_cat_split`.
 struct ContCatSplitOptions {
-  std::int64_t max_card = 20;              ///< whole numbers with more different values are numbers
+  std::int64_t max_card = 20;             ///< whole numbers with more different values are numbers
   std::vector<std::string> dep_var = {};  ///< columns that are left out: the target
 };
 
