@@ -3,6 +3,7 @@
 #pragma once
 
 #include "fastcpp/tabular/columns.hpp"
+#include "fastcpp/tabular/dates.hpp"
 #include "fastcpp/tabular/model.hpp"
 #include "fastcpp/tabular/processor.hpp"
 #include "fastcpp/tabular/processors.hpp"

@@ -4,7 +4,7 @@
 #include <chrono>
 #include <numeric>
 
-#include "fastcpp/io/checkpoint.hpp"
+#include "fastcpp/data/files.hpp"
 #include "fastcpp/io/untar.hpp"
 #include "fastcpp/tabular/model.hpp"
 #include "fastcpp/tabular/tabular_learner.hpp"
@@ -23,7 +23,8 @@ std::optional<Path> adult_sample(const TempDir& dir) {
   const auto shared = shared_dir();
   if (!shared || !std::filesystem::exists(*shared / "data/adult_sample.tgz")) return std::nullopt;
   extract_archive(*shared / "data/adult_sample.tgz", dir.path());
-  return dir / "adult_sample";
+  for (const auto& file : get_files(dir.path(), {.extensions = {".csv"}, .recurse = true})) return file.parent_path();
+  return std::nullopt;
 }
 
 TabularLabelLists adult_lists(const Table& table, const Json& run) {
