@@ -261,6 +261,7 @@ DataBunch pictures_bunch(const LearnerFile& file, const Path& path,
 
 ModelInput input_of(const DataBunch& data) {
   ModelInput input{.stats = data.stats(), .own_transforms = has_own_batch_transforms(data)};
+  input.rows = data.item_recipe() && reads_rows(*data.item_recipe());
   if (const auto* pictures = pictures_of(data)) {
     input.pictures = true;
     input.size = output_size(pictures->tfms(), pictures->options());
@@ -284,8 +285,7 @@ Learner load_learner(const Path& file, const LoadLearnerOptions& options) {
     auto content = read_learner_file(file);
     auto path = file.parent_path();
     if (path.empty()) path = ".";
-    const bool is_table =
-        content.items && (content.items->name == "tabular" || content.items->name == "collab");
+    const bool is_table = content.items && reads_rows(*content.items);
     if (options.test_df && !is_table) {
       throw DataError("data.no_table", "the model did not learn from a table: give it no test_df");
     }

@@ -74,6 +74,34 @@ void check_widths(const Value& head, std::int64_t numbers) {
   }
 }
 
+// The same of embeddings and layers of tables and ratings.
+void check_tables(const Value& model, std::int64_t numbers) {
+  double wanted = 0, width = 0;
+  if (const auto* sizes = model.find("emb_szs")) {
+    for (const auto& one : sizes->items()) {
+      const auto columns = static_cast<double>(one.items().at(1).as_int());
+      wanted += static_cast<double>(one.items().at(0).as_int()) * columns;
+      width += columns;
+    }
+    width += static_cast<double>(model.at("n_cont").as_int());
+    const auto next = [&](std::int64_t to) {
+      wanted += width * static_cast<double>(to);
+      width = static_cast<double>(to);
+    };
+    for (const auto& one : model.at("layers").items()) next(one.as_int());
+    next(model.at("out_sz").as_int());
+  } else {
+    wanted = static_cast<double>(model.at("n_users").as_int() + model.at("n_items").as_int()) *
+             static_cast<double>(model.at("n_factors").as_int());
+  }
+  if (!(wanted <= static_cast<double>(numbers))) {
+    throw FormatError("model.weights",
+                      fmt::format("its layers have {} weights, but the file only {} "
+                                  "numbers",
+                                  wanted, numbers));
+  }
+}
+
 void check_version(const Value& description) {
   const auto* format = description.find("format");
   if (!format || !format->is_string() || format->as_string() != kLearnerFormat) {
@@ -129,6 +157,7 @@ LearnerFile made_of(const ModelFile& content) {
   }
   const auto recipe = recipe_of(description.at("model"));
   if (recipe.name == "cnn") check_widths(recipe.options, found.at("numbers").as_int());
+  if (reads_rows(recipe)) check_tables(recipe.options, found.at("numbers").as_int());
   file.model = make_known_model(recipe);
   load_state_dict(*file.model, content.weights);
   file.model->eval();
@@ -146,12 +175,17 @@ Model make_known_model(const Recipe& recipe) {
   });
 }
 
+// A model and the reader of its items have the same name.
+bool reads_rows(const Recipe& items) {
+  return items.name == "tabular" || items.name == "collab";
+}
+
 ItemReader make_known_reader(const Recipe& recipe) {
   return boundary([&] {
-    const bool table = recipe.name == "tabular", ratings = recipe.name == "collab";
-    if (!table && !ratings) return make_item_reader(recipe);
-    return tabular_reader(TabularProcessor::from_state(recipe.options),
-                          table ? TabularInput::kMatrices : TabularInput::kColumns);
+    if (!reads_rows(recipe)) return make_item_reader(recipe);
+    return tabular_reader(
+        TabularProcessor::from_state(recipe.options),
+        recipe.name == "tabular" ? TabularInput::kMatrices : TabularInput::kColumns);
   });
 }
 
@@ -208,6 +242,7 @@ Predictor::Predictor(const Path& file, const PredictorOptions& options) {
         torch::cuda::is_available() ? torch::Device(torch::kCUDA) : torch::Device(torch::kCPU));
     parts.model->to(device);
     ModelInput input{.pictures = parts.pictures.has_value(), .stats = parts.stats};
+    input.rows = parts.items && reads_rows(*parts.items);
     if (parts.pictures) input.size = output_size(parts.pictures->tfms, parts.pictures->apply);
     impl_ = PredictorAccess::make(
         {.one_item =

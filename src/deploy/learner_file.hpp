@@ -40,6 +40,9 @@ ItemReader make_known_reader(const Recipe& recipe);
 // Element types by their names, as `float32`.
 Value dtype_names(const std::vector<torch::ScalarType>& dtypes);
 
+// Whether a reader takes rows of a table.
+bool reads_rows(const Recipe& items);
+
 // How many numbers and bytes weights are, as the file says it beside them.
 Value size_of(const StateDict& weights);
 

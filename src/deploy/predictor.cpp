@@ -373,6 +373,10 @@ const std::vector<std::string>& Predictor::classes() const {
   return impl_->labels->classes();
 }
 
+bool Predictor::takes_rows() const {
+  return impl_->input.rows;
+}
+
 const Labels& Predictor::labels() const {
   return *impl_->labels;
 }

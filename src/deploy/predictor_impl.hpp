@@ -22,6 +22,7 @@ struct ModelInput {
   std::optional<Resolution> size = {};  // of the pictures, where transforms fix it
   std::optional<Stats> stats = {};
   bool own_transforms = false;  // functions on batches that no export knows
+  bool rows = false;            // of a table, or ratings
 };
 ModelInput input_of(const DataBunch& data);  // in the room deploy
 

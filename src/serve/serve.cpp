@@ -60,6 +60,7 @@ void check(const ServeOptions& options) {
 
 // Finds out now whether pictures can be predicted at all; the first one takes longer than the others.
 void warm_up(const Predictor& predictor) {
+  if (predictor.takes_rows()) return;
   try {
     const cv::Mat grey(256, 256, CV_8UC3, cv::Scalar(128, 128, 128));
     predictor.compute({predictor.prepare(Image::from_rgb(grey))});

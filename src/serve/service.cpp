@@ -321,12 +321,12 @@ std::vector<Service::Picture> Service::receive(const Request& request,
         [&](const auto& part) {  // its class has another name in each version
           too_many = pictures.size() >= static_cast<std::size_t>(options_.max_pictures);
           if (too_many) return false;
-          pictures.push_back({part.filename.empty() ? part.name : part.filename, {}});
+          pictures.push_back({part.filename.empty() ? part.name : part.filename, {}, {}});
           return true;
         },
         append);
   } else {
-    pictures.push_back({"the picture", {}});
+    pictures.push_back({"the picture", {}, {}});
     pictures.back().bytes.reserve(length_of(request));
     whole = content(append);
   }
@@ -351,6 +351,10 @@ std::vector<Service::Picture> Service::receive(const Request& request,
 Service::Prepared Service::prepare(const Picture& picture) {
   const Turn turn(processors_);
   const auto start = Clock::now();
+  if (picture.row) {
+    auto sample = predictor_.prepare(*picture.row);
+    return {std::move(sample), seconds_since(start)};
+  }
   const auto info = image_file_info(picture.bytes);
   if (info.rows > 0 && info.cols > options_.max_pixels / info.rows) {
     throw Refusal{413, "image.too_large",
@@ -361,7 +365,7 @@ Service::Prepared Service::prepare(const Picture& picture) {
   return {std::move(sample), seconds_since(start)};
 }
 
-Value Service::heat_map(const torch::Tensor& sample, std::int64_t cls) {
+Value Service::heat_map(const Tensors& sample, std::int64_t cls) {
   const Turn turn(processors_);
   const auto found = predictor_.heat_map(sample, cls);
   auto values = Value::list();
@@ -377,7 +381,7 @@ Value Service::heat_map(const torch::Tensor& sample, std::int64_t cls) {
                       {"picture", data_uri(found.picture)}});
 }
 
-Value Service::answer_of(const torch::Tensor& sample, const Computed& computed, const Wish& wish) {
+Value Service::answer_of(const Tensors& sample, const Computed& computed, const Wish& wish) {
   const auto prediction = predictor_.decode(computed.outputs, {.thresh = wish.thresh});
   auto value = prediction_value(predictor_, prediction, wish.top_k);
   if (wish.heat != Wish::Heat::kNone) {
@@ -405,6 +409,7 @@ void Service::predict(const Request& request, Response& response,
       Connection::current()->close_afterwards();
       throw;
     }
+    if (predictor_.takes_rows()) pictures = rows_of(request, pictures);
     const auto wish = wish_of(request);
 
     struct Under {

@@ -31,6 +31,7 @@ class Service {
  private:
   struct Picture {
     std::string name, bytes;
+    std::optional<TabularRow> row = {};  // instead of a picture
   };
   // What the address of a request asks for.
   struct Wish {
@@ -40,7 +41,7 @@ class Service {
     std::int64_t heat_of = 0;
   };
   struct Prepared {
-    torch::Tensor sample;
+    Tensors sample;
     double seconds = 0;
   };
 
@@ -51,12 +52,14 @@ class Service {
   Wish wish_of(const httplib::Request& request) const;
   std::vector<Picture> receive(const httplib::Request& request,
                                const httplib::ContentReader& content) const;
+  std::vector<Picture> rows_of(const httplib::Request& request,
+                               const std::vector<Picture>& bodies) const;
   void check_key(const httplib::Request& request) const;
   void check_length(const httplib::Request& request) const;
   Refusal too_large() const;
   Prepared prepare(const Picture& picture);
-  Value answer_of(const torch::Tensor& sample, const Computed& computed, const Wish& wish);
-  Value heat_map(const torch::Tensor& sample, std::int64_t cls);
+  Value answer_of(const Tensors& sample, const Computed& computed, const Wish& wish);
+  Value heat_map(const Tensors& sample, std::int64_t cls);
   void refuse(httplib::Response& response, const Refusal& refusal);
 
   const Predictor predictor_;

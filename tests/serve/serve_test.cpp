@@ -6,6 +6,8 @@
 
 #include "deploy/small_learners.hpp"
 #include "deploy/tiny_model.hpp"
+#include "fastcpp/tabular/tabular_data_bunch.hpp"
+#include "fastcpp/tabular/tabular_learner.hpp"
 #include "fastcpp/vision/image_list.hpp"
 #include "serve/client.hpp"
 #include "support/catch.hpp"
@@ -210,4 +212,54 @@ TEST_CASE("numbers are served too") {
   const auto one = post(server.port(), png(70, 80)).json().at("predictions").items()[0];
   CHECK(one.at("numbers").size() == 1);
   CHECK(one.find("top") == nullptr);
+}
+
+TEST_CASE("a server of a table's model takes rows as JSON") {
+  TempDir dir;
+  std::string csv = "kind,age,asleep\n";
+  for (int i = 0; i < 48; ++i) {
+    csv += (i % 2 ? "owl," : "hen,") + std::to_string(i % 9) + (i % 2 ? ",yes\n" : ",no\n");
+  }
+  const auto data = TabularDataBunch::from_df(
+      dir.path(), Table::parse_csv(csv), "asleep", {0, 1},
+      {.procs = {tabular::FillMissing(), tabular::Categorify(), tabular::Normalize()},
+       .cat_names = {"kind"},
+       .bs = 8,
+       .device = torch::kCPU});
+  auto learn = tabular_learner(data, {.layers = {6}, .silent = true, .seed = 1});
+  learn.fit(5, 1e-2);
+  const Predictor predictor(learn.export_model("animals.fcpp"), {.device = torch::kCPU});
+  CHECK(predictor.takes_rows());
+  RunningServer server(predictor);
+  const auto answer =
+      post(server.port(),
+           R"({"rows": [{"kind": "owl", "age": 3}, {"kind": "emu", "age": 2.5, "x": true},
+                               {"kind": "hen"}, {"kind": "hen", "age": "old"}, {"kind": null, "age": 1}]})",
+           "/predict", "Content-Type: application/json\r\n");
+  REQUIRE(answer.status == 200);
+  const auto predictions = answer.json().at("predictions");
+  REQUIRE(predictions.size() == 5);
+  const auto& items = predictions.items();
+  CHECK(items[0].at("name").as_string() == "row 0");
+  CHECK(items[0].at("prediction").as_string() == "yes");
+  const auto expected = predictor.predict(TabularRow{{"kind", "emu"}, {"age", 2.5}});
+  CHECK(items[1].at("prediction").as_string() == expected.category);
+  CHECK(items[2].at("error").at("code").as_string() == "data.no_column");
+  CHECK(items[3].at("error").at("code").as_string() == "data.not_a_number");
+  CHECK(contains(items[3].at("error").at("message").as_string(), "'age'"));
+  CHECK(items[4].find("error") == nullptr);
+  // One row alone.
+  CHECK(post(server.port(), R"({"kind": "hen", "age": 4})")
+            .json()
+            .at("predictions")
+            .items()[0]
+            .at("prediction")
+            .as_string() == "no");
+  for (const auto* wrong : {"kind,age\nowl,3\n", "[1, 2]", R"({"rows": 3})", R"({"rows": []})",
+                            R"({"rows": [7]})", R"({"kind": ["owl"], "age": 3})"}) {
+    INFO(wrong);
+    const auto refused = post(server.port(), wrong);
+    CHECK(refused.status == 400);
+    CHECK(refused.json().at("error").at("code").as_string() == "serve.bad_request");
+  }
 }

@@ -22,7 +22,7 @@ namespace {
 std::optional<Path> adult_sample(const TempDir& dir) {
   const auto shared = shared_dir();
   if (!shared || !std::filesystem::exists(*shared / "data/adult_sample.tgz")) return std::nullopt;
-  extract_archive(*shared / "data/adult_sample.tgz", dir.path());
+  extract_archive(*shared / "data/adult_sample.tgz", dir / "adult");
   for (const auto& file : get_files(dir.path(), {.extensions = {".csv"}, .recurse = true})) return file.parent_path();
   return std::nullopt;
 }

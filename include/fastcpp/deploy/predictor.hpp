@@ -157,6 +157,8 @@ class FASTCPP_API Predictor {
 
   /// Class names in the order of the outputs. The reference lives as long as any copy of the predictor.
   const std::vector<std::string>& classes() const;
+  /// Whether it predicts from rows of a table (TabularRow) instead of pictures or tensors.
+  bool takes_rows() const;
   /// What outputs mean; without items. Lives as long.
   const Labels& labels() const;
 
