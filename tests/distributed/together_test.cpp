@@ -171,6 +171,27 @@ TEST_CASE("two and four processes train as one with batches that much larger") {
   }
 }
 
+TEST_CASE("tables and ratings are learnt by two processes as by one") {
+  // In single precision: sums in another order.
+  constexpr double kSingle = 1e-3;
+  const TempDir dir;
+  for (const std::string what : {"table", "ratings"}) {
+    INFO(what);
+    const Path alone = dir / (what + " alone"), together = dir / (what + " together");
+    make_folder(alone);
+    make_folder(together);
+    const auto one = trained(what, alone, 1).front();
+    const auto all = trained(what, together, 2);
+    for (const auto& found : all) {
+      check_close(found.at("losses"), one.at("losses"), kSingle);
+      check_close(found.at("valid"), one.at("valid"), kSingle);
+      CHECK(found.at("weights").as_double() == all.front().at("weights").as_double());
+    }
+    const auto losses = numbers(one.at("valid"));
+    CHECK(losses.back() < losses.front());
+  }
+}
+
 TEST_CASE("a layer that only one process reaches stays the same in all") {
   const TempDir dir;
   const auto all = trained("partly", dir.path(), 2);
