@@ -23,7 +23,8 @@ std::optional<Path> adult_sample(const TempDir& dir) {
   const auto shared = shared_dir();
   if (!shared || !std::filesystem::exists(*shared / "data/adult_sample.tgz")) return std::nullopt;
   extract_archive(*shared / "data/adult_sample.tgz", dir / "adult");
-  for (const auto& file : get_files(dir.path(), {.extensions = {".csv"}, .recurse = true})) return file.parent_path();
+  for (const auto& file : get_files(dir.path(), {.extensions = {".csv"}, .recurse = true}))
+    return file.parent_path();
   return std::nullopt;
 }
 
