@@ -56,7 +56,7 @@ void check_sums(const TabularDataset& set, const Json& want) {
 
 }  // namespace
 
-TEST_CASE("the adult sample beside the reference", "[skips]") {
+TEST_CASE("the adult sample beside the reference") {
   const TempDir dir;
   const auto path = adult_sample(dir);
   if (!path) return skip("no adult_sample.tgz in shared/data");
@@ -92,7 +92,7 @@ TEST_CASE("the adult sample beside the reference", "[skips]") {
   }
 }
 
-TEST_CASE("a training on the adult sample, weight by weight", "[skips]") {
+TEST_CASE("a training on the adult sample, weight by weight") {
   const TempDir dir;
   const auto path = adult_sample(dir);
   if (!path) return skip("no adult_sample.tgz in shared/data");
@@ -122,7 +122,7 @@ TEST_CASE("a training on the adult sample, weight by weight", "[skips]") {
   CHECK(farthest(first, want["raw_loss_first_40"]) <= 1e-9);
 }
 
-TEST_CASE("fastai's own checkpoint of the adult sample", "[skips]") {
+TEST_CASE("fastai's own checkpoint of the adult sample") {
   const TempDir dir;
   const auto path = adult_sample(dir);
   if (!path) return skip("no adult_sample.tgz in shared/data");
