@@ -117,7 +117,8 @@ TEST_CASE(
   CHECK(items.sentence.starts_with("slow transform: a step waits"));
   CHECK(*items.reading < 0.1);
 
-  const auto batches = profiled(dir.path(), points(64, 1), 2, {[](Batch&) { rest(40); }}).profile(5);
+  const auto batches =
+      profiled(dir.path(), points(64, 1), 2, {[](Batch&) { rest(40); }}).profile(5);
   INFO(batches);
   CHECK(batches.culprit == ProfileCulprit::kTransform);
   CHECK(batches.sentence.find("dl_tfms") != std::string::npos);

@@ -130,11 +130,12 @@ class FASTCPP_API DataBunch {
   /// Turns an item (a picture, a path, a tensor) into a normalised batch of one on the device (fastai: `one_item`).
   /// \throws ValueError `value.item` when the bunch does not know this kind of item
   Tensors one_item(const std::any& item) const;
-  /// Teaches `one_item` other kinds.
+  /// Teaches `one_item` other kinds. An export of the learner does without the reader.
   /// \param reader gets the item, returns the sample, or none for a kind it does not know
-  /// \param recipe how a file makes the reader again (`register_items`); without one the data's export does without it
   void set_item_reader(ItemReader reader);
-  /// \overload
+  /// The same of a reader that a file makes again.
+  /// \param reader as above
+  /// \param recipe how it is made (`register_items`)
   void set_item_reader(ItemReader reader, const Recipe& recipe);
   /// How a file makes the reader again; null where nobody said. Lives as long as any copy of the bunch.
   const Recipe* item_recipe() const;

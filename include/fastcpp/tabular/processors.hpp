@@ -107,6 +107,7 @@ struct FillMissingOptions {
 /// an error. Lifetime and threads as TabularProc.
 class FASTCPP_API FillMissing : public TabularProc {
  public:
+  /// How holes are filled.
   explicit FillMissing(const FillMissingOptions& options = {}) : options_(options) {}
   std::string name() const override { return "FillMissing"; }
   /// \throws DataError `data.all_missing` on a column without any value; as TabularFrame::numbers
