@@ -3,6 +3,8 @@
 #include <algorithm>
 #include <cmath>
 #include <cstdio>
+#include <optional>
+#include <utility>
 
 #include "commands.hpp"
 #include "fastcpp/core/error.hpp"
@@ -33,17 +35,32 @@ struct Answer {
   std::string error;  // empty where there is a prediction
 };
 
-std::vector<Path> pictures(const std::vector<Path>& given) {
-  std::vector<Path> files;
+// A picture, or a row of a table with its place in it.
+using Items = std::vector<std::pair<Path, std::optional<TabularRow>>>;
+
+Items pictures(const std::vector<Path>& given) {
+  Items items;
   for (const auto& path : given) {
     if (!std::filesystem::is_directory(path)) {
-      files.push_back(path);
+      items.emplace_back(path, std::nullopt);
       continue;
     }
-    const auto inside = get_image_files(path, {.recurse = true});
-    files.insert(files.end(), inside.begin(), inside.end());
+    for (const auto& file : get_image_files(path, {.recurse = true})) {
+      items.emplace_back(file, std::nullopt);
+    }
   }
-  return files;
+  return items;
+}
+
+Items rows(const std::vector<Path>& tables) {
+  Items items;
+  for (const auto& file : tables) {
+    const auto table = Table::read_csv(file);
+    for (std::int64_t row = 0; row < table.rows(); ++row) {
+      items.emplace_back(file.string() + ":" + std::to_string(row), table.row(row));
+    }
+  }
+  return items;
 }
 
 Value value_of(const Predictor& predictor, const Answer& answer, int top_k) {
@@ -102,10 +119,11 @@ int predict(const PredictArgs& args) {
   const bool classes = !predictor.classes().empty();
   std::vector<Answer> answers;
   bool failed = false;
-  for (const auto& file : pictures(args.files)) {
+  for (const auto& [file, row] : predictor.takes_rows() ? rows(args.files) : pictures(args.files)) {
     Answer answer{.file = file, .prediction = {}, .top = {}, .error = {}};
     try {
-      answer.prediction = predictor.predict(file, {.thresh = args.thresh});
+      const PredictOptions with{.thresh = args.thresh};
+      answer.prediction = row ? predictor.predict(*row, with) : predictor.predict(file, with);
       if (classes) answer.top = predictor.top_k(answer.prediction, args.top_k);
     } catch (const Error& error) {
       answer.error = error.what();
@@ -116,7 +134,7 @@ int predict(const PredictArgs& args) {
       std::printf("%s\n", to_json(value_of(predictor, answer, args.top_k), {.indent = -1}).c_str());
     answers.push_back(std::move(answer));
   }
-  if (answers.empty()) throw UsageError("there is no picture in what was named");
+  if (answers.empty()) throw UsageError("there is no picture, or row, in what was named");
   if (args.csv) {
     print_csv(answers);
   } else if (!args.json) {
@@ -134,7 +152,9 @@ Run add_predict(CLI::App& app) {
 
 A picture that cannot be read is told on stderr, the others are answered, and the exit code is 1.)");
   app.add_option("MODEL", args->model, "what fastcpp train, or export_model, wrote")->required();
-  app.add_option("FILES", args->files, "pictures, or folders of pictures")->required();
+  app.add_option("FILES", args->files,
+                 "pictures, or folders of pictures; CSV files for a model of a table")
+      ->required();
   auto* json = app.add_flag("--json", args->json, "one JSON object a line and picture");
   app.add_flag("--csv", args->csv, "comma-separated rows with a head")->excludes(json);
   app.add_option("--top-k", args->top_k, "how many classes are listed")

@@ -2,93 +2,18 @@
 #include <CLI/CLI.hpp>
 #include <cmath>
 #include <cstdio>
-#include <ctime>
-#include <limits>
-#include <stop_token>
 
 #include "commands.hpp"
-#include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/log.hpp"
 #include "fastcpp/io/file_source.hpp"
 #include "fastcpp/io/json.hpp"
 #include "fastcpp/vision.hpp"
-#include "signals.hpp"
+#include "train_run.hpp"
 
 using namespace fastcpp;
 
 namespace tool {
 namespace {
-
-struct TrainArgs {
-  Path data;
-  std::string arch = "resnet34";
-  int size = 224;
-  int epochs = 4;
-  int finetune = 0;
-  double lr = 3e-3;
-  std::int64_t bs = 0;  // 0: automatic_batch
-  int workers = default_workers();
-  double valid_pct = 0.2;
-  std::string train_folder = "train", valid_folder = "valid";
-  std::string folder, suffix, fn_col, label_col, label_delim, delimiter = ",";
-  bool no_header = false;
-  bool regression = false, no_augment = false, from_scratch = false, live = false;
-  std::uint64_t seed = 42;
-  int checkpoint = 5;  // minutes; 0: at the end of an epoch only
-  bool resume = false;
-  std::string weights, device;
-  Path out;
-};
-
-std::string now() {
-  const std::time_t time = std::time(nullptr);
-  std::tm local{};
-  localtime_r(&time, &local);
-  char text[32];
-  std::strftime(text, sizeof text, "%Y%m%d-%H%M%S", &local);
-  return text;
-}
-
-// Figures of a run below the pictures would be pictures of the next one.
-void refuse_inside(const Path& out, const Path& data) {
-  if (!std::filesystem::is_directory(data)) return;
-  const auto top = std::filesystem::weakly_canonical(data);
-  const auto inside = std::filesystem::weakly_canonical(out).lexically_relative(top);
-  if (!inside.empty() && *inside.begin() != "..") {
-    throw UsageError("the results would lie in '" + out.string() +
-                     "', below the pictures, and be taken for some: give --out another folder");
-  }
-}
-
-// A run never writes into the folder of another one.
-Path new_folder(const Path& wanted, const Path& data, bool resume) {
-  if (resume && (wanted.empty() || !std::filesystem::is_directory(wanted))) {
-    throw UsageError(
-        "--resume goes on in the folder of the run that was interrupted: name it by --out, found "
-        "'" +
-        wanted.string() + "'");
-  }
-  if (!wanted.empty()) {
-    refuse_inside(wanted, data);
-    if (resume) return wanted;
-    if (std::filesystem::exists(wanted) && !std::filesystem::is_empty(wanted)) {
-      throw UsageError("--out '" + wanted.string() + "' is there and not empty; name a new folder" +
-                       (std::filesystem::exists(wanted / "args.json")
-                            ? ", or go on with the run in it by --resume"
-                            : ""));
-    }
-    make_folder(wanted);
-    return wanted;
-  }
-  refuse_inside("runs", data);
-  make_folder("runs");
-  const auto name = now();
-  auto folder = Path("runs") / name;
-  for (int i = 2; !std::filesystem::create_directory(folder); ++i) {
-    folder = Path("runs") / (name + "-" + std::to_string(i));
-  }
-  return folder;
-}
 
 ColumnId column(const std::string& given, int standard) {
   if (given.empty()) return standard;
@@ -108,12 +33,6 @@ ColumnIds columns(const std::string& given) {
   }
   if (ids.size() == 1) return ids.front();
   return ids;
-}
-
-char delimiter(const std::string& given) {
-  if (given == "tab" || given == "\\t") return '\t';
-  if (given.size() != 1) throw UsageError("--delimiter is one character, or tab");
-  return given[0];
 }
 
 // The items of a table. What the training would stumble over in its middle is told before it: files that are not there,
@@ -158,14 +77,6 @@ ImageList listed(const TrainArgs& args) {
   return list;
 }
 
-// Few pictures in batches of fastai's 64 are a few steps an epoch, or none.
-std::int64_t automatic_batch(std::int64_t pictures) {
-  constexpr std::int64_t kStandard = 64, kLeast = 4, kSteps = 8;
-  auto bs = kStandard;
-  while (bs > kLeast && pictures / bs < kSteps) bs /= 2;
-  return bs;
-}
-
 ImageLabelLists labelled(const TrainArgs& args) {
   LabelOptions labels;
   if (!args.label_delim.empty()) labels.label_delim = args.label_delim;
@@ -206,54 +117,6 @@ ImageLabelLists labelled(const TrainArgs& args) {
       .label_from_folder(labels);
 }
 
-std::vector<Metric> metrics_for(LabelKind kind) {
-  if (kind == LabelKind::kFloat) return {root_mean_squared_error};
-  if (kind == LabelKind::kMultiCategory) return {accuracy_thresh({.thresh = 0.5})};
-  return {error_rate};
-}
-
-Value args_value(const TrainArgs& args) {
-  return Value::dict({{"data", args.data.string()},
-                      {"arch", args.arch},
-                      {"size", args.size},
-                      {"epochs", args.epochs},
-                      {"finetune", args.finetune},
-                      {"lr", args.lr},
-                      {"bs", args.bs},
-                      {"workers", args.workers},
-                      {"valid_pct", args.valid_pct},
-                      {"train", args.train_folder},
-                      {"valid", args.valid_folder},
-                      {"folder", args.folder},
-                      {"suffix", args.suffix},
-                      {"fn_col", args.fn_col},
-                      {"label_col", args.label_col},
-                      {"label_delim", args.label_delim},
-                      {"delimiter", args.delimiter},
-                      {"header", !args.no_header},
-                      {"regression", args.regression},
-                      {"augment", !args.no_augment},
-                      {"pretrained", !args.from_scratch},
-                      {"weights", args.weights},
-                      {"device", args.device},
-                      {"seed", Value::big_int(std::to_string(args.seed))}});
-}
-
-// An interrupted run goes on with the arguments that it began with.
-void refuse_other_run(const TrainArgs& args, const Path& out) {
-  const auto before = from_json(read_file(out / "args.json"));
-  const auto given = args_value(args);
-  for (const auto& [name, now] : given.entries()) {
-    if (name.as_string() == "workers" || name.as_string() == "data") continue;
-    const auto* was = before.find(name);
-    // A run of an earlier version knows fewer.
-    if (!was || was->to_string() == now.to_string()) continue;
-    throw UsageError("--resume: the run in '" + out.string() + "' was made with another " +
-                     name.as_string() + " (" + was->to_string() + ", now " + now.to_string() +
-                     "): give the arguments of its args.json");
-  }
-}
-
 void plots(Learner& learn, const Path& out) {
   if (learn.recorder().history.empty()) return;
   learn.recorder().plot_losses().save(out / "losses.png");
@@ -266,42 +129,6 @@ void plots(Learner& learn, const Path& out) {
   }
   learn.show_results(DatasetType::Valid, {.rows = 3}).save(out / "results.png");
   learn.report(std::filesystem::absolute(out / "report.html"));
-}
-
-std::optional<torch::Device> device_of(const std::string& name) {
-  if (name.empty()) return std::nullopt;
-  try {
-    return boundary([&] { return torch::Device(name); });
-  } catch (const Error&) {
-    throw UsageError("--device '" + name + "' is no device: cpu, cuda or cuda:1, for example");
-  }
-}
-
-// The key q does what a signal does.
-void show_live(const LiveKeys& keys, const std::string& title, std::stop_source stop) {
-  auto view = keys.progress(title);
-  view.on_stop = [stop]() mutable { stop.request_stop(); };
-  set_progress_sink(live_progress(view));
-}
-
-FitOutcome fit(Learner& learn, const TrainArgs& args, const Path& out) {
-  const StopOnSignal signals;
-  const auto keys = std::make_shared<LiveKeys>();
-  if (args.live) show_live(*keys, args.arch + " in " + out.string(), signals.source());
-  const std::vector<CallbackArg> callbacks{
-      csv_logger({.append = true}), json_logger({.filename = "metrics", .append = true}), keys};
-  CheckpointOptions checkpoint{.keep = 1, .resume = args.resume};
-  if (args.checkpoint > 0) checkpoint.every = std::chrono::minutes(args.checkpoint);
-  const auto outcome = learn.fit_one_cycle(args.epochs, {.max_lr = args.lr,
-                                                         .callbacks = callbacks,
-                                                         .stop = signals.token(),
-                                                         .checkpoint = checkpoint});
-  if (args.finetune == 0 || outcome != FitOutcome::kFinished) return outcome;
-  learn.unfreeze();
-  return learn.fit_one_cycle(args.finetune, {.max_lr = slice(args.lr / 300, args.lr / 10),
-                                             .callbacks = callbacks,
-                                             .stop = signals.token(),
-                                             .checkpoint = checkpoint});
 }
 
 Learner learner(const ImageDataBunch& data, const TrainArgs& args, const Common& common) {
@@ -326,23 +153,13 @@ int train(TrainArgs args, const Common& common) {
     throw UsageError("'" + args.data.string() +
                      "' is neither a folder of pictures nor a table or prepared file");
   }
+  if (!args.target.empty()) return train_table(std::move(args), common);
   models::find(args.arch);  // refused before a folder is made
   const auto device = device_of(args.device);
   auto lists = labelled(args);
   const auto pictures = lists.train().size();
   const auto out = new_folder(args.out, args.data, args.resume);
-  if (args.bs == 0 && args.resume && std::filesystem::exists(out / "args.json")) {
-    // As it was, also where pictures have come since, or an earlier version took another.
-    const auto before = from_json(read_file(out / "args.json"));
-    if (const auto* bs = before.find("bs")) args.bs = bs->as_int();
-  }
-  if (args.bs == 0) {
-    args.bs = automatic_batch(pictures);
-    if (!common.quiet && args.bs < automatic_batch(std::numeric_limits<std::int64_t>::max())) {
-      std::printf("%lld pictures to train on: batches of %lld (--bs)\n\n",
-                  static_cast<long long>(pictures), static_cast<long long>(args.bs));
-    }
-  }
+  args.bs = batch_size(args, out, pictures, "pictures", common);
   if (args.resume) refuse_other_run(args, out);
   set_seed(args.seed);
   const auto tfms = args.no_augment ? ImageTransforms{} : get_transforms();
@@ -356,15 +173,7 @@ int train(TrainArgs args, const Common& common) {
   if (!args.resume) write_file(out / "args.json", to_json(args_value(args)) + "\n");
   data.show_batch({.rows = 3}).save(out / "batch.png");
   const auto outcome = fit(learn, args, out);
-  learn.export_model(std::filesystem::absolute(out / "model.fastcpp"));
-  if (outcome == FitOutcome::kStopped) {
-    std::fprintf(
-        stderr,
-        "fastcpp train: stopped; the model as it is lies in '%s'. The same command with --out %s "
-        "--resume goes on\n",
-        out.string().c_str(), out.string().c_str());
-    return kStopped;
-  }
+  if (export_stopped(learn, outcome, out)) return kStopped;
   plots(learn, out);
   if (!common.quiet) {
     std::printf("\nResults lie in %s. Next:\n  fastcpp predict %s PICTURE...\n",
@@ -385,6 +194,7 @@ its place:
   fastcpp train pictures/ --epochs 4 --finetune 2
   fastcpp train labels.csv --folder images --label-delim ' '      several labels a picture
   fastcpp train angles.csv --label-col angle --regression         a number to predict
+  fastcpp train people.csv --target salary                        no pictures: a column from the others
 
 Leaves args.json, history.csv, metrics.jsonl, figures, report.html and model.fastcpp in runs/<time>.)");
   app.add_option("DATA", args->data, "folder of pictures, CSV file, or prepared file")->required();
@@ -427,6 +237,16 @@ Leaves args.json, history.csv, metrics.jsonl, figures, report.html and model.fas
   app.add_flag("--no-augment", args->no_augment, "no random flips, turns, zooms and light");
   app.add_flag("--from-scratch", args->from_scratch, "random weights instead of ImageNet's");
   app.add_option("--weights", args->weights, "a file instead of the published ImageNet weights");
+  app.add_option(
+      "--target", args->target,
+      "of a table without pictures: the column that is to be told; several, joined by commas");
+  app.add_option("--cat", args->cat,
+                 "its columns of categories, joined by commas (as the table says)");
+  app.add_option("--cont", args->cont, "its columns of numbers, likewise");
+  app.add_option("--ignore", args->ignore, "its columns that are left out, likewise");
+  app.add_option("--layers", args->layers, "its network's hidden layers (200,100)")
+      ->delimiter(',')
+      ->check(CLI::Range(1, 1000000));
   app.add_flag("--live", args->live, "curves in the terminal; s saves models/live.pth, q stops");
   app.add_option("--seed", args->seed, "decides split, order, augmentation and weights")
       ->capture_default_str();

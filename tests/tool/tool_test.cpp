@@ -322,6 +322,41 @@ TEST_CASE("pictures are prepared, and a training takes them") {
   CHECK(run(dir, "prepare pictures q.pack --skip-bad --quiet").status == 0);
 }
 
+TEST_CASE("a table without pictures is learnt, and its rows are predicted") {
+  const TempDir dir;
+  std::string csv = "kind,age,weight,id,asleep\n";
+  for (int i = 0; i < 160; ++i) {
+    csv += (i % 2 ? "owl," : "hen,") + (i % 6 ? std::to_string(0.5 + i % 9) : "") + "," +
+           std::to_string(i % 37) + ",n" + std::to_string(i) + (i % 2 ? ",yes\n" : ",no\n");
+  }
+  write_file(dir / "animals.csv", csv);
+  const auto trained = run(dir,
+                           "train animals.csv --target asleep --ignore id --layers 8 --epochs 8 "
+                           "--lr 0.02 --out run");
+  INFO(trained.err);
+  REQUIRE(trained.status == 0);
+  CHECK(contains(trained.out, "TabularDataBunch"));
+  CHECK_FALSE(contains(trained.out, "id n1;"));
+  for (const auto* file : {"args.json", "model.fastcpp", "history.csv", "losses.png", "lr.png",
+                           "confusion_matrix.png"}) {
+    INFO(file);
+    CHECK(std::filesystem::exists(dir / "run" / file));
+  }
+  write_file(dir / "new.csv", "kind,age,weight\nowl,3.5,2\nhen,,4\nemu,1,\n");
+  const auto told = run(dir, "predict run/model.fastcpp new.csv");
+  CHECK(told.status == 1);  // the last row has no weight
+  const auto answers = lines(told.out);
+  REQUIRE(answers.size() == 3);
+  CHECK(contains(answers[1], "new.csv:0"));
+  CHECK(contains(answers[1], "yes"));
+  CHECK(contains(answers[2], "no"));
+  CHECK(contains(told.err, "weight"));
+  const auto wrong = run(dir, "train animals.csv --target sleeps --out other");
+  CHECK(wrong.status == 1);
+  CHECK(contains(wrong.err, "'sleeps'"));
+  CHECK_FALSE(std::filesystem::exists(dir / "other"));
+}
+
 TEST_CASE("the doctor looks at everything") {
   TempDir dir;
   const auto doctor = run(dir, "doctor");
