@@ -74,6 +74,8 @@ std::string FloatList::target_text(const torch::Tensor& target) const {
 LabelPrediction FloatList::decode(const torch::Tensor& outputs, std::optional<double>) const {
   return boundary([&] {
     const auto numbers = labels::flat(outputs, c_);
+    // A model that gives a number for an item, and no vector of one, is told as such.
+    if (outputs.dim() == 0) return LabelPrediction{target_text(outputs), outputs};
     return LabelPrediction{target_text(numbers), numbers};
   });
 }
