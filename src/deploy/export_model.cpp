@@ -63,6 +63,21 @@ Image probe() {
   return Image::from_rgb(rgb);
 }
 
+// Whether the model that a file makes again computes what the learner's does.
+void compare(const Learner& learn, const Tensors& x, const Model& made) {
+  const torch::NoGradGuard no_grad;
+  const EvaluationMode evaluation(learn.model());
+  made->to(learn.data().device());
+  made->eval();
+  const torch::Tensor theirs = forward(learn.model(), x), ours = forward(made, x);
+  if (!torch::allclose(theirs, ours, 1e-3, 1e-4, /*equal_nan=*/true)) {
+    cannot_export(
+        fmt::format("the model ({})", learn.model()->name()),
+        "what its recipe makes has the same weights but computes something else; register "
+        "what you changed under a name of its own");
+  }
+}
+
 // Whether what a file makes again treats a picture as the learner does.
 void compare(const Learner& learn, const ImageDataset& pictures, const Model& made) {
   const auto data = learn.data();
@@ -75,19 +90,16 @@ void compare(const Learner& learn, const ImageDataset& pictures, const Model& ma
                   "pictures go to the network otherwise than by transforms and statistics; do what "
                   "set_item_reader was given for in a registered transform");
   }
-  const torch::NoGradGuard no_grad;
-  const EvaluationMode evaluation(learn.model());
-  made->to(data.device());
-  made->eval();
-  const torch::Tensor theirs = forward(learn.model(), x), ours = forward(made, x);
-  if (!torch::allclose(theirs, ours, 1e-3, 1e-4, /*equal_nan=*/true)) {
-    cannot_export(
-        fmt::format("the model ({})", learn.model()->name()),
-        "what its recipe makes has the same weights but computes something else; register "
-        "what you changed under a name of its own");
-  }
+  compare(learn, x, made);
 }
 
+// On a training item, where the bunch has some.
+void compare(const Learner& learn, const DataBunch& data, const Model& made) {
+  const auto& set = *data.fix_dl().dataset();
+  if (set.size() == 0) return;
+  Rng rng(0);
+  compare(learn, data.one_item(std::any(set.get(0, rng).x)), made);
+}
 // Makes all that the file names once, so that what cannot be made again is told now and not when the file is read.
 void check(const Learner& learn, const StateDict& weights) {
   const auto try_it = [](const std::string& what, auto&& make) {
@@ -118,6 +130,7 @@ void check(const Learner& learn, const StateDict& weights) {
   if (const auto* items = data.item_recipe()) {
     try_it(fmt::format("the reader of items '{}'", items->name),
            [&] { return make_known_reader(*items); });
+    compare(learn, data, made);
   }
 }
 

@@ -91,7 +91,8 @@ void check_tables(const Value& model, std::int64_t numbers) {
     for (const auto& one : model.at("layers").items()) next(one.as_int());
     next(model.at("out_sz").as_int());
   } else {
-    wanted = static_cast<double>(model.at("n_users").as_int() + model.at("n_items").as_int()) *
+    wanted = (static_cast<double>(model.at("n_users").as_int()) +
+              static_cast<double>(model.at("n_items").as_int())) *
              static_cast<double>(model.at("n_factors").as_int());
   }
   if (!(wanted <= static_cast<double>(numbers))) {

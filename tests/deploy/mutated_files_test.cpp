@@ -7,8 +7,12 @@
 #include <string>
 
 #include "deploy/tiny_model.hpp"
+#include "fastcpp/collab/collab_data_bunch.hpp"
+#include "fastcpp/collab/collab_learner.hpp"
 #include "fastcpp/deploy/load_learner.hpp"
 #include "fastcpp/deploy/predictor.hpp"
+#include "fastcpp/tabular/tabular_data_bunch.hpp"
+#include "fastcpp/tabular/tabular_learner.hpp"
 #include "fastcpp/vision/image_list.hpp"
 #include "io/zip_file.hpp"
 #include "support/catch.hpp"
@@ -68,7 +72,8 @@ struct Outcome {
 
 // Reads `file`, checks that this took little memory and, where it is refused, that the message names it. What was packed
 // again may be a good file of a model for other samples, which refuses the picture.
-Outcome read(const Path& file, std::size_t size, const Image& picture) {
+template <typename Item>
+Outcome read(const Path& file, std::size_t size, const Item& item) {
   Outcome outcome;
   std::size_t largest = 0;
   bool made = false;
@@ -85,7 +90,7 @@ Outcome read(const Path& file, std::size_t size, const Image& picture) {
         throw;
       }
     }();
-    outcome.probabilities = predictor.predict(picture).probabilities;
+    outcome.probabilities = predictor.predict(item).probabilities;
   });
   INFO(outcome.error.code << ' ' << outcome.error.message);
   // What every file takes, however small: texts of messages, tables of the libraries.
@@ -122,23 +127,23 @@ TEST_CASE("mutated files are refused or predict the same") {
   CHECK(loaded < mutations() / 2);
 }
 
+namespace {
+
 // Checksums find what damage does; these files carry the right ones, as those of an attacker would.
-TEST_CASE("files whose entries are changed and packed again do no harm") {
-  TempDir dir;
-  auto learn = tiny_learner(pictures(dir));
-  const auto entries_of = [](const Path& file) {
-    const io::FileReader reader(file);
+template <typename Item>
+void change_entries(const Path& one, const Path& another, const Path& file, const Item& item) {
+  const auto entries_of = [](const Path& of) {
+    const io::FileReader reader(of);
     const io::ZipReader zip(reader);
     std::vector<std::pair<std::string, std::string>> entries;
-    for (const auto& one : zip.entries()) entries.emplace_back(one.name, zip.read(one, 1 << 20));
+    for (const auto& entry : zip.entries()) {
+      entries.emplace_back(entry.name, zip.read(entry, 1 << 20));
+    }
     return entries;
   };
-  const auto good = entries_of(learn.export_model());
-  const auto other = entries_of(tiny_learner(pictures(dir), 5).export_model("other.fastcpp"));
+  const auto good = entries_of(one), other = entries_of(another);
   REQUIRE(good.size() == 2);
   REQUIRE(other.size() == 2);
-  const auto picture = open_image(get_image_files(dir.path())[0]);
-  const auto file = dir / "mutated.fastcpp";
   Mutator mutator;
   int refused = 0;
   for (int i = 0; i < mutations(); ++i) {
@@ -166,7 +171,44 @@ TEST_CASE("files whose entries are changed and packed again do no harm") {
       out.commit();
     }
     INFO(i);
-    refused += !read(file, read_file(file).size(), picture).error.code.empty();
+    refused += !read(file, read_file(file).size(), item).error.code.empty();
   }
   CHECK(refused > mutations() / 2);
+}
+
+}  // namespace
+
+TEST_CASE("files whose entries are changed and packed again do no harm") {
+  TempDir dir;
+  auto learn = tiny_learner(pictures(dir));
+  change_entries(learn.export_model(), tiny_learner(pictures(dir), 5).export_model("other.fastcpp"),
+                 dir / "mutated.fastcpp", open_image(get_image_files(dir.path())[0]));
+}
+
+TEST_CASE("nor do files of tables and ratings") {
+  TempDir dir;
+  std::string csv = "kind,other,figure\n";
+  for (int i = 0; i < 40; ++i) {
+    csv += (i % 2 ? "owl," : "hen,") + std::to_string(i % 7) + "," + std::to_string(i % 5) + "\n";
+  }
+  const auto table = Table::parse_csv(csv);
+  const auto of_table = [&](std::int64_t width) {
+    return tabular_learner(
+        TabularDataBunch::from_df(
+            dir.path(), table, "figure", {0, 1},
+            {.procs = {tabular::FillMissing(), tabular::Categorify(), tabular::Normalize()},
+             .cat_names = {"kind"},
+             .bs = 8,
+             .device = torch::kCPU}),
+        {.layers = {width}, .silent = true});
+  };
+  const auto row = table.row(3);
+  change_entries(of_table(4).export_model("a.fastcpp"), of_table(6).export_model("b.fastcpp"),
+                 dir / "mutated.fastcpp", row);
+  const auto data = CollabDataBunch::from_df(
+      table, {.seed = 1, .path = dir.path(), .bs = 8, .device = torch::kCPU});
+  change_entries(collab_learner(data, {.n_factors = 3, .silent = true}).export_model("c.fastcpp"),
+                 collab_learner(data, {.use_nn = true, .layers = {4}, .silent = true})
+                     .export_model("d.fastcpp"),
+                 dir / "mutated.fastcpp", row);
 }

@@ -1,13 +1,24 @@
 // Tables and ratings from a file, without their data.
+#include <torch/nn/cloneable.h>
+#include <torch/nn/modules/linear.h>
+#include <torch/utils.h>
+
+#include <any>
+#include <filesystem>
+#include <vector>
+
 #include "fastcpp/collab/collab_data_bunch.hpp"
 #include "fastcpp/collab/collab_learner.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/data/item_reader.hpp"
 #include "fastcpp/deploy/load_learner.hpp"
 #include "fastcpp/deploy/predictor.hpp"
-#include "fastcpp/io/value.hpp"
+#include "fastcpp/io/model_file.hpp"
+#include "fastcpp/io/recipe.hpp"
+#include "fastcpp/tabular/model.hpp"
 #include "fastcpp/tabular/tabular_data_bunch.hpp"
 #include "fastcpp/tabular/tabular_learner.hpp"
+#include "fastcpp/train/registry.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
 
@@ -125,24 +136,101 @@ TEST_CASE("ratings from their file") {
   }
 }
 
-TEST_CASE("a reader of one's own items travels by its name") {
+namespace {
+
+// Adds what it is given: one tensor of three numbers, and one of one.
+struct SumImpl : torch::nn::Cloneable<SumImpl> {
+  explicit SumImpl(double factor_ = 1) : factor(factor_) { SumImpl::reset(); }
+  void reset() override { layer = register_module("layer", torch::nn::Linear(4, 2)); }
+  torch::Tensor forward(const torch::Tensor& a, const torch::Tensor& b) {
+    return factor * layer(torch::cat({a, b}, 1));
+  }
+  double factor;
+  torch::nn::Linear layer = nullptr;
+};
+TORCH_MODULE(Sum);
+
+// Three numbers and one, of a text that holds them.
+ItemReader numbers_reader(double factor) {
+  return [factor](const std::any& item) -> Tensors {
+    const auto* numbers = std::any_cast<std::vector<float>>(&item);
+    if (!numbers) return {};
+    const auto all = torch::tensor(*numbers) * factor;
+    return {all.slice(0, 0, 3), all.slice(0, 3, 4)};
+  };
+}
+
+void register_sums() {
   static const bool once = [] {
-    register_items("pairs", [](const Value& options) -> ItemReader {
-      const double factor = options.at("factor").as_double();
-      return [factor](const std::any& item) -> Tensors {
-        const auto* pair = std::any_cast<std::pair<float, float>>(&item);
-        if (!pair) return {};
-        return torch::tensor({pair->first * factor, pair->second * factor}, torch::kFloat32);
-      };
+    register_items("four numbers", [](const Value& options) {
+      return numbers_reader(options.at("factor").as_double());
     });
+    register_model("sum", [](const Value&) { return Model(Sum()); });
     return true;
   }();
-  REQUIRE(once);
-  CHECK_THROWS_AS(register_items("pairs", [](const Value&) { return ItemReader(); }), ValueError);
+  CHECK(once);
+}
+
+Learner sum_learner(const Path& path, double factor) {
+  register_sums();
+  auto data = DataBunch::create(
+      {std::make_shared<TensorDataset>(Tensors{torch::rand({8, 3}), torch::rand({8, 1})},
+                                       torch::arange(8) % 2)},
+      path, {.bs = 4, .device = torch::kCPU, .classes = {"a", "b"}});
+  data.set_item_reader(numbers_reader(2), {"four numbers", Value::dict({{"factor", 2.0}})});
+  return {data, Model(Sum(factor)).set_recipe({"sum", Value::dict()}), {.silent = true}};
+}
+
+}  // namespace
+
+TEST_CASE("samples of several tensors, and a reader of one's own items, travel by their names") {
+  const TempDir dir;
+  auto learn = sum_learner(dir.path(), 1);
+  const auto file = learn.export_model("sum.fcpp");
+  const std::vector<float> item{0.5f, -1, 2, 0.25f};
+  const auto want = learn.predict(item);
+  const Predictor of_file(file, {.device = torch::kCPU}), of_learner(learn);
+  auto loaded = load_learner(file, {.device = torch::kCPU});
+  for (const auto& got : {of_file.predict(item), of_learner.predict(item), loaded.predict(item)}) {
+    CHECK(torch::equal(got.probabilities, want.probabilities));
+  }
+  CHECK_FALSE(of_file.takes_rows());
+  // Exported once more, it is still the same.
+  const Predictor again(loaded.export_model("again.fcpp"), {.device = torch::kCPU});
+  CHECK(torch::equal(again.predict(item).probabilities, want.probabilities));
+  CHECK(caught([&] { of_file.predict(std::vector<int>{1}); }).code == "value.item");
+  CHECK(caught([&] { load_learner(file, {.test_df = animals()}); }).code == "data.no_table");
+  CHECK_THROWS_AS(register_items("four numbers", [](const Value&) { return ItemReader(); }),
+                  ValueError);
   CHECK_THROWS_AS(register_items("tabular", [](const Value&) { return ItemReader(); }), ValueError);
-  const auto reader = make_item_reader({"pairs", Value::dict({{"factor", 2.0}})});
-  const auto sample = reader(std::pair<float, float>{1.0f, 3.0f});
-  CHECK(sample.at(0)[1].item<float>() == 6);
-  CHECK(reader(std::string("no pair")).count() == 0);
   CHECK_THROWS_AS(make_item_reader({"unknown", {}}), ValueError);
+}
+
+TEST_CASE("a model that computes something else than its recipe is not written to a file") {
+  const TempDir dir;
+  CHECK(caught([&] { sum_learner(dir.path(), 3).export_model("sum.fcpp"); }).code ==
+        "value.cannot_export");
+  const auto data = animal_data(dir.path());
+  const TabularModelOptions told{
+      .emb_szs = data.get_emb_szs(), .n_cont = 2, .out_sz = 2, .layers = {4}};
+  auto real = told;
+  real.y_range = {-3.0, 3.0};
+  const Learner learn(data, Model(TabularModel(real)).set_recipe(tabular_recipe(told)),
+                      {.silent = true});
+  CHECK(caught([&] { learn.export_model("animals.fcpp"); }).code == "value.cannot_export");
+  CHECK_FALSE(std::filesystem::exists(dir / "animals.fcpp"));
+}
+
+TEST_CASE("a file whose network is larger than its weights makes none") {
+  const TempDir dir;
+  const auto learn = tabular_learner(animal_data(dir.path()), {.layers = {4}, .silent = true});
+  learn.export_model("animals.fcpp");
+  auto content = load_model_file(dir / "animals.fcpp");
+  auto model = content.description.at("model");
+  auto options = model.at("options");
+  options.set("layers", Value::list({4000000000}));
+  model.set("options", options);
+  content.description.set("model", model);
+  save_model_file(dir / "large.fcpp", content);
+  CHECK(caught([&] { Predictor(dir / "large.fcpp"); }).code == "model.weights");
 }
