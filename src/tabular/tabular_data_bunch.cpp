@@ -92,18 +92,11 @@ Table show_rows(const DataBunch& data, std::int64_t rows, DatasetType ds_type) {
     const auto* table = tabular_dataset(*loader.dataset());
     if (!table) throw ValueError("value.tabular_data", "these data are no table");
     const auto& set = *table;
-    auto names = set.processor().col_names();
-    names.emplace_back("target");
-    std::vector<std::vector<Cell>> columns(names.size());
-    for (const auto index : loader.first_batch().indices) {
-      if (static_cast<std::int64_t>(columns[0].size()) == rows) break;
-      auto cells = set.processor().cells(set.codes()[index], set.conts()[index]);
-      cells.push_back(set.y()->text(index));
-      for (std::size_t c = 0; c < cells.size(); ++c) columns[c].emplace_back(std::move(cells[c]));
-    }
-    std::vector<Column> made;
-    for (std::size_t c = 0; c < names.size(); ++c) made.emplace_back(names[c], columns[c]);
-    return Table(std::move(made));
+    auto indices = loader.first_batch().indices;
+    indices.resize(std::min(indices.size(), static_cast<std::size_t>(rows)));
+    std::vector<Cell> targets;
+    for (const auto index : indices) targets.emplace_back(set.y()->text(index));
+    return set.in_words(indices, {}, {Column("target", targets)});
   });
 }
 

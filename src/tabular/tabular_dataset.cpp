@@ -93,6 +93,40 @@ std::string TabularDataset::describe(const Path& path) const {
                      fmt::join(lines, ","), y_->name(), fmt::join(labels, ","), path.string());
 }
 
+Table TabularDataset::in_words(const std::vector<std::int64_t>& rows,
+                               const std::vector<Column>& before,
+                               const std::vector<Column>& after) const {
+  return boundary([&] {
+    const auto names = processor_.col_names();
+    std::vector<std::vector<Cell>> cells(names.size());
+    for (const auto row : rows) {
+      check(row);
+      auto texts = processor_.cells(codes_[row], conts_[row]);
+      for (std::size_t c = 0; c < texts.size(); ++c) cells[c].emplace_back(std::move(texts[c]));
+    }
+    std::vector<Column> columns;
+    const auto add = [&](std::string name, const std::vector<Cell>& of) {
+      const auto taken = [&] {
+        return std::any_of(columns.begin(), columns.end(),
+                           [&](const Column& column) { return column.name() == name; });
+      };
+      while (taken()) name += '_';
+      columns.emplace_back(std::move(name), of);
+    };
+    const auto add_all = [&](const std::vector<Column>& others) {
+      for (const auto& column : others) {
+        std::vector<Cell> of;
+        for (std::int64_t i = 0; i < column.size(); ++i) of.push_back(column.cell(i));
+        add(column.name(), of);
+      }
+    };
+    add_all(before);
+    for (std::size_t c = 0; c < names.size(); ++c) add(names[c], cells[c]);
+    add_all(after);
+    return Table(std::move(columns));
+  });
+}
+
 const TabularDataset* tabular_dataset(const Dataset& dataset) {
   return dynamic_cast<const TabularDataset*>(&dataset);
 }

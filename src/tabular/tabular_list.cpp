@@ -36,6 +36,25 @@ void tell_of_many_classes(const Labels& labels) {
                   labels.c()));
 }
 
+// fastai takes values that training never saw for missing, without a word.
+void tell_of_unknown(const Table& table, const TabularDataset& set, const char* which) {
+  std::string told;
+  const auto& names = set.processor().cat_names();
+  for (std::size_t c = 0; c < names.size(); ++c) {
+    if (!table.contains(names[c])) continue;  // a processor added it
+    const auto& column = table[names[c]];
+    const auto codes = set.codes().select(1, static_cast<std::int64_t>(c)).contiguous();
+    const auto* code = codes.data_ptr<std::int64_t>();
+    std::int64_t here = 0;
+    for (std::int64_t row = 0; row < set.size(); ++row)
+      here += code[row] == 0 && !column.missing(row);
+    if (here > 0) told += fmt::format("{}'{}' {}", told.empty() ? "" : ", ", names[c], here);
+  }
+  if (told.empty()) return;
+  log_info(fmt::format("the {} set has values that training never saw, which count as #na#: {}",
+                       which, told));
+}
+
 }  // namespace
 
 TabularList::TabularList(Paths items, const Table& df, const TabularListOptions& options)
@@ -98,8 +117,10 @@ TabularLabelLists::TabularLabelLists(const TabularList& list, const fastcpp::Lab
     const TabularProcessor processor(table(lists.train), options.cat_names, options.cont_names,
                                      options.procs, &items);
     train_ = std::make_shared<const TabularDataset>(std::move(items), lists.train.y, processor);
-    valid_ = std::make_shared<const TabularDataset>(processor.process(table(lists.valid)),
-                                                    lists.valid.y, processor);
+    const auto valid = table(lists.valid);
+    valid_ =
+        std::make_shared<const TabularDataset>(processor.process(valid), lists.valid.y, processor);
+    tell_of_unknown(valid, *valid_, "valid");
     tell_of_many_classes(*lists.train.y);
   });
 }
@@ -113,6 +134,7 @@ TabularLabelLists& TabularLabelLists::add_test(const Table& items,
     }
     test_ = std::make_shared<const TabularDataset>(processor().process(items), std::move(y),
                                                    processor());
+    tell_of_unknown(items, *test_, "test");
   });
   return *this;
 }

@@ -1,7 +1,6 @@
 // Processors, data and networks of tables beside the reference: tabular.json.
 #include <cmath>
 #include <functional>
-#include <sstream>
 
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/io/json.hpp"
@@ -9,8 +8,8 @@
 #include "fastcpp/tabular/model.hpp"
 #include "fastcpp/tabular/processor.hpp"
 #include "support/catch.hpp"
+#include "support/network_golden.hpp"
 #include "support/support.hpp"
-#include "support/weight_rule.hpp"
 #include "tabular/tabular_golden.hpp"
 
 using namespace fastcpp;
@@ -316,32 +315,14 @@ TEST_CASE("networks of tables have the reference's form and figures") {
     if (kase.contains("y_range")) options.y_range = {kase["y_range"][0], kase["y_range"][1]};
     // Made of its recipe, as a file makes it.
     auto model = make_tabular(from_json(to_json(tabular_recipe(options).options)));
-    std::size_t at = 0;
-    std::int64_t numbers = 0;
-    walk_state(*model, [&](const std::string& name, const torch::Tensor& value) {
-      REQUIRE(at < kase["state"].size());
-      CHECK(name == kase["state"][at][0].get<std::string>());
-      CHECK(value.sizes().vec() == kase["state"][at][1].get<std::vector<std::int64_t>>());
-      ++at;
-    });
-    CHECK(at == kase["state"].size());
-    for (const auto& parameter : model->parameters()) numbers += parameter.numel();
-    CHECK(numbers == kase["n_params"].get<std::int64_t>());
-    std::vector<std::string> names;
-    for (const auto& layer : *model->layers) {
-      std::ostringstream text;
-      layer.ptr()->pretty_print(text);
-      names.push_back(text.str().substr(text.str().rfind("::") + 2));
-    }
-    REQUIRE(names.size() == kase["layer_list"].size());
-    for (std::size_t i = 0; i < names.size(); ++i) {
-      const std::string want = kase["layer_list"][i];
-      CHECK(names[i].substr(0, names[i].find('(')) == want.substr(0, want.find('(')));
-    }
+    CHECK(state_shapes(*model) == kase["state"]);
+    CHECK(count_parameters(*model) == kase["n_params"].get<std::int64_t>());
+    CHECK(layer_texts(*model->layers) == kase["layer_list"]);
+    CHECK(layer_texts(*model->embeds) == kase["embeds"]);
     if (!kase.contains("out")) continue;
     const std::string key = kase["weights_key"];
     set_weights_by_rule(*model, key, kase["bn_gain"]);
-    model->to(torch::kFloat64);
+    widen(*model);
     const std::int64_t bs = kase["bs"];
     const auto n_cont = options.n_cont;
     auto cats = torch::zeros({bs, static_cast<std::int64_t>(options.emb_szs.size())}, torch::kLong);

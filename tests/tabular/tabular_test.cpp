@@ -141,13 +141,40 @@ TEST_CASE("what bad tables get names column and row") {
   CHECK(code([&] { list("a,y\n1,x\n2,x\n3,x\n", {"a"}, {"a"}); }) == "value.names");
   CHECK(code([] { Table::parse_csv("a,b\n1,2\n1,2,3\n"); }) == "table.row_length");
   CHECK(code([] { TabularList::from_df(Table::parse_csv("a,b\n")); }) == "data.empty");
-  // A category never seen is `#na#`, without a word.
-  const auto unseen = list("a,y\nx,p\nnew,p\nz,q\n", {"a"}, {});
+  // A category never seen is `#na#`; they are counted, but for holes, which are none.
+  CapturedLog log;
+  auto unseen = list("a,y\nx,p\nnew,p\nz,q\n", {"a"}, {});
   CHECK(unseen.valid().codes()[0][0].item<std::int64_t>() == 0);
+  REQUIRE(log.info.size() == 1);
+  CHECK(log.info[0] ==
+        "the valid set has values that training never saw, which count as #na#: 'a' 1");
+  unseen.add_test(Table::parse_csv("a,b\n,1\nx,2\n"));
+  CHECK(log.info.size() == 1);
+  unseen.add_test(Table::parse_csv("a\nq\nx\nr\n"));
+  REQUIRE(log.info.size() == 2);
+  CHECK(log.info[1] ==
+        "the test set has values that training never saw, which count as #na#: 'a' 2");
   const auto data = DataBunch::create(
       {std::make_shared<TensorDataset>(torch::zeros({4, 2}), torch::zeros({4}, torch::kLong))}, ".",
       {.classes = {"a"}});
   CHECK(code([&] { tabular_learner(data, {.layers = {4}}); }) == "value.tabular_data");
+}
+
+TEST_CASE("rows in words, also where a column is called as another one") {
+  const auto lists =
+      TabularList::from_df(
+          Table::parse_csv("target,n,y\nx,1,p\nz,2,q\nx,3,p\n"),
+          {.cat_names = {"target"}, .cont_names = {"n"}, .procs = {tabular::Categorify()}})
+          .split_none()
+          .label_from_df("y");
+  auto options = TabularDatabunchOptions{.bs = 3, .device = torch::kCPU};
+  options.shuffle = false;
+  const auto shown = lists.databunch(options).show_batch(2);
+  CHECK(shown.names() == std::vector<std::string>{"target", "n", "target_"});
+  CHECK(shown.to_csv_text() == "target,n,target_\nx,1.0000,p\nz,2.0000,q\n");
+  CHECK(lists.train().in_words({2}).to_csv_text() == "target,n\nx,3.0000\n");
+  CHECK(caught([&] { lists.train().in_words({3}); }).code == "value.index");
+  CHECK(caught([&] { lists.databunch(options).show_batch(0); }).code == "value.rows");
 }
 
 TEST_CASE("a processor of one's own takes part, and travels by its name") {

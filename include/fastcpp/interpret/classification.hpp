@@ -11,6 +11,7 @@
 #include <utility>
 #include <vector>
 
+#include "fastcpp/data/table.hpp"
 #include "fastcpp/export.hpp"
 #include "fastcpp/interpret/grad_cam.hpp"
 #include "fastcpp/plot/figure.hpp"
@@ -158,6 +159,12 @@ class FASTCPP_API ClassificationInterpretation {
   /// \throws DataError `data.no_pictures`, `data.empty` without items; ValueError `value.k`; with a heat map DataError
   ///         `data.not_classes` and what `grad_cam` throws
   Figure plot_top_losses(std::int64_t k, const TopLossesPlotOptions& options = {}) const;
+
+  /// The k worst rows of a table: prediction, truth, loss and probability of the truth, then the cells (fastai:
+  /// `plot_tab_top_losses`). Print it, or write it as CSV.
+  /// \param k >= 1; all rows when there are fewer
+  /// \throws DataError `data.no_table` when the items are no rows, `data.not_classes`; ValueError `value.k`
+  Table plot_tab_top_losses(std::int64_t k, const TopLossesOptions& options = {}) const;
 
   /// Of items with several classes, those whose likeliest class is none of theirs, and pictures of the worst (fastai:
   /// `plot_multi_top_losses`).

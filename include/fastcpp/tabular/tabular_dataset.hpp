@@ -9,9 +9,11 @@
 #include <optional>
 #include <span>
 #include <string>
+#include <vector>
 
 #include "fastcpp/data/dataset.hpp"
 #include "fastcpp/data/labels.hpp"
+#include "fastcpp/data/table.hpp"
 #include "fastcpp/export.hpp"
 #include "fastcpp/tabular/processor.hpp"
 
@@ -52,6 +54,12 @@ class FASTCPP_API TabularDataset : public Dataset {
   /// Row `index` in words, as fastai prints a `TabularLine`.
   /// \throws ValueError `value.index`
   std::string line(std::int64_t index) const;
+  /// Some rows in words: a column for each of the table's, between others. A name that is taken gets `_` behind it.
+  /// \param rows   0 <= row < size()
+  /// \param before columns that stand first, after those that stand last; as many cells as there are rows
+  /// \throws ValueError `value.index`; DataError `data.length`
+  Table in_words(const std::vector<std::int64_t>& rows, const std::vector<Column>& before = {},
+                 const std::vector<Column>& after = {}) const;
 
  private:
   void check(std::int64_t index) const;
