@@ -1,11 +1,13 @@
 #include <torch/types.h>
 
+#include <algorithm>
 #include <atomic>
 #include <chrono>
 #include <iterator>
 #include <memory>
 #include <ranges>
 #include <set>
+#include <span>
 #include <thread>
 #include <utility>
 
@@ -235,4 +237,69 @@ TEST_CASE("a share of a loader is measured like the whole") {
   loader.measure(clock);
   for (const auto& batch : loader.share({.num_replicas = 2, .rank = 1})) static_cast<void>(batch);
   CHECK(clock->count(LoadClock::Part::kItem) == 5);
+}
+
+namespace {
+
+// Gives whole batches, of which it keeps account.
+class Together : public Numbers {
+ public:
+  explicit Together(std::int64_t n, bool own) : Numbers(n), own_(own) {}
+  bool in_batches() const override { return true; }
+  Sample get_batch(std::span<const std::int64_t> indices) const override {
+    ++asked;
+    if (!own_) return Numbers::get_batch(indices);
+    if (std::find(indices.begin(), indices.end(), faulty) != indices.end())
+      throw std::runtime_error("out of cheese");
+    const auto at = torch::tensor(std::vector<std::int64_t>(indices.begin(), indices.end()));
+    return {torch::stack({at.to(torch::kFloat32), torch::zeros({at.size(0)})}, 1), at * 10};
+  }
+  mutable std::atomic<int> asked{0};
+
+ private:
+  bool own_;
+};
+
+}  // namespace
+
+TEST_CASE("a data set that gives whole batches is asked once for each") {
+  for (const bool own : {true, false}) {
+    const auto set = std::make_shared<Together>(10, own);
+    // In the caller's thread, however many workers are allowed.
+    const DataLoader loader(set, {.bs = 4, .shuffle = true, .num_workers = 3, .seed = 5});
+    const DataLoader usual(std::make_shared<Numbers>(10),
+                           {.bs = 4, .shuffle = true, .num_workers = 0, .seed = 5});
+    std::vector<std::int64_t> sizes;
+    auto other = usual.begin();
+    for (const auto& batch : loader) {
+      sizes.push_back(batch.x.size(0));
+      CHECK(batch.indices == (*other).indices);
+      CHECK(torch::equal(batch.x.select(1, 0), (*other).x.select(1, 0)));
+      CHECK(torch::equal(batch.y, (*other).y));
+      ++other;
+    }
+    CHECK(sizes == std::vector<std::int64_t>{4, 4, 2});
+    CHECK(set->asked == 3);
+    CHECK(set->loaded == (own ? 0 : 10));
+    // The rest of a pass, a share of it, without the last, and put together by somebody else.
+    CHECK((*loader.begin_after(2)).x.size(0) == 2);
+    CHECK(loader.share({.num_replicas = 2, .rank = 1}).size() == 2);
+    CHECK(walk(loader.with({.drop_last = true})).size() == 2);
+    const auto asked = set->asked.load();
+    CHECK(walk(loader.with({.collate = [](const auto& samples) {
+            return data_collate(samples);
+          }})).size() == 3);
+    CHECK(set->asked == asked);
+  }
+}
+
+TEST_CASE("what goes wrong in a whole batch is told by the call that would give it") {
+  const auto set = std::make_shared<Together>(8, true);
+  set->faulty = 5;
+  const DataLoader loader(set, {.bs = 4, .num_workers = 0});
+  auto pass = loader.pass();
+  CHECK(pass.next().has_value());
+  const auto error = caught([&] { pass.next(); });
+  CHECK_FALSE(error.code.empty());
+  CHECK(error.message.find("out of cheese") != std::string::npos);
 }

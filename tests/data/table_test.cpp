@@ -8,6 +8,7 @@
 #include <sys/stat.h>
 
 #include "fastcpp/core/python_text.hpp"
+#include "fastcpp/io/value.hpp"
 #include "support/catch.hpp"
 #include "support/foreign_locale.hpp"
 #include "support/support.hpp"
@@ -393,4 +394,75 @@ TEST_CASE("Numbers print as Python prints them") {
   CHECK(python_float(1.0F / 3) == "0.33333334");
   CHECK(python_float(INFINITY) == "inf");
   CHECK(python_float(-NAN) == "nan");
+}
+
+namespace {
+
+std::vector<int> codes_of(const Column& column) {
+  return {column.codes().begin(), column.codes().end()};
+}
+
+}  // namespace
+
+TEST_CASE("A column of categories keeps their order, and finds values by what they are") {
+  const Column sizes("size", {"lo", "hi", Cell(), "lo", "odd"});
+  CHECK(sizes.categories() == nullptr);
+  CHECK(caught([&] { sizes.codes(); }).code == "value.column_kind");
+  const auto ordered = sizes.with_categories({"lo", "mid", "hi"});
+  CHECK(codes_of(ordered) == std::vector<int>{0, 2, -1, 0, -1});
+  CHECK(ordered.missing(4));
+  CHECK_FALSE(sizes.missing(4));
+  CHECK((*ordered.categories() == std::vector<Cell>{"lo", "mid", "hi"}));
+  CHECK(codes_of(sizes.as_category()) == std::vector<int>{1, 0, -1, 1, 2});
+
+  const Column numbers("n", {10, 9, 1, 10});
+  CHECK((*numbers.as_category().categories() == std::vector<Cell>{1, 9, 10}));
+  CHECK(codes_of(numbers.as_category()) == std::vector<int>{2, 1, 0, 2});
+  // A number of another type is the same number; a text and a truth value are none.
+  CHECK(codes_of(numbers.with_categories({1.0, "9", 10})) == std::vector<int>{2, -1, 0, 2});
+  CHECK(codes_of(Column("b", {true, false}).with_categories({1, false})) ==
+        std::vector<int>{-1, 1});
+  // Whole numbers beyond what a double holds stay apart.
+  constexpr std::int64_t kLarge = (1LL << 53) + 1;
+  CHECK(Column("n", {kLarge, kLarge - 1}).as_category().categories()->size() == 2);
+  CHECK(caught([&] { numbers.with_categories({1, 1.0}); }).code == "value.classes");
+  CHECK(caught([&] { numbers.with_categories({1, Cell()}); }).code == "value.classes");
+}
+
+TEST_CASE("Categories stay when rows are taken, and when both tables have the same") {
+  const auto of = [](std::vector<Cell> cells, const std::vector<Cell>& categories) {
+    return Table({Column("size", std::move(cells)).with_categories(categories)});
+  };
+  const std::vector<Cell> order{"lo", "mid", "hi"};
+  const auto table = of({"hi", "lo", Cell()}, order);
+  CHECK(codes_of(table.take({1, 0, 1})["size"]) == std::vector<int>{0, 2, 0});
+  const auto both = table.append(of({"mid"}, order));
+  REQUIRE(both["size"].categories() != nullptr);
+  CHECK(codes_of(both["size"]) == std::vector<int>{2, 0, -1, 1});
+  CHECK(table.append(of({"hi"}, {"hi", "lo"}))["size"].categories() == nullptr);
+  CHECK(table.append(Table({{"size", {"hi"}}}))["size"].categories() == nullptr);
+}
+
+TEST_CASE("Rows and columns of a table, one by one") {
+  const Table table({{"a", {1, 2}}, {"b", {"x", Cell()}}});
+  const TabularRow want{{"a", 2}, {"b", {}}};
+  CHECK((table.row(1) == want));
+  CHECK(caught([&] { table.row(2); }).code == "value.index");
+  CHECK(table.with_column(Column("c", {0.5, 1.5})).names() ==
+        std::vector<std::string>{"a", "b", "c"});
+  const auto changed = table.with_column(Column("a", {"p", "q"}));
+  CHECK(changed.names() == table.names());
+  CHECK(changed["a"].text(1) == "q");
+  CHECK(table["a"].text(1) == "2");
+  CHECK(caught([&] { static_cast<void>(table.with_column(Column("c", {1}))); }).code ==
+        "data.length");
+  CHECK(table.without_column("a").names() == std::vector<std::string>{"b"});
+  CHECK(table.without_column("a").without_column("b").rows() == 0);
+  CHECK(caught([&] { static_cast<void>(table.without_column("c")); }).code == "data.no_column");
+  // A cell to a file and back.
+  constexpr std::uint64_t kHuge = 18446744073709551615u;
+  for (const Cell& cell : {Cell(), Cell(true), Cell(-3), Cell(kHuge), Cell(0.1), Cell("x")}) {
+    CHECK((to_cell(to_value(cell)) == cell));
+  }
+  CHECK(caught([] { to_cell(Value::list()); }).code == "value.wrong_kind");
 }

@@ -10,6 +10,7 @@
 #include "fastcpp/train/learner.hpp"
 #include "support/catch.hpp"
 #include "support/deviation.hpp"
+#include "support/fit_trace.hpp"
 #include "support/support.hpp"
 #include "train/golden_model.hpp"
 
@@ -186,37 +187,6 @@ torch::Tensor pictures(const Json& item, const std::vector<std::int64_t>& rows) 
   return x;
 }
 
-// Losses of one fit.
-class LabelTrace : public Callback {
- public:
-  int order() const override { return 100; }
-  void on_train_begin(TrainState&) override {
-    for (auto* list :
-         {&lr, &mom, &raw_loss, &smooth_loss, &valid_batch_loss, &valid_loss, &metrics}) {
-      list->clear();
-    }
-  }
-  void on_batch_begin(TrainState& state) override {
-    if (!state.train) return;
-    auto learner = learn();
-    lr.push_back(learner.opt().lr().back());
-    mom.push_back(learner.opt().mom().back());
-  }
-  void on_backward_begin(TrainState& state) override {
-    raw_loss.push_back(state.last_loss.item<double>());
-    smooth_loss.push_back(state.smooth_loss);
-  }
-  void on_batch_end(TrainState& state) override {
-    if (!state.train) valid_batch_loss.push_back(state.last_loss.item<double>());
-  }
-  void on_epoch_end(TrainState& state) override {
-    valid_loss.push_back(state.last_metrics.front());
-    metrics.insert(metrics.end(), state.last_metrics.begin() + 1, state.last_metrics.end());
-  }
-
-  std::vector<double> lr, mom, raw_loss, smooth_loss, valid_batch_loss, valid_loss, metrics;
-};
-
 void check_training(const Json& item, const Json& want, bool twice, Deviation& deviation) {
   const auto dtype = twice ? torch::kFloat64 : torch::kFloat32;
   // The golden README: 1e-9 in double; ten times the reference's own deviation in single precision, at least 2e-5.
@@ -233,7 +203,7 @@ void check_training(const Json& item, const Json& want, bool twice, Deviation& d
   Json model{{"layers", item["layers"]}, {"weights_key", item["weights_key"]}, {"bn_gain", 1.0}};
   model["layers"][5] = "Linear(12, " + std::to_string(item["c"].get<int>()) + ")";
   auto network = golden_network(model, /*conv_bias=*/false, dtype);
-  auto trace = std::make_shared<LabelTrace>();
+  auto trace = std::make_shared<FitTrace>();
   Learner learn(data, Model(network),
                 {.metrics = metrics(item["metrics"]), .callbacks = {trace}, .silent = true});
   for (std::size_t i = 0; i < item["ops"].size(); ++i) {
@@ -246,16 +216,16 @@ void check_training(const Json& item, const Json& want, bool twice, Deviation& d
       learn.fit_one_cycle(op["epochs"], {.max_lr = lr});
     }
     const auto& stage = want["stages"][i];
-    CHECK(deviation.add(worst(trace->raw_loss, stage["raw_loss"])) <= tolerance);
-    CHECK(deviation.add(worst(trace->valid_loss, stage["valid_loss"])) <= tolerance);
+    CHECK(deviation.add(worst(trace->raw, stage["raw_loss"])) <= tolerance);
+    CHECK(deviation.add(worst(trace->valid, stage["valid_loss"])) <= tolerance);
     CHECK(worst(trace->metrics, stage["metrics"]) <= std::max(1e-5, tolerance));
     // Single precision by nature: 2e-6 of losses about 1; these begin at 8.
-    const auto largest = std::max(1.0, trace->raw_loss.front());
-    CHECK(worst(trace->smooth_loss, stage["smooth_loss"]) <= std::max(2e-6 * largest, tolerance));
+    const auto largest = std::max(1.0, trace->raw.front());
+    CHECK(worst(trace->smooth, stage["smooth_loss"]) <= std::max(2e-6 * largest, tolerance));
     if (!twice) continue;
     CHECK(worst(trace->lr, stage["lr"]) <= 1e-12);
     CHECK(worst(trace->mom, stage["mom"]) <= 1e-12);
-    CHECK(deviation.add(worst(trace->valid_batch_loss, stage["valid_batch_loss"])) <= tolerance);
+    CHECK(deviation.add(worst(trace->valid_batch, stage["valid_batch_loss"])) <= tolerance);
   }
   if (!twice) return;
   CHECK(worst(learn.get_preds().preds, want["preds"]) <= 1e-6);
