@@ -36,7 +36,8 @@ Table made_up() {
 int main(int argc, char** argv) {
   try {
     const auto ratings = argc > 1 ? Table::read_csv(argv[1]) : made_up();
-    const auto data = CollabDataBunch::from_df(ratings, {.seed = 42, .path = "short-out/ratings"});
+    const auto data = CollabDataBunch::from_df(
+        ratings, {.seed = 42, .path = "short-out/ratings", .bs = ratings.rows() < 10000 ? 16 : 64});
     std::cout << data.show_batch(4) << '\n';
 
     // The curve that keeps ratings in their range never reaches its ends, so give it a little room.
@@ -44,9 +45,10 @@ int main(int argc, char** argv) {
     learn.fit_one_cycle(5, 5e-3);
     std::cout << "row 0: " << learn.predict(ratings.row(0)).category << ", rated "
               << ratings[2].text(0) << "\n\n";
-    std::cout << "least and most liked, whoever rates:\n" << learn.extremes(3) << '\n';
+    std::cout << "least and most liked, whoever rates:\n" << learn.extremes(3).head(6) << "\n\n";
     const auto film = learn.names().front();
-    std::cout << "liked by those who like " << film << ":\n" << learn.nearest(film, 3);
+    std::cout << "liked by those who like " << film << ":\n"
+              << learn.nearest(film, 3).head(3) << '\n';
   } catch (const fastcpp::Error& e) {
     std::cerr << e.what() << '\n';
     return 1;

@@ -79,6 +79,19 @@ class Transform;
 struct CnnLearnerOptions;
 struct ImageDataBunchOptions;
 
+// fastcpp/tabular/
+class TabularDataBunch;
+class TabularDataset;
+class TabularList;
+class TabularProc;
+class TabularProcessor;
+struct TabularLearnerOptions;
+
+// fastcpp/collab/
+class CollabDataBunch;
+class CollabLearner;
+struct CollabLearnerOptions;
+
 // fastcpp/interpret/
 class ClassConfusion;
 class ClassificationInterpretation;

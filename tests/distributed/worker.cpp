@@ -120,7 +120,7 @@ Learner of_rows(const std::string& what, const Path& folder, std::int64_t bs, in
     const auto data = TabularDataBunch::from_df(folder, table, "figure", valid,
                                                 {.procs = {tabular::Categorify()},
                                                  .cat_names = {"kind", "other"},
-                                                 .cont_names = {{}},
+                                                 .cont_names = std::vector<std::string>(),
                                                  .bs = bs,
                                                  .device = torch::kCPU,
                                                  .seed = 7});

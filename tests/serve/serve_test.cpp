@@ -6,6 +6,8 @@
 
 #include "deploy/small_learners.hpp"
 #include "deploy/tiny_model.hpp"
+#include "fastcpp/collab/collab_data_bunch.hpp"
+#include "fastcpp/collab/collab_learner.hpp"
 #include "fastcpp/tabular/tabular_data_bunch.hpp"
 #include "fastcpp/tabular/tabular_learner.hpp"
 #include "fastcpp/vision/image_list.hpp"
@@ -262,4 +264,32 @@ TEST_CASE("a server of a table's model takes rows as JSON") {
     CHECK(refused.status == 400);
     CHECK(refused.json().at("error").at("code").as_string() == "serve.bad_request");
   }
+}
+
+TEST_CASE("a server guesses ratings") {
+  TempDir dir;
+  std::string csv = "user,film,stars\n";
+  for (int i = 0; i < 48; ++i) {
+    csv += std::to_string(i % 6) + ",film " + std::to_string(i % 4) + "," +
+           std::to_string(1 + i % 5) + "\n";
+  }
+  const auto data = CollabDataBunch::from_df(
+      Table::parse_csv(csv), {.seed = 1, .path = dir.path(), .bs = 8, .device = torch::kCPU});
+  auto learn = collab_learner(data, {.n_factors = 3, .y_range = {{0.0, 5.5}}, .silent = true});
+  const Predictor predictor(learn.export_model("films.fcpp"), {.device = torch::kCPU});
+  RunningServer server(predictor);
+  const auto answer = post(
+      server.port(),
+      R"({"rows": [{"user": 2, "film": "film 3"}, {"user": 77, "film": "film 3"}, {"user": 2}]})");
+  REQUIRE(answer.status == 200);
+  const auto predictions = answer.json().at("predictions");
+  const auto& items = predictions.items();
+  REQUIRE(items.size() == 3);
+  const auto expected = predictor.predict(TabularRow{{"user", 2}, {"film", "film 3"}});
+  CHECK(items[0].at("prediction").as_string() == expected.category);
+  REQUIRE(items[0].at("numbers").size() == 1);
+  CHECK(items[0].at("numbers").items()[0].as_double() ==
+        Approx(expected.probabilities.item<double>()).margin(1e-6));
+  CHECK(items[1].find("error") == nullptr);  // a user never seen
+  CHECK(items[2].at("error").at("code").as_string() == "data.no_column");
 }

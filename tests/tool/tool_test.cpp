@@ -351,6 +351,16 @@ TEST_CASE("a table without pictures is learnt, and its rows are predicted") {
   CHECK(contains(answers[1], "yes"));
   CHECK(contains(answers[2], "no"));
   CHECK(contains(told.err, "weight"));
+  // It is complete, so that going on does nothing, and another network is refused.
+  const auto before = read_file(dir / "run/model.fastcpp");
+  const std::string same =
+      "train animals.csv --target asleep --ignore id --epochs 8 --lr 0.02 --out run --resume";
+  CHECK(run(dir, same + " --layers 8").status == 0);
+  CHECK(read_file(dir / "run/model.fastcpp") == before);
+  const auto other = run(dir, same + " --layers 9");
+  CHECK(other.status == 2);
+  CHECK(contains(other.err, "layers"));
+  CHECK(run(dir, "train animals.csv --target asleep --finetune 2 --out tuned").status == 2);
   const auto wrong = run(dir, "train animals.csv --target sleeps --out other");
   CHECK(wrong.status == 1);
   CHECK(contains(wrong.err, "'sleeps'"));
