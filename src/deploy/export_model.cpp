@@ -261,7 +261,14 @@ DataBunch pictures_bunch(const LearnerFile& file, const Path& path,
 
 ModelInput input_of(const DataBunch& data) {
   ModelInput input{.stats = data.stats(), .own_transforms = has_own_batch_transforms(data)};
-  input.rows = data.item_recipe() && reads_rows(*data.item_recipe());
+  if (const auto* items = data.item_recipe()) set_items(input, *items);
+  const auto layout = data.train_ds().layout();
+  if (input.parts.empty() && layout && layout->x.size() > 1) {
+    for (const auto& tensor : layout->x) {
+      input.parts.push_back(
+          {fmt::format("input_{}", input.parts.size()), tensor.dtype, tensor.shape});
+    }
+  }
   if (const auto* pictures = pictures_of(data)) {
     input.pictures = true;
     input.size = output_size(pictures->tfms(), pictures->options());

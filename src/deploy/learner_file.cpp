@@ -180,6 +180,20 @@ bool reads_rows(const Recipe& items) {
   return items.name == "tabular" || items.name == "collab";
 }
 
+void set_items(ModelInput& input, const Recipe& items) {
+  input.items = items;
+  input.rows = reads_rows(items);
+  if (items.name == "collab") {
+    input.parts = {{"users", torch::kInt64, {}}, {"items", torch::kInt64, {}}};
+  } else if (input.rows) {
+    const auto count = [&](const char* names) {
+      return static_cast<std::int64_t>(items.options.at(names).items().size());
+    };
+    input.parts = {{"cats", torch::kInt64, {count("cat_names")}},
+                   {"conts", torch::kFloat32, {count("cont_names")}}};
+  }
+}
+
 ItemReader make_known_reader(const Recipe& recipe) {
   return boundary([&] {
     if (!reads_rows(recipe)) return make_item_reader(recipe);
@@ -242,7 +256,7 @@ Predictor::Predictor(const Path& file, const PredictorOptions& options) {
         torch::cuda::is_available() ? torch::Device(torch::kCUDA) : torch::Device(torch::kCPU));
     parts.model->to(device);
     ModelInput input{.pictures = parts.pictures.has_value(), .stats = parts.stats};
-    input.rows = parts.items && reads_rows(*parts.items);
+    if (parts.items) set_items(input, *parts.items);
     if (parts.pictures) input.size = output_size(parts.pictures->tfms, parts.pictures->apply);
     impl_ = PredictorAccess::make(
         {.one_item =

@@ -1,12 +1,11 @@
 // Tables and ratings from a file, without their data.
-#include "fastcpp/collab/collab_data_bunch.hpp"
+#include "deploy/small_tables.hpp"
 #include "fastcpp/collab/collab_learner.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/data/item_reader.hpp"
 #include "fastcpp/deploy/load_learner.hpp"
 #include "fastcpp/deploy/predictor.hpp"
 #include "fastcpp/io/value.hpp"
-#include "fastcpp/tabular/tabular_data_bunch.hpp"
 #include "fastcpp/tabular/tabular_learner.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
@@ -15,28 +14,6 @@ using namespace fastcpp;
 using namespace fastcpp::test;
 
 namespace {
-
-// Kinds and ages of animals, of which some are missing, and who sleeps by day.
-Table animals() {
-  std::string csv = "kind,age,weight,asleep\n";
-  for (int i = 0; i < 60; ++i) {
-    const bool owl = i % 3 == 0;
-    csv += owl ? "owl," : i % 3 == 1 ? "hen," : "cat,";
-    csv += i % 7 == 0 ? "" : std::to_string(i % 9);
-    csv += "," + std::to_string(0.5 * (i % 11)) + (owl ? ",yes\n" : ",no\n");
-  }
-  return Table::parse_csv(csv);
-}
-
-TabularDataBunch animal_data(const Path& path) {
-  return TabularDataBunch::from_df(
-      path, animals(), "asleep", {0, 1, 2, 3, 4, 5, 6, 7},
-      {.procs = {tabular::FillMissing(), tabular::Categorify(), tabular::Normalize()},
-       .cat_names = {"kind"},
-       .bs = 16,
-       .device = torch::kCPU,
-       .seed = 3});
-}
 
 TabularRow animal(const Cell& kind, const Cell& age) {
   return {{"kind", kind}, {"age", age}, {"weight", 2.5}, {"not a column", "x"}};
@@ -96,14 +73,7 @@ TEST_CASE("what a table's model cannot take is told with its column") {
 
 TEST_CASE("ratings from their file") {
   const TempDir dir;
-  std::string csv = "user,film,stars\n";
-  for (int i = 0; i < 80; ++i) {
-    csv += std::to_string(i % 8) + ",film " + std::to_string(i % 5) + "," +
-           std::to_string(1 + (i % 8 + i % 5) % 5) + "\n";
-  }
-  const auto data = CollabDataBunch::from_df(
-      Table::parse_csv(csv),
-      {.seed = 1, .path = dir.path(), .bs = 16, .device = torch::kCPU, .order_seed = 2});
+  const auto data = rating_data(dir.path());
   for (const bool use_nn : {false, true}) {
     auto learn =
         use_nn ? collab_learner(data, {.use_nn = true, .layers = {6}, .silent = true})
