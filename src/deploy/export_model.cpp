@@ -3,6 +3,7 @@
 #include <torch/utils.h>
 #include <torch/version.h>
 
+#include <algorithm>
 #include <any>
 #include <exception>
 #include <filesystem>
@@ -63,17 +64,36 @@ Image probe() {
   return Image::from_rgb(rgb);
 }
 
-// Whether what a file makes again treats a picture as the learner does.
-void compare(const Learner& learn, const ImageDataset& pictures, const Model& made) {
+// A row with a known value in each column, of what a TabularProcessor keeps.
+TabularRow probe_row(const Value& processor) {
+  TabularRow row;
+  for (const auto& name : processor.at("given_cats").items()) {
+    const auto& cells = processor.at("categories").at(name.as_string()).items();
+    row.emplace(name.as_string(), cells.empty() ? Cell() : to_cell(cells.front()));
+  }
+  for (const auto& name : processor.at("given_conts").items()) row.emplace(name.as_string(), 0.5);
+  return row;
+}
+
+bool same_tensors(const Tensors& a, const Tensors& b) {
+  const auto all = a.items(), others = b.items();
+  return std::equal(all.begin(), all.end(), others.begin(), others.end(),
+                    [](const auto& one, const auto& other) { return torch::equal(one, other); });
+}
+
+// Whether what a file makes again treats an item as the learner does.
+void compare(const Learner& learn, const BatchReader& reader, const std::any& item,
+             const Model& made) {
   const auto data = learn.data();
-  const BatchReader reader{
-      BatchReader::Pictures{pictures.tfms(), pictures.options()}, data.stats(), {}, data.device()};
-  const std::any item(probe());
   const auto x = data.one_item(item);
-  if (!torch::equal(x, reader(item))) {
+  if (!same_tensors(x, reader(item))) {
     cannot_export("an item reader",
-                  "pictures go to the network otherwise than by transforms and statistics; do what "
-                  "set_item_reader was given for in a registered transform");
+                  reader.pictures ? "pictures go to the network otherwise than by transforms and "
+                                    "statistics; do what set_item_reader was given for in a "
+                                    "registered transform"
+                                  : "rows go to the network otherwise than by what was learnt from "
+                                    "their columns; do it in a registered step of the table, or "
+                                    "name a reader of your own by register_items");
   }
   const torch::NoGradGuard no_grad;
   const EvaluationMode evaluation(learn.model());
@@ -114,10 +134,17 @@ void check(const Learner& learn, const StateDict& weights) {
     load_state_dict(*again, weights);
     return again;
   });
-  if (const auto* pictures = pictures_of(data)) compare(learn, *pictures, made);
+  if (const auto* pictures = pictures_of(data)) {
+    const BatchReader::Pictures how{pictures->tfms(), pictures->options()};
+    compare(learn, {how, data.stats(), {}, data.device()}, std::any(probe()), made);
+  }
   if (const auto* items = data.item_recipe()) {
-    try_it(fmt::format("the reader of items '{}'", items->name),
-           [&] { return make_known_reader(*items); });
+    auto reader = try_it(fmt::format("the reader of items '{}'", items->name),
+                         [&] { return make_known_reader(*items); });
+    if (reads_rows(*items)) {
+      compare(learn, {{}, data.stats(), {}, data.device(), std::move(reader)},
+              std::any(probe_row(items->options)), made);
+    }
   }
 }
 
@@ -127,6 +154,14 @@ std::vector<torch::ScalarType> dtypes_of(const DataBunch& data) {
     for (const auto& tensor : layout->x) dtypes.push_back(tensor.dtype);
   }
   return dtypes;
+}
+
+std::vector<std::vector<std::int64_t>> shapes_of(const DataBunch& data) {
+  std::vector<std::vector<std::int64_t>> shapes;
+  if (const auto layout = data.train_ds().layout()) {
+    for (const auto& tensor : layout->x) shapes.push_back(tensor.shape);
+  }
+  return shapes;
 }
 
 Value described(const Learner& learn, const StateDict& weights) {
@@ -168,6 +203,11 @@ Value described(const Learner& learn, const StateDict& weights) {
                                        {"apply", apply_to_value(pictures->options())}}));
   }
   if (const auto* items = data.item_recipe()) value.set("items", value_of(*items));
+  if (const auto shapes = shapes_of(data); shapes.size() > 1) {
+    auto lists = Value::list();
+    for (const auto& shape : shapes) lists.append(Value::list({shape.begin(), shape.end()}));
+    value.set("shapes", std::move(lists));
+  }
   if (const auto& stats = data.stats()) {
     value.set("stats", Value::dict({{"mean", list_of(stats->mean)}, {"std", list_of(stats->std)}}));
   }
@@ -262,13 +302,7 @@ DataBunch pictures_bunch(const LearnerFile& file, const Path& path,
 ModelInput input_of(const DataBunch& data) {
   ModelInput input{.stats = data.stats(), .own_transforms = has_own_batch_transforms(data)};
   if (const auto* items = data.item_recipe()) set_items(input, *items);
-  const auto layout = data.train_ds().layout();
-  if (input.parts.empty() && layout && layout->x.size() > 1) {
-    for (const auto& tensor : layout->x) {
-      input.parts.push_back(
-          {fmt::format("input_{}", input.parts.size()), tensor.dtype, tensor.shape});
-    }
-  }
+  set_parts(input, dtypes_of(data), shapes_of(data));
   if (const auto* pictures = pictures_of(data)) {
     input.pictures = true;
     input.size = output_size(pictures->tfms(), pictures->options());

@@ -38,6 +38,9 @@ struct ModelInput {
 ModelInput input_of(const DataBunch& data);  // in the room deploy
 // Fills in what the reader of single items says.
 void set_items(ModelInput& input, const Recipe& items);
+// The parts of samples of several tensors that nobody gave names to.
+void set_parts(ModelInput& input, const std::vector<torch::ScalarType>& dtypes,
+               const std::vector<std::vector<std::int64_t>>& shapes);
 
 struct Predictor::Impl {
   // An item as a normalised batch of one on the device; called from several threads.
