@@ -214,6 +214,11 @@ bool Predictor::takes_rows() const {
   return impl_->input.rows;
 }
 
+const Recipe* Predictor::item_recipe() const {
+  const auto& items = impl_->input.items;
+  return items ? &*items : nullptr;
+}
+
 const Labels& Predictor::labels() const {
   return *impl_->labels;
 }

@@ -28,6 +28,7 @@
 namespace fastcpp::inline v0 {
 
 class Learner;
+struct Recipe;  // io/recipe.hpp
 
 /// Options of Predictor.
 struct PredictorOptions {
@@ -160,6 +161,9 @@ class FASTCPP_API Predictor {
   const std::vector<std::string>& classes() const;
   /// Whether it predicts from rows of a table (TabularRow) instead of pictures or tensors.
   bool takes_rows() const;
+  /// How a file makes the reader of single items again: a table's has the state of its TabularProcessor as options. Null for
+  /// pictures, and for tensors without a reader. Lives as long as any copy of the predictor.
+  const Recipe* item_recipe() const;
   /// What outputs mean; without items. Lives as long.
   const Labels& labels() const;
 
