@@ -3,6 +3,7 @@
 #include <torch/utils.h>
 #include <torch/version.h>
 
+#include <algorithm>
 #include <any>
 #include <exception>
 #include <filesystem>
@@ -78,17 +79,36 @@ void compare(const Learner& learn, const Tensors& x, const Model& made) {
   }
 }
 
-// Whether what a file makes again treats a picture as the learner does.
-void compare(const Learner& learn, const ImageDataset& pictures, const Model& made) {
+// A row with a known value in each column, of what a TabularProcessor keeps.
+TabularRow probe_row(const Value& processor) {
+  TabularRow row;
+  for (const auto& name : processor.at("given_cats").items()) {
+    const auto& cells = processor.at("categories").at(name.as_string()).items();
+    row.emplace(name.as_string(), cells.empty() ? Cell() : to_cell(cells.front()));
+  }
+  for (const auto& name : processor.at("given_conts").items()) row.emplace(name.as_string(), 0.5);
+  return row;
+}
+
+bool same_tensors(const Tensors& a, const Tensors& b) {
+  const auto all = a.items(), others = b.items();
+  return std::equal(all.begin(), all.end(), others.begin(), others.end(),
+                    [](const auto& one, const auto& other) { return torch::equal(one, other); });
+}
+
+// Whether what a file makes again treats an item as the learner does.
+void compare(const Learner& learn, const BatchReader& reader, const std::any& item,
+             const Model& made) {
   const auto data = learn.data();
-  const BatchReader reader{
-      BatchReader::Pictures{pictures.tfms(), pictures.options()}, data.stats(), {}, data.device()};
-  const std::any item(probe());
   const auto x = data.one_item(item);
-  if (!torch::equal(x, reader(item))) {
+  if (!same_tensors(x, reader(item))) {
     cannot_export("an item reader",
-                  "pictures go to the network otherwise than by transforms and statistics; do what "
-                  "set_item_reader was given for in a registered transform");
+                  reader.pictures ? "pictures go to the network otherwise than by transforms and "
+                                    "statistics; do what set_item_reader was given for in a "
+                                    "registered transform"
+                                  : "rows go to the network otherwise than by what was learnt from "
+                                    "their columns; do it in a registered step of the table, or "
+                                    "name a reader of your own by register_items");
   }
   compare(learn, x, made);
 }
@@ -100,6 +120,7 @@ void compare(const Learner& learn, const DataBunch& data, const Model& made) {
   Rng rng(0);
   compare(learn, data.one_item(std::any(set.get(0, rng).x)), made);
 }
+
 // Makes all that the file names once, so that what cannot be made again is told now and not when the file is read.
 void check(const Learner& learn, const StateDict& weights) {
   const auto try_it = [](const std::string& what, auto&& make) {
@@ -126,11 +147,17 @@ void check(const Learner& learn, const StateDict& weights) {
     load_state_dict(*again, weights);
     return again;
   });
-  if (const auto* pictures = pictures_of(data)) compare(learn, *pictures, made);
+  if (const auto* pictures = pictures_of(data)) {
+    const BatchReader::Pictures how{pictures->tfms(), pictures->options()};
+    compare(learn, {how, data.stats(), {}, data.device()}, std::any(probe()), made);
+  }
   if (const auto* items = data.item_recipe()) {
-    try_it(fmt::format("the reader of items '{}'", items->name),
-           [&] { return make_known_reader(*items); });
-    compare(learn, data, made);
+    auto reader = try_it(fmt::format("the reader of items '{}'", items->name),
+                         [&] { return make_known_reader(*items); });
+    if (reads_rows(*items)) {
+      compare(learn, {{}, data.stats(), {}, data.device(), std::move(reader)},
+              std::any(probe_row(items->options)), made);
+    }
   }
 }
 
@@ -140,6 +167,14 @@ std::vector<torch::ScalarType> dtypes_of(const DataBunch& data) {
     for (const auto& tensor : layout->x) dtypes.push_back(tensor.dtype);
   }
   return dtypes;
+}
+
+std::vector<std::vector<std::int64_t>> shapes_of(const DataBunch& data) {
+  std::vector<std::vector<std::int64_t>> shapes;
+  if (const auto layout = data.train_ds().layout()) {
+    for (const auto& tensor : layout->x) shapes.push_back(tensor.shape);
+  }
+  return shapes;
 }
 
 Value described(const Learner& learn, const StateDict& weights) {
@@ -181,6 +216,11 @@ Value described(const Learner& learn, const StateDict& weights) {
                                        {"apply", apply_to_value(pictures->options())}}));
   }
   if (const auto* items = data.item_recipe()) value.set("items", value_of(*items));
+  if (const auto shapes = shapes_of(data); shapes.size() > 1) {
+    auto lists = Value::list();
+    for (const auto& shape : shapes) lists.append(Value::list({shape.begin(), shape.end()}));
+    value.set("shapes", std::move(lists));
+  }
   if (const auto& stats = data.stats()) {
     value.set("stats", Value::dict({{"mean", list_of(stats->mean)}, {"std", list_of(stats->std)}}));
   }
@@ -274,7 +314,8 @@ DataBunch pictures_bunch(const LearnerFile& file, const Path& path,
 
 ModelInput input_of(const DataBunch& data) {
   ModelInput input{.stats = data.stats(), .own_transforms = has_own_batch_transforms(data)};
-  input.rows = data.item_recipe() && reads_rows(*data.item_recipe());
+  if (const auto* items = data.item_recipe()) set_items(input, *items);
+  set_parts(input, dtypes_of(data), shapes_of(data));
   if (const auto* pictures = pictures_of(data)) {
     input.pictures = true;
     input.size = output_size(pictures->tfms(), pictures->options());

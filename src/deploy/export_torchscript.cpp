@@ -24,7 +24,7 @@ void check_batch(const Exported& net, const TraceOptions& how, jit::Module& modu
   const auto want = net.run(how, x);
   std::string reason = "it gives other outputs";
   try {
-    const auto got = module.forward({x}).toTensor();
+    const auto got = module.forward({x.begin(), x.end()}).toTensor();
     if (got.sizes() == want.sizes() && torch::allclose(got, want, 1e-4, 1e-5, /*equal_nan=*/true)) {
       return;
     }

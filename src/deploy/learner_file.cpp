@@ -57,6 +57,18 @@ std::vector<torch::ScalarType> dtypes_of(const Value& names) {
   return dtypes;
 }
 
+std::vector<std::vector<std::int64_t>> shapes_of(const Value& lists) {
+  std::vector<std::vector<std::int64_t>> shapes;
+  for (const auto& list : lists.items()) {
+    auto& shape = shapes.emplace_back();
+    for (const auto& side : list.items()) shape.push_back(side.as_int());
+    if (std::any_of(shape.begin(), shape.end(), [](auto side) { return side < 0; })) {
+      throw FormatError("model.bad_file", "a sample has a side below 0");
+    }
+  }
+  return shapes;
+}
+
 // The layers of a head are made before the weights are looked at, so what the file says of them must fit the weights.
 void check_widths(const Value& head, std::int64_t numbers) {
   double wanted = 0;
@@ -152,6 +164,9 @@ LearnerFile made_of(const ModelFile& content) {
   if (const auto* samples = description.find("samples"); samples && !samples->is_none()) {
     file.dtypes = dtypes_of(*samples);
   }
+  if (const auto* shapes = description.find("shapes"); shapes && !shapes->is_none()) {
+    file.shapes = shapes_of(*shapes);
+  }
   if (const auto* items = description.find("items"); items && !items->is_none()) {
     file.items = recipe_of(*items);
     make_known_reader(*file.items);  // checks it
@@ -179,6 +194,28 @@ Model make_known_model(const Recipe& recipe) {
 // A model and the reader of its items have the same name.
 bool reads_rows(const Recipe& items) {
   return items.name == "tabular" || items.name == "collab";
+}
+
+void set_items(ModelInput& input, const Recipe& items) {
+  input.items = items;
+  input.rows = reads_rows(items);
+  if (items.name == "collab") {
+    input.parts = {{"users", torch::kInt64, {}}, {"items", torch::kInt64, {}}};
+  } else if (input.rows) {
+    const auto count = [&](const char* names) {
+      return static_cast<std::int64_t>(items.options.at(names).items().size());
+    };
+    input.parts = {{"cats", torch::kInt64, {count("cat_names")}},
+                   {"conts", torch::kFloat32, {count("cont_names")}}};
+  }
+}
+
+void set_parts(ModelInput& input, const std::vector<torch::ScalarType>& dtypes,
+               const std::vector<std::vector<std::int64_t>>& shapes) {
+  if (!input.parts.empty() || shapes.size() < 2 || dtypes.size() != shapes.size()) return;
+  for (std::size_t i = 0; i < shapes.size(); ++i) {
+    input.parts.push_back({fmt::format("input_{}", i), dtypes[i], shapes[i]});
+  }
 }
 
 ItemReader make_known_reader(const Recipe& recipe) {
@@ -243,7 +280,8 @@ Predictor::Predictor(const Path& file, const PredictorOptions& options) {
         torch::cuda::is_available() ? torch::Device(torch::kCUDA) : torch::Device(torch::kCPU));
     parts.model->to(device);
     ModelInput input{.pictures = parts.pictures.has_value(), .stats = parts.stats};
-    input.rows = parts.items && reads_rows(*parts.items);
+    if (parts.items) set_items(input, *parts.items);
+    set_parts(input, parts.dtypes, parts.shapes);
     if (parts.pictures) input.size = output_size(parts.pictures->tfms, parts.pictures->apply);
     impl_ = PredictorAccess::make(
         {.one_item =

@@ -25,8 +25,9 @@ struct LearnerFile {
   Loss loss;
   std::optional<BatchReader::Pictures> pictures;
   std::optional<Stats> stats;
-  std::vector<torch::ScalarType> dtypes;  // of a sample's tensors; empty: not known
-  std::optional<Recipe> items;            // of the reader of single items
+  std::vector<torch::ScalarType> dtypes;          // of a sample's tensors; empty: not known
+  std::vector<std::vector<std::int64_t>> shapes;  // theirs, where they are several
+  std::optional<Recipe> items;                    // of the reader of single items
 };
 
 // Throws FormatError naming the file, IoError.

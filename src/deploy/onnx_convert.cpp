@@ -73,7 +73,7 @@ class Converter {
   };
   std::unordered_map<const jit::Value*, Memory> memory_;
   std::unordered_map<const jit::Value*, int> versions_;
-  std::set<std::string> taken_{"input", "output"};
+  std::set<std::string> taken_{"output"};
 };
 
 namespace {
@@ -221,10 +221,12 @@ void Converter::convert(const jit::Node& node) {
 
 Graph Converter::run() {
   const auto& from = *traced.graph;
-  const auto* batch = from.inputs().at(1);
   known[from.inputs().at(0)] = traced.module._ivalue();
-  names[batch] = "input";
-  graph.input = {"input", type_of(batch), shape_of(batch)};
+  for (std::size_t i = 0; i < traced.names.size(); ++i) {
+    const auto* batch = from.inputs().at(i + 1);
+    names[batch] = unique(traced.names[i]);
+    graph.inputs.push_back({traced.names[i], type_of(batch), shape_of(batch)});
+  }
   for (const auto* node : from.nodes()) convert(*node);
   finish(from.outputs().at(0));
   return std::move(graph);
@@ -232,7 +234,9 @@ Graph Converter::run() {
 
 void Converter::finish(const jit::Value* output) {
   const auto last = names.find(output);
-  if (last == names.end() || last->second == "input" || graph.constants.count(last->second)) {
+  const auto is_input = [&](const Port& port) { return port.name == last->second; };
+  if (last == names.end() || graph.constants.count(last->second) ||
+      std::any_of(graph.inputs.begin(), graph.inputs.end(), is_input)) {
     throw ValueError("value.onnx_operation",
                      "the network computes nothing from its input: there is nothing to export");
   }

@@ -162,10 +162,13 @@ std::string graph_head(const Graph& graph) {
     Writer message(to, graph_field::kNode);
     write(message, node);
   }
-  for (const auto& [port, field] : {std::pair{&graph.input, graph_field::kInput},
-                                    std::pair{&graph.output, graph_field::kOutput}}) {
-    Writer message(to, field);
-    write(message, *port);
+  for (const auto& port : graph.inputs) {
+    Writer message(to, graph_field::kInput);
+    write(message, port);
+  }
+  {
+    Writer message(to, graph_field::kOutput);
+    write(message, graph.output);
   }
   return bytes;
 }

@@ -154,14 +154,21 @@ void minimum(Step& s) {
   s.result(binary(s, "Min"));
 }
 
-void mean(Step& s) {
+// Axes are an input in later versions of the operator.
+void reduce(Step& s, const char* op, int inputs_since) {
   const auto x = s.value_as_result("self");
   const Attributes keep{{"keepdims", std::int64_t{s.has("keepdim") && s.flag("keepdim")}}};
-  if (!s.has("dim") || s.ints("dim").empty()) s.refuse("it takes the mean of all items together");
+  if (!s.has("dim") || s.ints("dim").empty()) s.refuse("it takes all items together");
   auto axes = s.ints("dim");
   for (auto& axis : axes) axis = axis_of(axis, s.shape("self").size());
-  if (s.opset() >= 18) return s.result(s.emit("ReduceMean", {x, s.constant(axes)}, keep));
-  s.result(s.emit("ReduceMean", {x}, {{"axes", axes}, keep[0]}));
+  if (s.opset() >= inputs_since) return s.result(s.emit(op, {x, s.constant(axes)}, keep));
+  s.result(s.emit(op, {x}, {{"axes", axes}, keep[0]}));
+}
+void mean(Step& s) {
+  reduce(s, "ReduceMean", 18);
+}
+void sum(Step& s) {
+  reduce(s, "ReduceSum", 13);
 }
 
 void same(Step& s) {
@@ -231,6 +238,16 @@ void full_like(Step& s) {
 void cat(Step& s) {
   const auto axis = axis_of(s.integer("dim"), s.result_shape().size());
   s.result(s.emit("Concat", s.values("tensors"), {{"axis", axis}}));
+}
+
+// Each gets an axis of length 1 before they are joined along it.
+void stack(Step& s) {
+  auto one = s.result_shape();
+  const auto axis = axis_of(s.integer("dim"), one.size());
+  one.at(static_cast<std::size_t>(axis)) = 1;
+  auto parts = s.values("tensors");
+  for (auto& part : parts) part = s.emit("Reshape", {part, s.constant(one)});
+  s.result(s.emit("Concat", std::move(parts), {{"axis", axis}}));
 }
 
 void slice(Step& s) {
@@ -331,7 +348,8 @@ void add_functions(Operations& operations) {
                      {"pow", power},
                      {"maximum", maximum},
                      {"minimum", minimum},
-                     {"mean", mean}});
+                     {"mean", mean},
+                     {"sum", sum}});
   operations.insert({{"empty_like", zeros_like},
                      {"zeros_like", zeros_like},
                      {"ones_like", ones_like},
@@ -357,6 +375,7 @@ void add_functions(Operations& operations) {
                      {"transpose", transpose},
                      {"t", transpose},
                      {"cat", cat},
+                     {"stack", stack},
                      {"slice", slice},
                      {"select", select},
                      {"_pad_enum", pad_enum},

@@ -144,7 +144,11 @@ Graph with_free_batch(Graph a, const Graph& b) {
     }
     value = free_shape(value, found->second, *shape->second);
   }
-  for (auto [mine, other] : {std::pair{&a.input, &b.input}, std::pair{&a.output, &b.output}}) {
+  std::vector<std::pair<Port*, const Port*>> ports{{&a.output, &b.output}};
+  for (std::size_t i = 0; i < a.inputs.size(); ++i) {
+    ports.emplace_back(&a.inputs[i], &b.inputs.at(i));
+  }
+  for (auto [mine, other] : ports) {
     auto& shape = mine->shape;
     const bool items = !shape.empty() && shape[0] == kItemsA &&
                        shape.size() == other->shape.size() && other->shape[0] == kItemsB &&

@@ -38,7 +38,8 @@ struct Graph {
   int opset = 17;
   std::vector<Node> nodes;                         // in the order of computation
   std::map<std::string, torch::Tensor> constants;  // initializers
-  Port input, output;
+  std::vector<Port> inputs;
+  Port output;
 };
 
 // ONNX's number of an element type. Throws ValueError `value.onnx_operation` on one that it does not have.

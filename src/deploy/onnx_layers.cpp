@@ -152,6 +152,11 @@ void matmul(Step& s) {
   s.result(s.emit("MatMul", {s.first(), s.value(other)}));
 }
 
+// Rows of a matrix by their numbers.
+void embedding(Step& s) {
+  s.result(s.emit("Gather", {s.value("weight"), s.value("indices")}, {{"axis", std::int64_t{0}}}));
+}
+
 struct Window {
   Ints kernel, stride, padding, dilation;
   bool ceil = false;
@@ -292,6 +297,7 @@ void add_layers(Operations& operations) {
                      {"layer_norm", layer_norm},
                      {"addmm", addmm},
                      {"linear", linear},
+                     {"embedding", embedding},
                      {"matmul", matmul},
                      {"mm", matmul},
                      {"bmm", matmul},

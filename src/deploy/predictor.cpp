@@ -5,28 +5,18 @@
 #include <torch/utils.h>
 
 #include <algorithm>
-#include <atomic>
 #include <cmath>
-#include <exception>
-#include <limits>
-#include <mutex>
 #include <opencv2/imgproc.hpp>
-#include <system_error>
-#include <thread>
 #include <tuple>
 
 #include "deploy/predictor_impl.hpp"
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
-#include "fastcpp/core/threads.hpp"
 #include "fastcpp/interpret/grad_cam.hpp"
-#include "fastcpp/train/threads.hpp"
 #include "fastcpp/vision/models/fold.hpp"
 
 namespace fastcpp::inline v0 {
 namespace {
-
-constexpr int kRowsAtOnce = 256;  // of a table
 
 // oneDNN reads weights whose channels lie together without changing their order first.
 void channels_together(torch::nn::Module& module) {
@@ -216,165 +206,17 @@ std::vector<ClassProbability> Predictor::top_k(const Prediction& prediction, int
   });
 }
 
-namespace {
-
-// Does all pieces by several threads, this one among them. Throws what the first piece in order threw that failed.
-// Returns how many were done; fewer than all once a stop is requested.
-template <typename Work>
-std::int64_t in_threads(std::int64_t pieces, std::int64_t threads, const std::stop_token& stop,
-                        const Work& work) {
-  std::vector<std::exception_ptr> errors(static_cast<std::size_t>(pieces));
-  std::atomic<std::int64_t> next{0}, done{0};
-  std::atomic<bool> failed{false};
-  const auto loop = [&] {
-    const torch::NoGradGuard no_grad;
-    // After a failure only the pieces before it still matter; those are taken, and get finished.
-    while (!failed && !stop.stop_requested()) {
-      const auto piece = next++;
-      if (piece >= pieces) return;
-      try {
-        work(piece);
-        ++done;
-      } catch (...) {
-        errors[static_cast<std::size_t>(piece)] = std::current_exception();
-        failed = true;
-      }
-    }
-  };
-  {
-    std::vector<std::jthread> helpers;
-    try {
-      for (std::int64_t i = 1; i < threads; ++i) helpers.emplace_back(loop);
-    } catch (const std::system_error&) {  // those that started do it, with this one
-    }
-    loop();
-  }
-  for (const auto& error : errors) {
-    if (error) std::rethrow_exception(error);
-  }
-  return done;
-}
-
-}  // namespace
-
-namespace {
-
-// A part of the files of predict_batch.
-struct Chunk {
-  std::vector<Tensors> items;           // of those that can be read
-  std::vector<std::int64_t> positions;  // theirs, from the start of the chunk
-  std::vector<SkippedItem> skipped;
-};
-
-// The outputs of all n files, NaN where one was skipped.
-torch::Tensor with_gaps(const std::vector<torch::Tensor>& results, const std::vector<Chunk>& chunks,
-                        std::int64_t n, std::int64_t bs, std::int64_t c) {
-  const auto some = std::find_if(results.begin(), results.end(),
-                                 [](const auto& result) { return result.defined(); });
-  std::vector<std::int64_t> shape{c};
-  if (some != results.end()) shape = some->sizes().slice(1).vec();
-  shape.insert(shape.begin(), n);
-  auto all = torch::full(shape, std::numeric_limits<float>::quiet_NaN(), torch::kFloat32);
-  for (std::size_t i = 0; i < chunks.size(); ++i) {
-    const auto& positions = chunks[i].positions;
-    for (std::size_t row = 0; row < positions.size(); ++row) {
-      all[static_cast<std::int64_t>(i) * bs + positions[row]] =
-          results[i][static_cast<std::int64_t>(row)];
-    }
-  }
-  return all;
-}
-
-bool is_bad_file(const Error& e) {
-  if (e.code() == "io.out_of_memory") return false;
-  return dynamic_cast<const DataError*>(&e) || dynamic_cast<const IoError*>(&e) ||
-         dynamic_cast<const FormatError*>(&e);
-}
-
-}  // namespace
-
-torch::Tensor Predictor::predict_batch(const std::vector<Path>& files,
-                                       const PredictBatchOptions& options) const {
-  if (files.empty()) throw DataError("data.empty", "there is no file to predict");
-  if (options.on_error == OnError::kReplace) {
-    throw ValueError("value.on_error",
-                     "predict_batch raises on bad files or skips them: no other "
-                     "file can stand in for one");
-  }
-  return guarded(impl_->bs, [&] {
-    const auto n = static_cast<std::int64_t>(files.size());
-    const std::int64_t chunks = (n + impl_->bs - 1) / impl_->bs;
-    std::vector<torch::Tensor> results(static_cast<std::size_t>(chunks));
-    std::vector<Chunk> read(static_cast<std::size_t>(chunks));
-    ProgressBar bar(options.progress, {.phase = ProgressPhase::kPredict, .total = chunks});
-    std::mutex telling;
-    std::int64_t told = 0;
-    // Each thread decodes and computes; together with LibTorch's own they fill the processors.
-    const auto threads =
-        std::min<std::int64_t>(chunks, std::max(1, available_cpus() / std::max(1, get_threads())));
-    const auto done = in_threads(chunks, threads, options.stop, [&](std::int64_t c) {
-      const auto first = c * impl_->bs;
-      const auto count = std::min<std::int64_t>(impl_->bs, n - first);
-      auto& chunk = read[static_cast<std::size_t>(c)];
-      for (std::int64_t i = 0; i < count; ++i) {
-        const auto& file = files[static_cast<std::size_t>(first + i)];
-        try {
-          chunk.items.push_back(impl_->one_item(std::any(file)));
-          chunk.positions.push_back(i);
-        } catch (const Error& e) {
-          if (options.on_error == OnError::kRaise || !is_bad_file(e)) throw;
-          chunk.skipped.push_back({first + i, file.string(), e.what()});
-        }
-      }
-      if (!chunk.items.empty()) {
-        results[static_cast<std::size_t>(c)] = impl_->chunk(chunk.items);
-        chunk.items.clear();
-      }
-      const std::lock_guard lock(telling);
-      bar.update(++told);
-    });
-    if (done < chunks) throw_stopped("predict_batch", done, chunks);
-    std::vector<SkippedItem> skipped;
-    for (const auto& chunk : read) {
-      skipped.insert(skipped.end(), chunk.skipped.begin(), chunk.skipped.end());
-    }
-    auto outputs = skipped.empty() ? torch::cat(results)
-                                   : with_gaps(results, read, n, impl_->bs, impl_->labels->c());
-    if (options.skipped) *options.skipped = std::move(skipped);
-    return outputs;
-  });
-}
-
-torch::Tensor Predictor::predict_rows(const Table& rows, const PredictBatchOptions& options) const {
-  if (rows.rows() == 0) throw DataError("data.empty", "there is no row to predict");
-  return guarded(impl_->bs, [&] {
-    const torch::NoGradGuard no_grad;
-    ProgressBar bar(options.progress, {.phase = ProgressPhase::kPredict, .total = rows.rows()});
-    std::vector<torch::Tensor> outputs;
-    std::vector<Tensors> items;
-    for (std::int64_t row = 0; row < rows.rows(); ++row) {
-      if (options.stop.stop_requested()) throw_stopped("predict_rows", row, rows.rows());
-      try {
-        items.push_back(impl_->one_item(std::any(rows.row(row))));
-      } catch (const DataError& e) {
-        std::throw_with_nested(DataError(e.code(), fmt::format("row {}: {}", row, e.what())));
-      }
-      if (static_cast<int>(items.size()) == kRowsAtOnce || row + 1 == rows.rows()) {
-        outputs.push_back(impl_->chunk(items));
-        items.clear();
-      }
-      bar.update(row + 1);
-    }
-    return torch::cat(outputs);
-  });
-}
-
 const std::vector<std::string>& Predictor::classes() const {
   return impl_->labels->classes();
 }
 
 bool Predictor::takes_rows() const {
   return impl_->input.rows;
+}
+
+const Recipe* Predictor::item_recipe() const {
+  const auto& items = impl_->input.items;
+  return items ? &*items : nullptr;
 }
 
 const Labels& Predictor::labels() const {

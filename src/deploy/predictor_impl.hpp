@@ -5,9 +5,12 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <string>
+#include <vector>
 
 #include "fastcpp/data/stats.hpp"
 #include "fastcpp/deploy/predictor.hpp"
+#include "fastcpp/io/recipe.hpp"
 #include "fastcpp/train/forward.hpp"
 #include "fastcpp/train/metrics/loss.hpp"
 #include "fastcpp/train/model.hpp"
@@ -18,13 +21,26 @@ class DataBunch;
 
 // What the network sees of an item, for exports.
 struct ModelInput {
+  // One of the tensors of a sample, and what exports call it.
+  struct Part {
+    std::string name;
+    torch::ScalarType type;
+    std::vector<std::int64_t> shape;
+  };
   bool pictures = false;                // or samples that are tensors
   std::optional<Resolution> size = {};  // of the pictures, where transforms fix it
   std::optional<Stats> stats = {};
-  bool own_transforms = false;  // functions on batches that no export knows
-  bool rows = false;            // of a table, or ratings
+  bool own_transforms = false;       // functions on batches that no export knows
+  std::optional<Recipe> items = {};  // how single items are read
+  std::vector<Part> parts = {};      // of samples of several tensors
+  bool rows = false;                 // of a table, or ratings
 };
 ModelInput input_of(const DataBunch& data);  // in the room deploy
+// Fills in what the reader of single items says.
+void set_items(ModelInput& input, const Recipe& items);
+// The parts of samples of several tensors that nobody gave names to.
+void set_parts(ModelInput& input, const std::vector<torch::ScalarType>& dtypes,
+               const std::vector<std::vector<std::int64_t>>& shapes);
 
 struct Predictor::Impl {
   // An item as a normalised batch of one on the device; called from several threads.

@@ -58,6 +58,29 @@ torch::Tensor normalized(const torch::Tensor& x, const Stats& stats) {
                            /*cudnn_enabled=*/false);
 }
 
+// n samples. No random numbers: those are the learner's. Whole numbers may be codes: 0 is always one.
+torch::Tensor numbers_of(torch::ScalarType type, std::vector<std::int64_t> shape, std::int64_t n) {
+  shape.insert(shape.begin(), n);
+  std::int64_t count = 1;
+  for (const auto side : shape) count *= side;
+  if (type == torch::kInt64) return torch::zeros(shape, type);
+  const auto numbers = torch::arange(count, torch::kInt64).mul(37).remainder(251).view(shape);
+  return c10::isFloatingType(type) ? numbers.to(torch::kFloat32).div(64).sub(2).to(type)
+                                   : numbers.to(type);
+}
+
+// A table may have no categories, or no numbers.
+bool holds_anything(const ModelInput::Part& part) {
+  return std::all_of(part.shape.begin(), part.shape.end(), [](auto side) { return side > 0; });
+}
+
+torch::Tensor nothing(const ModelInput::Part& part, const torch::Tensor& beside) {
+  const at::tracer::impl::NoTracerDispatchMode unseen;  // no network computes with it
+  auto shape = part.shape;
+  shape.insert(shape.begin(), beside.size(0));
+  return torch::empty(shape, torch::dtype(part.type).device(beside.device()));
+}
+
 }  // namespace
 
 Exported Exported::of(const Learner& learn) {
@@ -73,7 +96,8 @@ Exported Exported::of(const Predictor& predictor) {
 TraceOptions Exported::checked(TraceOptions options) const {
   const auto refuse = [](const std::string& why) { throw ValueError("value.export_options", why); };
   auto& shape = options.shape;
-  if (options.preprocessing && !input.pictures) {
+  const bool several = !input.parts.empty();
+  if (options.preprocessing && !input.pictures && !several) {
     refuse("the model predicts from tensors, not from pictures: say .preprocessing = false");
   }
   if (options.preprocessing && input.own_transforms) {
@@ -81,6 +105,15 @@ TraceOptions Exported::checked(TraceOptions options) const {
         "the data have functions of dl_tfms, which no file can hold: say .preprocessing = false "
         "and "
         "run them on what the network gets");
+  }
+  if (several) {
+    if (options.preprocessing && input.stats) {
+      refuse("the data have statistics: say .preprocessing = false and normalise what goes in");
+    }
+    if (!shape.empty())
+      refuse("the model takes several tensors, whose shapes it knows: leave .shape out");
+    options.preprocessing = false;
+    return options;
   }
   if (shape.empty() && input.size) shape = {3, input.size->rows, input.size->cols};
   if (shape.empty()) {
@@ -104,24 +137,43 @@ TraceOptions Exported::checked(TraceOptions options) const {
   return options;
 }
 
-torch::Tensor Exported::example(const TraceOptions& options, std::int64_t n) const {
-  auto shape = options.shape;
-  if (options.preprocessing) std::rotate(shape.begin(), shape.begin() + 1, shape.end());
-  shape.insert(shape.begin(), n);
-  std::int64_t count = 1;
-  for (const auto side : shape) count *= side;
-  // No random numbers: those are the learner's.
-  const auto numbers = torch::arange(count, torch::kInt64).mul(37).remainder(251).view(shape);
-  const auto x = options.preprocessing ? numbers.to(torch::kUInt8)
-                                       : numbers.to(torch::kFloat32).div(64).sub(2);
-  return x.to(device_of(*model));
+std::vector<std::string> Exported::names() const {
+  if (input.parts.empty()) return {"input"};
+  std::vector<std::string> names;
+  for (const auto& part : input.parts) {
+    if (holds_anything(part)) names.push_back(part.name);
+  }
+  return names;
 }
 
-torch::Tensor Exported::run(const TraceOptions& options, const torch::Tensor& x) const {
-  auto inside = x;
-  if (options.preprocessing) {
-    inside = x.permute({0, 3, 1, 2}).to(torch::kFloat32);
-    inside = input.stats ? normalized(inside, *input.stats) : inside * (1 / 255.0);
+std::vector<torch::Tensor> Exported::example(const TraceOptions& options, std::int64_t n) const {
+  const auto device = device_of(*model);
+  if (input.parts.empty()) {
+    auto shape = options.shape;
+    if (options.preprocessing) std::rotate(shape.begin(), shape.begin() + 1, shape.end());
+    const auto type = options.preprocessing ? torch::kUInt8 : torch::kFloat32;
+    return {numbers_of(type, std::move(shape), n).to(device)};
+  }
+  std::vector<torch::Tensor> all;
+  for (const auto& part : input.parts) {
+    if (holds_anything(part)) all.push_back(numbers_of(part.type, part.shape, n).to(device));
+  }
+  return all;
+}
+
+torch::Tensor Exported::run(const TraceOptions& options,
+                            const std::vector<torch::Tensor>& inputs) const {
+  Tensors inside = inputs.at(0);
+  if (!input.parts.empty()) {
+    std::vector<torch::Tensor> all;
+    auto next = inputs.begin();
+    for (const auto& part : input.parts) {
+      all.push_back(holds_anything(part) ? *next++ : nothing(part, inputs.at(0)));
+    }
+    inside = std::move(all);
+  } else if (options.preprocessing) {
+    const auto x = inside.permute({0, 3, 1, 2}).to(torch::kFloat32);
+    inside = input.stats ? normalized(x, *input.stats) : x * (1 / 255.0);
   }
   const auto outputs = model(inside).one("an export");
   return options.softmax ? loss.activate(outputs) : outputs;
@@ -147,20 +199,26 @@ std::vector<std::pair<std::string, std::string>> Exported::metadata(
     all.emplace_back("mean", list(input.stats->mean));
     all.emplace_back("std", list(input.stats->std));
   }
+  // Columns, their categories, fillers and statistics.
+  if (input.rows) all.emplace_back("items", json(input.items->options));
   return all;
 }
 
 Traced trace(const Exported& net, const TraceOptions& options, std::int64_t n) {
   int classes = 0;
-  Traced traced{mirrored(*net.model, std::make_shared<jit::CompilationUnit>(), classes), nullptr};
+  Traced traced{mirrored(*net.model, std::make_shared<jit::CompilationUnit>(), classes), nullptr,
+                net.names()};
   const auto run = [&](jit::Stack in) {
     // It would warn on the console.
     jit::tracer::getTracingState()->warn = false;
-    return jit::Stack{net.run(options, in.at(0).toTensor())};
+    std::vector<torch::Tensor> inputs;
+    for (const auto& value : in) inputs.push_back(value.toTensor());
+    return jit::Stack{net.run(options, inputs)};
   };
   const auto no_name = [](const torch::Tensor&) { return std::string(); };
-  traced.graph = jit::tracer::trace({net.example(options, n)}, run, no_name, /*strict=*/true,
-                                    /*force_outplace=*/false, &traced.module, {"input"})
+  const auto inputs = net.example(options, n);
+  traced.graph = jit::tracer::trace({inputs.begin(), inputs.end()}, run, no_name, /*strict=*/true,
+                                    /*force_outplace=*/false, &traced.module, traced.names)
                      .first->graph;
   return traced;
 }

@@ -37,17 +37,20 @@ struct Exported {
 
   // Fills in the shape. Throws ValueError `value.export_options`.
   TraceOptions checked(TraceOptions options) const;
-  // n samples, as the export takes them.
-  torch::Tensor example(const TraceOptions& options, std::int64_t n) const;
+  // What the export takes: `input`, or the parts of a sample that hold anything.
+  std::vector<std::string> names() const;
+  // n samples for these.
+  std::vector<torch::Tensor> example(const TraceOptions& options, std::int64_t n) const;
   // From pixels or normalised samples to outputs.
-  torch::Tensor run(const TraceOptions& options, const torch::Tensor& x) const;
+  torch::Tensor run(const TraceOptions& options, const std::vector<torch::Tensor>& inputs) const;
   // Names and JSON values, for whoever uses the file.
   std::vector<std::pair<std::string, std::string>> metadata(const TraceOptions& options) const;
 };
 
 struct Traced {
   torch::jit::Module module;                 // holds the parameters, under their names
-  std::shared_ptr<torch::jit::Graph> graph;  // of the module and the batch
+  std::shared_ptr<torch::jit::Graph> graph;  // of the module and the inputs
+  std::vector<std::string> names;            // of the inputs
 };
 
 Traced trace(const Exported& net, const TraceOptions& options, std::int64_t n);

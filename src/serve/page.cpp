@@ -49,6 +49,13 @@ li button i { position: absolute; left: 0; top: 0; bottom: 0; background: var(--
 li button span { position: relative; overflow-wrap: anywhere; font-variant-numeric: tabular-nums; }
 #told { margin: 16px 0 0; min-height: 1.5em; }
 #told.wrong { color: var(--wrong); font-weight: 600; }
+.fields { display: grid; grid-template-columns: repeat(auto-fill, minmax(220px, 1fr)); gap: 12px 20px; padding: 20px; background: var(--card);
+          border: 1px solid var(--line); border-radius: 10px; }
+.fields label { display: block; min-width: 0; overflow-wrap: anywhere; }
+.fields input, .fields select { display: block; width: 100%; margin-top: 2px; padding: 6px 10px; font: inherit; color: inherit; background: var(--paper);
+                                border: 1px solid var(--line); border-radius: 6px; }
+.fields button { align-self: end; padding: 7px 16px; font: inherit; color: var(--card); background: var(--go); border: 0; border-radius: 6px;
+                 cursor: pointer; }
 #key[hidden] { display: none; }
 #key { display: flex; flex-wrap: wrap; gap: 8px; align-items: center; margin-top: 12px; }
 #key input { font: inherit; padding: 6px 10px; min-width: 0; flex: 1 1 200px; color: inherit; background: var(--card); border: 1px solid var(--line);
@@ -202,10 +209,14 @@ addEventListener('paste', event => {
 
 }  // namespace
 
-std::string page(std::string_view title) {
+std::string page_head(std::string_view title) {
   const auto name = html_text(title);
   return std::string(kHead) + "<title>" + name + "</title>\n</head>\n<body>\n<main>\n<h1>" + name +
-         "</h1>" + kBody;
+         "</h1>";
+}
+
+std::string page(std::string_view title) {
+  return page_head(title) + kBody;
 }
 
 }  // namespace fastcpp::serve_detail

@@ -54,6 +54,8 @@ Refusal refusal_of_current() {
     return {503, e.code(), "there is no memory for it now"};
   } catch (const ValueError& e) {
     return {422, e.code(), e.what()};
+  } catch (const DataError& e) {  // of a row
+    return {422, e.code(), e.what()};
   } catch (const Error& e) {
     const bool later = e.code() == "serve.busy" || e.code() == "serve.stopping";
     return {later ? 503 : e.code() == "train.no_body" ? 422 : 500, e.code(), e.what()};
@@ -144,7 +146,8 @@ Service::Service(const Predictor& predictor, const ServeOptions& options, HttpSe
     : predictor_(predictor),
       options_(options),
       server_(server),
-      page_(page(options.title)),
+      page_(predictor.takes_rows() ? rows_page(options.title, *predictor.item_recipe())
+                                   : page(options.title)),
       processors_(available_cpus()),
       batcher_(predictor, batcher_options(options), metrics_) {
   server.set_pre_routing_handler(
@@ -227,7 +230,9 @@ Handled Service::before(const Request& request, Response& response) {
     if (path == "/predict" || (request.method != "GET" && request.method != "HEAD")) {
       response.set_header("Allow", path == "/predict" ? "POST" : "GET, HEAD");
       throw Refusal{405, "serve.method",
-                    path == "/predict" ? "send a picture with POST" : "only GET is answered here"};
+                    path != "/predict"        ? "only GET is answered here"
+                    : predictor_.takes_rows() ? "send rows with POST"
+                                              : "send a picture with POST"};
     }
     if (path == "/healthz") {
       const bool stopping = server_.stopping();
@@ -292,7 +297,8 @@ void Service::check_length(const Request& request) const {
 
 std::vector<Service::Picture> Service::receive(const Request& request,
                                                const httplib::ContentReader& content) const {
-  const auto nothing = [] {
+  const auto nothing = [this] {
+    if (predictor_.takes_rows()) return Refusal{400, "serve.bad_request", kRowsForm};
     return Refusal{400, "serve.no_picture",
                    "the body is empty: send the content of a picture file, or a form with some"};
   };

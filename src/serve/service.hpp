@@ -19,6 +19,10 @@ struct Refusal {
   std::string code, message;
 };
 
+// What a model of a table takes.
+inline constexpr const char* kRowsForm =
+    "this model predicts from rows: send JSON, {\"rows\": [{\"column\": value, ...}, ...]}";
+
 // The answers of one server; called from several threads, and outlives the server's listening.
 class Service {
  public:

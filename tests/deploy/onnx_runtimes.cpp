@@ -61,11 +61,14 @@ constexpr const char* kJavaScript = R"js(
 const ort = require('onnxruntime-node'), fs = require('fs');
 (async () => {
   for (const c of JSON.parse(fs.readFileSync('cases.json'))) {
-    const raw = fs.readFileSync(c.input);
-    const bytes = raw.buffer.slice(raw.byteOffset, raw.byteOffset + raw.byteLength);
-    const data = c.type === 'uint8' ? new Uint8Array(bytes) : new Float32Array(bytes);
+    const inputs = {}, arrays = {uint8: Uint8Array, int64: BigInt64Array, float32: Float32Array};
+    for (const one of c.inputs) {
+      const raw = fs.readFileSync(one.file);
+      const bytes = raw.buffer.slice(raw.byteOffset, raw.byteOffset + raw.byteLength);
+      inputs[one.name] = new ort.Tensor(one.type, new arrays[one.type](bytes), one.shape);
+    }
     const session = await ort.InferenceSession.create(c.model, {logSeverityLevel: 3});
-    const out = (await session.run({input: new ort.Tensor(c.type, data, c.shape)})).output;
+    const out = (await session.run(inputs)).output;
     fs.writeFileSync(c.output, new Uint8Array(out.data.buffer, out.data.byteOffset, out.data.byteLength));
     fs.writeFileSync(c.output + '.shape', out.dims.join(' '));
     await session.release();
@@ -76,6 +79,37 @@ const ort = require('onnxruntime-node'), fs = require('fs');
 std::string node() {
   const char* given = std::getenv("FASTCPP_NODE");
   return given ? given : "node";
+}
+
+const char* type_name(torch::ScalarType type) {
+  return type == torch::kUInt8 ? "uint8" : type == torch::kInt64 ? "int64" : "float32";
+}
+
+// The content of a ValueInfoProto.
+std::string port_text(protozero::pbf_reader port) {
+  std::string text;
+  while (port.next()) {
+    if (port.tag() == 1) {
+      text += port.get_string();
+    } else if (port.tag() == 2) {
+      auto type = port.get_message();
+      type.next(1);
+      auto tensor = type.get_message();
+      tensor.next(1);
+      const auto number = tensor.get_int32();
+      text += number == 7 ? " int64" : number == 1 ? " float32" : number == 2 ? " uint8" : " other";
+      tensor.next(2);
+      auto shape = tensor.get_message();
+      while (shape.next(1)) {
+        auto side = shape.get_message();
+        side.next();
+        text += side.tag() == 1 ? fmt::format(" {}", side.get_int64()) : " " + side.get_string();
+      }
+    } else {
+      port.skip();
+    }
+  }
+  return text;
 }
 
 void write_bytes(const Path& file, const void* from, std::size_t count) {
@@ -97,12 +131,19 @@ std::vector<torch::Tensor> run_in_onnx_runtime(const TempDir& dir,
                                                const std::vector<OnnxCase>& cases) {
   std::vector<std::string> descriptions;
   for (std::size_t i = 0; i < cases.size(); ++i) {
-    const auto x = cases[i].input.contiguous();
-    write_bytes(dir / fmt::format("in{}", i), x.data_ptr(), x.nbytes());
-    descriptions.push_back(fmt::format(
-        R"({{"model": "{}", "input": "in{}", "output": "out{}", "type": "{}", "shape": [{}]}})",
-        cases[i].model.string(), i, i, x.scalar_type() == torch::kUInt8 ? "uint8" : "float32",
-        fmt::join(x.sizes().vec(), ", ")));
+    auto inputs = cases[i].more;
+    if (inputs.empty()) inputs["input"] = cases[i].input;
+    std::vector<std::string> parts;
+    for (const auto& [name, tensor] : inputs) {
+      const auto x = tensor.contiguous();
+      const auto file = fmt::format("in{}_{}", i, name);
+      write_bytes(dir / file, x.data_ptr(), x.nbytes());
+      parts.push_back(fmt::format(R"({{"name": "{}", "file": "{}", "type": "{}", "shape": [{}]}})",
+                                  name, file, type_name(x.scalar_type()),
+                                  fmt::join(x.sizes().vec(), ", ")));
+    }
+    descriptions.push_back(fmt::format(R"({{"model": "{}", "output": "out{}", "inputs": [{}]}})",
+                                       cases[i].model.string(), i, fmt::join(parts, ", ")));
   }
   const auto json = fmt::format("[{}]", fmt::join(descriptions, ",\n"));
   write_bytes(dir / "cases.json", json.data(), json.size());
@@ -160,11 +201,15 @@ OnnxContent onnx_content(const Path& file) {
       auto graph = model.get_message();
       while (graph.next()) {
         const auto tag = graph.tag();
-        if (tag != 1 && tag != 5) {
+        if (tag != 1 && tag != 5 && tag != 11) {
           graph.skip();
           continue;
         }
         auto part = graph.get_message();
+        if (tag == 11) {
+          content.inputs.push_back(port_text(part));
+          continue;
+        }
         while (part.next(tag == 1 ? 4 : 8)) {
           const auto text = part.get_string();
           if (tag == 1) ++content.operators[text];

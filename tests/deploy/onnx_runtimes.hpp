@@ -21,10 +21,11 @@ double gap(const torch::Tensor& a, const torch::Tensor& b);
 // A batch of random pictures.
 torch::Tensor pixels(std::int64_t n, std::int64_t rows = 64, std::int64_t cols = 64);
 
-// A file, and a batch for it: uint8 or float32.
+// A file, and a batch for it: uint8, float32 or int64.
 struct OnnxCase {
   Path model;
-  torch::Tensor input;
+  torch::Tensor input;                          // called so
+  std::map<std::string, torch::Tensor> more{};  // of a network of several inputs, instead
 };
 
 bool has_opencv_dnn();
@@ -44,6 +45,7 @@ struct OnnxContent {
   std::map<std::string, std::string> metadata;
   std::map<std::string, int> operators;  // how often
   std::vector<std::string> constants;
+  std::vector<std::string> inputs;  // `cats int64 N 3`
 };
 OnnxContent onnx_content(const Path& file);
 

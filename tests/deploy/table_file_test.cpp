@@ -1,4 +1,4 @@
-// Tables and ratings from a file, without their data.
+// Tables, ratings and items of one's own from a file, without their data.
 #include <torch/nn/cloneable.h>
 #include <torch/nn/modules/linear.h>
 #include <torch/utils.h>
@@ -7,16 +7,20 @@
 #include <filesystem>
 #include <vector>
 
-#include "fastcpp/collab/collab_data_bunch.hpp"
+#include "deploy/onnx_runtimes.hpp"
+#include "deploy/small_tables.hpp"
 #include "fastcpp/collab/collab_learner.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/data/data_bunch.hpp"
+#include "fastcpp/data/dataset.hpp"
 #include "fastcpp/data/item_reader.hpp"
+#include "fastcpp/deploy/export_onnx.hpp"
 #include "fastcpp/deploy/load_learner.hpp"
 #include "fastcpp/deploy/predictor.hpp"
 #include "fastcpp/io/model_file.hpp"
 #include "fastcpp/io/recipe.hpp"
+#include "fastcpp/io/value.hpp"
 #include "fastcpp/tabular/model.hpp"
-#include "fastcpp/tabular/tabular_data_bunch.hpp"
 #include "fastcpp/tabular/tabular_learner.hpp"
 #include "fastcpp/train/registry.hpp"
 #include "support/catch.hpp"
@@ -26,28 +30,6 @@ using namespace fastcpp;
 using namespace fastcpp::test;
 
 namespace {
-
-// Kinds and ages of animals, of which some are missing, and who sleeps by day.
-Table animals() {
-  std::string csv = "kind,age,weight,asleep\n";
-  for (int i = 0; i < 60; ++i) {
-    const bool owl = i % 3 == 0;
-    csv += owl ? "owl," : i % 3 == 1 ? "hen," : "cat,";
-    csv += i % 7 == 0 ? "" : std::to_string(i % 9);
-    csv += "," + std::to_string(0.5 * (i % 11)) + (owl ? ",yes\n" : ",no\n");
-  }
-  return Table::parse_csv(csv);
-}
-
-TabularDataBunch animal_data(const Path& path) {
-  return TabularDataBunch::from_df(
-      path, animals(), "asleep", {0, 1, 2, 3, 4, 5, 6, 7},
-      {.procs = {tabular::FillMissing(), tabular::Categorify(), tabular::Normalize()},
-       .cat_names = {"kind"},
-       .bs = 16,
-       .device = torch::kCPU,
-       .seed = 3});
-}
 
 TabularRow animal(const Cell& kind, const Cell& age) {
   return {{"kind", kind}, {"age", age}, {"weight", 2.5}, {"not a column", "x"}};
@@ -107,14 +89,7 @@ TEST_CASE("what a table's model cannot take is told with its column") {
 
 TEST_CASE("ratings from their file") {
   const TempDir dir;
-  std::string csv = "user,film,stars\n";
-  for (int i = 0; i < 80; ++i) {
-    csv += std::to_string(i % 8) + ",film " + std::to_string(i % 5) + "," +
-           std::to_string(1 + (i % 8 + i % 5) % 5) + "\n";
-  }
-  const auto data = CollabDataBunch::from_df(
-      Table::parse_csv(csv),
-      {.seed = 1, .path = dir.path(), .bs = 16, .device = torch::kCPU, .order_seed = 2});
+  const auto data = rating_data(dir.path());
   for (const bool use_nn : {false, true}) {
     auto learn =
         use_nn ? collab_learner(data, {.use_nn = true, .layers = {6}, .silent = true})
@@ -195,6 +170,16 @@ TEST_CASE("samples of several tensors, and a reader of one's own items, travel b
     CHECK(torch::equal(got.probabilities, want.probabilities));
   }
   CHECK_FALSE(of_file.takes_rows());
+  const auto prepared = of_file.prepare(item);
+  CHECK(prepared.count() == 2);
+  CHECK(prepared.at(1).item<float>() == 0.5f);
+  CHECK(of_file.compute({prepared, of_file.prepare(item)}).size(0) == 2);
+  // A sample as its tensors works too.
+  CHECK(torch::equal(of_file.predict(prepared).probabilities, want.probabilities));
+  // The file knows the shapes, so other programs get it too.
+  export_onnx(of_file, dir / "sum.onnx");
+  CHECK(onnx_content(dir / "sum.onnx").inputs ==
+        std::vector<std::string>{"input_0 float32 N 3", "input_1 float32 N 1"});
   // Exported once more, it is still the same.
   const Predictor again(loaded.export_model("again.fcpp"), {.device = torch::kCPU});
   CHECK(torch::equal(again.predict(item).probabilities, want.probabilities));
@@ -204,6 +189,11 @@ TEST_CASE("samples of several tensors, and a reader of one's own items, travel b
                   ValueError);
   CHECK_THROWS_AS(register_items("tabular", [](const Value&) { return ItemReader(); }), ValueError);
   CHECK_THROWS_AS(make_item_reader({"unknown", {}}), ValueError);
+  // A reader that no maker knows is told now.
+  learn.data().set_item_reader(numbers_reader(1), {"nobody's items", {}});
+  const auto refused = caught([&] { learn.export_model("no.fcpp"); });
+  CHECK(refused.code == "value.cannot_export");
+  CHECK(refused.message.find("nobody's items") != std::string::npos);
 }
 
 TEST_CASE("a model that computes something else than its recipe is not written to a file") {
@@ -233,4 +223,51 @@ TEST_CASE("a file whose network is larger than its weights makes none") {
   content.description.set("model", model);
   save_model_file(dir / "large.fcpp", content);
   CHECK(caught([&] { Predictor(dir / "large.fcpp"); }).code == "model.weights");
+}
+
+TEST_CASE("bad rows among many are told or left out") {
+  const TempDir dir;
+  auto learn = tabular_learner(animal_data(dir.path()), {.layers = {4}, .silent = true});
+  const Predictor predictor(learn.export_model("animals.fcpp"), {.device = torch::kCPU});
+  // More than are computed at once, in several threads.
+  std::string csv = "kind,age,weight\n";
+  for (int i = 0; i < 600; ++i) {
+    csv += std::string(i % 2 ? "owl," : "cat,") + std::to_string(i % 9) + ",";
+    csv += i == 300 || i == 599 ? "\n" : std::to_string(0.25 * (i % 13)) + "\n";
+  }
+  const auto rows = Table::parse_csv(csv);
+  const auto raised = caught([&] { predictor.predict_rows(rows); });
+  CHECK(raised.code == "data.missing_value");
+  CHECK(raised.message.find("row 300: ") == 0);
+  std::vector<SkippedItem> skipped;
+  const auto got = predictor.predict_rows(rows, {.on_error = OnError::kSkip, .skipped = &skipped});
+  REQUIRE(skipped.size() == 2);
+  CHECK(skipped[0].index == 300);
+  CHECK(skipped[1].name == "row 599");
+  CHECK(got.sizes() == torch::IntArrayRef({600, 2}));
+  CHECK(got.isnan().select(1, 0).nonzero().view(-1).sum().item<std::int64_t>() == 300 + 599);
+  for (const std::int64_t row : {0, 255, 256, 301, 598}) {
+    const auto want = predictor.predict(rows.row(row)).probabilities;
+    CHECK((got[row] - want).abs().max().item<double>() < 1e-6);
+  }
+  CHECK(caught([&] { predictor.predict_rows(rows, {.on_error = OnError::kReplace}); }).code ==
+        "value.on_error");
+}
+
+TEST_CASE("a table whose rows a file would read otherwise is not exported") {
+  const TempDir dir;
+  auto data = animal_data(dir.path());
+  auto learn = tabular_learner(data, {.layers = {4}, .silent = true});
+  const auto recipe = *data.item_recipe();
+  const auto reader = tabular_reader(TabularProcessor::from_state(recipe.options));
+  learn.data().set_item_reader(
+      [reader](const std::any& item) {
+        auto sample = reader(item);
+        return sample.count() == 2 ? Tensors{sample.at(0), sample.at(1) * 2} : sample;
+      },
+      recipe);
+  const auto refused = caught([&] { learn.export_model("no.fcpp"); });
+  CHECK(refused.code == "value.cannot_export");
+  CHECK(refused.message.find("rows go to the network otherwise") != std::string::npos);
+  CHECK_FALSE(std::filesystem::exists(dir / "no.fcpp"));
 }

@@ -264,6 +264,53 @@ TEST_CASE("a server of a table's model takes rows as JSON") {
     CHECK(refused.status == 400);
     CHECK(refused.json().at("error").at("code").as_string() == "serve.bad_request");
   }
+  CHECK(contains(post(server.port(), "kind,age\nowl,3\n").body, "send JSON"));
+  CHECK(contains(post(server.port(), "").body, "send JSON"));
+  CHECK(contains(ask(server.port(), get_text("/predict")).body, "send rows with POST"));
+  // What is wrong with a row is the sender's to mend.
+  const auto bad = post(server.port(), R"({"kind": "hen"})");
+  CHECK(bad.status == 422);
+  CHECK(bad.json().at("error").at("code").as_string() == "data.no_column");
+  const auto many = post(server.port(), R"({"rows": [{"kind": "hen"}, {"age": 3}]})");
+  CHECK(many.status == 422);
+  CHECK(many.json().at("predictions").items()[1].at("error").at("code").as_string() ==
+        "data.no_column");
+  // Rows are computed together, and counted as pictures are.
+  std::string rows;
+  for (int i = 0; i < 40; ++i) {
+    rows += (i ? "," : "") + std::string(R"({"kind": "owl", "age": )") + std::to_string(i) + "}";
+  }
+  const auto together = post(server.port(), R"({"rows": [)" + rows + "]}").json().at("predictions");
+  REQUIRE(together.size() == 40);
+  for (int i : {0, 17, 39}) {
+    const auto want = predictor.predict(TabularRow{{"kind", "owl"}, {"age", i}});
+    CHECK(together.items()[static_cast<std::size_t>(i)].at("prediction").as_string() ==
+          want.category);
+  }
+  const auto metrics = ask(server.port(), get_text("/metrics")).body;
+  CHECK(contains(metrics, "fastcpp_compute_seconds_count 44\n"));
+}
+
+TEST_CASE("the page of a table's model has a form with its columns") {
+  TempDir dir;
+  std::string csv = "kind,age,asleep\n";
+  for (int i = 0; i < 24; ++i) {
+    csv +=
+        (i % 2 ? "</script>owl," : "hen,") + std::to_string(i % 9) + (i % 2 ? ",yes\n" : ",no\n");
+  }
+  const auto data =
+      TabularDataBunch::from_df(dir.path(), Table::parse_csv(csv), "asleep", {0, 1},
+                                {.procs = {tabular::Categorify(), tabular::Normalize()},
+                                 .cat_names = {"kind"},
+                                 .bs = 8,
+                                 .device = torch::kCPU});
+  RunningServer server(Predictor(tabular_learner(data, {.layers = {6}, .silent = true})));
+  const auto page = ask(server.port(), get_text("/"));
+  CHECK(page.status == 200);
+  CHECK(contains(page.body, R"({"name":"kind","classes":["\u003c/script>owl","hen"]})"));
+  CHECK(contains(page.body, R"({"name":"age","mean":3.9)"));
+  CHECK_FALSE(contains(page.body, "Choose a picture"));
+  CHECK(contains(page.body, "Content-Type"));
 }
 
 TEST_CASE("a server guesses ratings") {

@@ -18,10 +18,11 @@ struct ExportOnnxOptions {
   int opset = 17;       ///< version of the operators, 10..20
   bool softmax = true;  ///< the activation of the loss inside: softmax, sigmoid, none for numbers
   /// Pixels as they are: N x rows x columns x 3, uint8, RGB, of the network's size; they are normalised inside. false: N x 3 x
-  /// rows x columns, float32, normalised by the caller.
+  /// rows x columns, float32, normalised by the caller. Samples of several tensors go in as the network takes them, in any case.
   bool preprocessing = true;
   bool fold = true;  ///< multiply batch norms into the convolutions before them
-  /// Of one sample, without the batch: 3 x rows x columns for pictures. Absent: the size that the data's transforms fix.
+  /// Of one sample, without the batch: 3 x rows x columns for pictures. Absent: the size that the data's transforms fix. Not of
+  /// samples of several tensors, whose shapes are known.
   std::vector<std::int64_t> shape = {};
 };
 
@@ -29,6 +30,11 @@ struct ExportOnnxOptions {
 /// a batch is free. Metadata of the file, as JSON: `classes` (in the order of the outputs), `size` (rows and columns of the
 /// input), `mean` and `std` (per channel, of pixels from 0 to 1), `labels` (the kind: `CategoryList`) and `loss`. The learner
 /// stays as it is. Use it as the learner itself, from one thread at a time.
+///
+/// A table has the inputs `cats` (N x categories, int64) and `conts` (N x numbers, float32), or the one of both that holds
+/// anything; ratings have `users` and `items` (N, int64). The metadata `items` says what codes mean and how numbers were filled
+/// and normalised: the state of the TabularProcessor. Other samples of several tensors are `input_0`, `input_1`, ... of the
+/// shapes that a learner's data lay out.
 ///
 /// The network may be an architecture of the library or any other of the supported layers (docs/deploy.md), such as a
 /// `torch::nn::Sequential`. It is followed through one batch: what depends on the values in it is not seen.

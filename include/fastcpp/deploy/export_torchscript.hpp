@@ -24,7 +24,8 @@ struct ExportTorchscriptOptions {
 /// Writes the network as it predicts to a file that `torch::jit::load` and Python's `torch.jit.load` read. Pictures of another
 /// size fit where they fit the network. Parameters keep their names. The extra file `fastcpp.json` holds classes, size and the
 /// rest of what `export_onnx` calls metadata. It computes on the device that the model is on now: give a predictor on the CPU
-/// for a file that runs everywhere. TorchScript is deprecated upstream; prefer ONNX, or `Learner::export_model`.
+/// for a file that runs everywhere. Samples of several tensors are several arguments, as `export_onnx` orders them. TorchScript is
+/// deprecated upstream; prefer ONNX, or `Learner::export_model`.
 /// \param file written whole or not at all
 /// \throws ValueError `value.export_options`, `value.export_batch`; DataError `data.tensors`; TrainError `train.failed`;
 /// IoError `io.cannot_create`, `io.cannot_write`

@@ -28,6 +28,7 @@
 namespace fastcpp::inline v0 {
 
 class Learner;
+struct Recipe;  // io/recipe.hpp
 
 /// Options of Predictor.
 struct PredictorOptions {
@@ -52,8 +53,8 @@ enum class Channels {
 struct PredictBatchOptions {
   std::stop_token stop = {};                    ///< ends it between two batches
   std::shared_ptr<ProgressSink> progress = {};  ///< told of every batch; null: nobody
-  OnError on_error = OnError::kRaise;  ///< kSkip: the row of a bad file is NaN; not kReplace
-  std::vector<SkippedItem>* skipped = nullptr;  ///< gets the files that kSkip left out, in order
+  OnError on_error = OnError::kRaise;  ///< kSkip: the row of a bad item is NaN; not kReplace
+  std::vector<SkippedItem>* skipped = nullptr;  ///< gets the items that kSkip left out, in order
 };
 
 /// One class and how probable it is.
@@ -122,7 +123,8 @@ class FASTCPP_API Predictor {
 
   /// Activated outputs for the rows of a table, n x c, in their order.
   /// \param rows as the model learnt them; columns beyond those are left out of account
-  /// \throws DataError `data.empty` without rows; as `predict`, naming the row; TrainError `train.stopped`
+  /// \throws DataError `data.empty` without rows; ValueError `value.on_error` for kReplace; as `predict`, naming the row;
+  /// TrainError `train.stopped`
   torch::Tensor predict_rows(const Table& rows, const PredictBatchOptions& options = {}) const;
 
   /// Outputs of the network before the activation, float32, n x c.
@@ -159,6 +161,9 @@ class FASTCPP_API Predictor {
   const std::vector<std::string>& classes() const;
   /// Whether it predicts from rows of a table (TabularRow) instead of pictures or tensors.
   bool takes_rows() const;
+  /// How a file makes the reader of single items again: a table's has the state of its TabularProcessor as options. Null for
+  /// pictures, and for tensors without a reader. Lives as long as any copy of the predictor.
+  const Recipe* item_recipe() const;
   /// What outputs mean; without items. Lives as long.
   const Labels& labels() const;
 

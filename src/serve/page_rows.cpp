@@ -1,0 +1,154 @@
+// The page of a table's model: a form with its columns.
+#include "fastcpp/io/json.hpp"
+#include "fastcpp/io/value.hpp"
+#include "serve/page.hpp"
+
+namespace fastcpp::inline v0::serve_detail {
+namespace {
+
+constexpr const char* kRowsBody = R"html(
+<form id="row"><div class="fields" id="fields"></div></form>
+<form id="key" hidden><label for="secret">This server asks for a key:</label>
+<input id="secret" type="password" autocomplete="off"><button>Send</button></form>
+<p id="told" role="status" aria-live="polite"></p>
+<section id="result" hidden aria-label="What the row gives">
+<div><h2 id="best"></h2><p class="soft" id="times"></p></div><ol id="bars"></ol>
+</section>
+</main>
+<script>
+'use strict';
+const $ = id => document.getElementById(id);
+let turn = 0;
+
+function tell(text, wrong) {
+  $('told').textContent = text;
+  $('told').className = wrong ? 'wrong' : '';
+}
+
+// A column of numbers has no classes; one of many is typed in.
+const most = 500;
+const fields = columns.map((column, i) => {
+  const label = document.createElement('label'), classes = column.classes;
+  const input = document.createElement(classes && classes.length <= most ? 'select' : 'input');
+  label.textContent = column.name;
+  if (input.tagName === 'SELECT') {
+    input.append(...classes.map((value, k) => new Option(String(value), k)), new Option('(missing)', ''));
+  } else if (classes) {
+    const list = document.createElement('datalist');
+    list.id = 'classes' + i;
+    list.append(...classes.map(value => new Option(String(value))));
+    input.setAttribute('list', list.id);
+    label.append(list);
+  } else {
+    input.type = 'number';
+    input.step = 'any';
+    input.placeholder = '(missing)';
+    if (column.mean !== null) input.value = Number(column.mean.toPrecision(3));
+  }
+  label.append(input);
+  return {column, input, label};
+});
+const button = document.createElement('button');
+button.textContent = 'Predict';
+$('fields').append(...fields.map(field => field.label), button);
+
+function value({column, input}) {
+  const text = input.value;
+  if (text === '') return null;
+  if (!column.classes) return Number(text);
+  if (input.tagName === 'SELECT') return column.classes[Number(text)];
+  const known = column.classes.find(one => String(one) === text);
+  return known === undefined ? text : known;
+}
+
+async function send() {
+  const mine = ++turn;
+  tell('Looking\u2026');
+  const headers = {'Content-Type': 'application/json'};
+  if ($('secret').value) headers['Authorization'] = 'Bearer ' + $('secret').value;
+  let body;
+  try {
+    const row = Object.fromEntries(fields.map(field => [field.column.name, value(field)]));
+    const answer = await fetch('predict?top_k=10', {method: 'POST', body: JSON.stringify({rows: [row]}), headers});
+    body = await answer.json();
+    if (answer.status === 401) $('key').hidden = false;
+  } catch (error) {
+    body = {error: {message: 'The server does not answer.'}};
+  }
+  if (mine !== turn) return;
+  if (body.error) {
+    $('result').hidden = true;
+    tell(body.error.message, true);
+    return;
+  }
+  $('key').hidden = true;
+  tell('');
+  show(body.predictions[0]);
+}
+
+function show(found) {
+  $('result').hidden = false;
+  const numbers = found.numbers ? found.numbers.map(x => x === null ? '\u2013' : x.toPrecision(4)).join(', ') : '';
+  $('best').textContent = found.prediction || numbers || 'None of the classes';
+  const ms = found.milliseconds;
+  $('times').textContent = 'Waited ' + ms.queue.toFixed(1) + ' ms, computed in ' + ms.compute.toFixed(1) + ' ms';
+  $('bars').replaceChildren(...(found.top || []).map(one => {
+    const item = document.createElement('li'), box = document.createElement('button'), bar = document.createElement('i');
+    const name = document.createElement('span'), number = document.createElement('span');
+    const p = one.probability === null ? 0 : one.probability;
+    bar.style.width = Math.min(100, Math.max(0, 100 * p)) + '%';
+    name.textContent = one.class;
+    number.textContent = one.probability === null ? '\u2013' : (100 * p).toFixed(1) + ' %';
+    box.type = 'button';
+    box.disabled = true;
+    box.append(bar, name, number);
+    item.append(box);
+    return item;
+  }));
+}
+
+for (const form of ['row', 'key']) {
+  $(form).addEventListener('submit', event => {
+    event.preventDefault();
+    send();
+  });
+}
+</script>
+</body>
+</html>
+)html";
+
+// Name and classes of each column that a row needs, or its mean.
+Value columns_of(const Value& processor) {
+  auto columns = Value::list();
+  for (const auto& name : processor.at("given_cats").items()) {
+    columns.append(Value::dict(
+        {{"name", name}, {"classes", processor.at("categories").at(name.as_string())}}));
+  }
+  for (const auto& name : processor.at("given_conts").items()) {
+    Value mean;
+    for (const auto& proc : processor.at("procs").items()) {
+      const auto* means = proc.at("state").is_dict() ? proc.at("state").find("means") : nullptr;
+      const auto* found = means && means->is_dict() ? means->find(name.as_string()) : nullptr;
+      if (found) mean = *found;
+    }
+    columns.append(Value::dict({{"name", name}, {"mean", mean}}));
+  }
+  return columns;
+}
+
+}  // namespace
+
+std::string rows_page(std::string_view title, const Recipe& items) {
+  auto columns = to_json(columns_of(items.options), {.indent = -1});
+  // A name could end the script.
+  for (std::size_t at = 0; (at = columns.find('<', at)) != std::string::npos;) {
+    columns.replace(at, 1, "\\u003c");
+  }
+  std::string body = kRowsBody;
+  constexpr std::string_view kBegin = "'use strict';\n";
+  body.insert(body.find(kBegin) + kBegin.size(), "const columns = " + columns + ";\n");
+  return page_head(title) + body;
+}
+
+}  // namespace fastcpp::serve_detail
