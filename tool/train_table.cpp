@@ -99,6 +99,7 @@ int train_table(TrainArgs args, const Common& common) {
     ClassificationInterpretation::from_learner(learn).plot_confusion_matrix().save(
         out / "confusion_matrix.png");
   }
+  if (!data.empty_val()) learn.report(std::filesystem::absolute(out / "report.html"));
   if (!common.quiet) {
     std::printf("\nResults lie in %s. Next:\n  fastcpp predict %s TABLE.csv\n",
                 out.string().c_str(), (out / "model.fastcpp").string().c_str());

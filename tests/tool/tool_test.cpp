@@ -338,10 +338,12 @@ TEST_CASE("a table without pictures is learnt, and its rows are predicted") {
   CHECK(contains(trained.out, "TabularDataBunch"));
   CHECK_FALSE(contains(trained.out, "id n1;"));
   for (const auto* file : {"args.json", "model.fastcpp", "history.csv", "losses.png", "lr.png",
-                           "confusion_matrix.png"}) {
+                           "confusion_matrix.png", "report.html"}) {
     INFO(file);
     CHECK(std::filesystem::exists(dir / "run" / file));
   }
+  CHECK(run(dir, "export run/model.fastcpp --onnx m.onnx --torchscript m.pt").status == 0);
+  CHECK(std::filesystem::file_size(dir / "m.onnx") > 0);
   write_file(dir / "new.csv", "kind,age,weight\nowl,3.5,2\nhen,,4\nemu,1,\n");
   const auto told = run(dir, "predict run/model.fastcpp new.csv");
   CHECK(told.status == 1);  // the last row has no weight
@@ -365,6 +367,30 @@ TEST_CASE("a table without pictures is learnt, and its rows are predicted") {
   CHECK(wrong.status == 1);
   CHECK(contains(wrong.err, "'sleeps'"));
   CHECK_FALSE(std::filesystem::exists(dir / "other"));
+}
+
+TEST_CASE("a training on a table that was told to stop goes on to the same weights") {
+  const TempDir dir;
+  std::string csv = "kind,age,asleep\n";
+  for (int i = 0; i < 160; ++i) {
+    csv += (i % 2 ? "owl," : "hen,") + std::to_string(0.5 + i % 9) + (i % 3 ? ",yes\n" : ",no\n");
+  }
+  write_file(dir / "animals.csv", csv);
+  const std::string train = "train animals.csv --target asleep --layers 8 --epochs 300 --quiet";
+  const auto pid = start(dir, train + " --checkpoint 0 --out run");
+  for (int i = 0; i < 3000 && !std::filesystem::exists(dir / "run/metrics.jsonl"); ++i) {
+    std::this_thread::sleep_for(std::chrono::milliseconds(20));
+  }
+  REQUIRE(stop(pid) == 130);
+  CHECK(lines(read_file(dir / "run/metrics.jsonl")).size() < 300);
+  const auto again = run(dir, train + " --checkpoint 0 --out run --resume");
+  INFO(again.err);
+  REQUIRE(again.status == 0);
+  CHECK(lines(read_file(dir / "run/history.csv")).size() == 301);
+  REQUIRE(run(dir, train + " --out whole").status == 0);
+  const auto row = TabularRow{{"kind", "owl"}, {"age", 3.5}};
+  CHECK(torch::equal(Predictor(dir / "run/model.fastcpp").predict(row).probabilities,
+                     Predictor(dir / "whole/model.fastcpp").predict(row).probabilities));
 }
 
 TEST_CASE("the doctor looks at everything") {

@@ -43,8 +43,8 @@ struct ServeOptions {
 ///
 /// | request | answer |
 /// | --- | --- |
-/// | `POST /predict` | JSON: the body is a picture file, or a form (multipart) with several; `?top_k=`, `?thresh=`, `?heat_map=best` or a class' number |
-/// | `GET /` | a page to drop a picture on |
+/// | `POST /predict` | JSON: the body is a picture file, or a form (multipart) with several; `?top_k=`, `?thresh=`, `?heat_map=best` or a class' number; for a table's model JSON, `{"rows": [{"column": value, ...}, ...]}` or one row |
+/// | `GET /` | a page to drop a picture on, or with a form of a table's columns |
 /// | `GET /healthz` | 200 while requests are taken, 503 once it is being stopped |
 /// | `GET /metrics` | Prometheus' text form |
 ///
@@ -54,9 +54,9 @@ struct ServeOptions {
 ///
 /// Pictures of all requests are decoded by as many threads as there are processors, and computed in batches by as many as
 /// `predict_batch` uses. Its threads end before it returns. Several may run at once, on different ports.
-/// \param predictor kept until it returns; must predict from pictures
+/// \param predictor kept until it returns; must predict from pictures or from rows of a table
 /// \throws IoError `serve.cannot_listen`; ValueError `value.serve` on options outside their ranges, or a predictor of
-/// something else than pictures; Error `serve.failed` when the system ends the listening
+/// something else; Error `serve.failed` when the system ends the listening
 void serve(const Predictor& predictor, const ServeOptions& options = {});
 
 }  // namespace fastcpp
