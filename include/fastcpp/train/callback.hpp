@@ -45,7 +45,8 @@ class SmoothenValue {
   double beta_, average_ = 0, left_ = 1;
 };
 
-/// Everything a callback may look at or change during a fit (fastai: the state dictionary of `CallbackHandler`).
+/// Everything a callback may look at or change during a fit (fastai: the state dictionary of `CallbackHandler`). A fit
+/// makes it and keeps it to its end. Threads: that of the fit.
 struct TrainState {
   int epoch = 0;               ///< current epoch, from 0
   int n_epochs = 0;            ///< epochs asked for
