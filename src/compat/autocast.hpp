@@ -18,6 +18,16 @@ inline bool is_autocast_enabled(c10::DeviceType device) {
 #endif
 }
 
+// What operations on that device are cast to, where they are.
+inline at::ScalarType autocast_dtype(c10::DeviceType device) {
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 4)
+  return at::autocast::get_autocast_dtype(device);
+#else
+  return device == c10::DeviceType::CPU ? at::autocast::get_autocast_cpu_dtype()
+                                        : at::autocast::get_autocast_gpu_dtype();
+#endif
+}
+
 // While it lives, operations that gain from it compute in the lower precision; nothing happens
 // without one. Parameters stay as they are.
 class Autocast {
@@ -26,7 +36,7 @@ class Autocast {
       : device_(device), on_(precision.has_value()) {
     if (!on_) return;
     was_on_ = is_autocast_enabled(device_);
-    was_ = dtype();
+    was_ = autocast_dtype(device_);
     enable(true);
     set_dtype(*precision);
     at::autocast::increment_nesting();
@@ -46,9 +56,6 @@ class Autocast {
   void enable(bool on) const {
     at::autocast::set_autocast_enabled(device_, on);
   }
-  at::ScalarType dtype() const {
-    return at::autocast::get_autocast_dtype(device_);
-  }
   void set_dtype(at::ScalarType type) const {
     at::autocast::set_autocast_dtype(device_, type);
   }
@@ -58,9 +65,6 @@ class Autocast {
   }
   void enable(bool on) const {
     cpu() ? at::autocast::set_cpu_enabled(on) : at::autocast::set_enabled(on);
-  }
-  at::ScalarType dtype() const {
-    return cpu() ? at::autocast::get_autocast_cpu_dtype() : at::autocast::get_autocast_gpu_dtype();
   }
   void set_dtype(at::ScalarType type) const {
     cpu() ? at::autocast::set_autocast_cpu_dtype(type) : at::autocast::set_autocast_gpu_dtype(type);

@@ -39,6 +39,14 @@ class FunctionsCallback : public Callback {
 
 }  // namespace
 
+bool TrainState::skips_step() {
+  if (overflow.defined()) {
+    skip_step = skip_step || overflow.item<float>() != 0;
+    overflow.reset();
+  }
+  return skip_step;
+}
+
 std::shared_ptr<Callback> make_callback(CallbackFunctions functions) {
   return std::make_shared<FunctionsCallback>(std::move(functions));
 }

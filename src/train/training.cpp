@@ -255,6 +255,7 @@ void Training::agree(ProgressPhase phase, Wishes& wishes) {
 
 void Training::compute_loss(const Batch& batch, const Model& model) {
   state_.stop_epoch = state_.skip_step = state_.skip_zero = state_.skip_bwd = false;
+  state_.overflow.reset();
   state_.last_input = batch.x;
   state_.last_target = batch.y;
   call(&Callback::on_batch_begin);
@@ -286,7 +287,7 @@ void Training::train_batch(const Batch& batch, const Model& model) {
   lap(StepClock::kBackward);
   call(&Callback::on_backward_end);
   steady_ = {};
-  if (!state_.skip_bwd && !state_.skip_step) learner_.opt().step();
+  if (!state_.skip_bwd && !state_.skip_step) learner_.opt().step(state_.overflow);
   lap(StepClock::kStep);
   call(&Callback::on_step_end);
   if (!state_.skip_bwd && !state_.skip_zero) learner_.opt().zero_grad();

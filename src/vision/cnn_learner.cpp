@@ -1,5 +1,6 @@
 #include "fastcpp/vision/cnn_learner.hpp"
 
+#include <ATen/Context.h>
 #include <torch/types.h>
 
 #include "fastcpp/core/boundary.hpp"
@@ -39,6 +40,7 @@ Learner make_learner(const DataBunch& data, const models::Arch& base_arch,
   Learner learner(data, wrapped, train_with);
   learner.split(o.split_on ? o.split_on(model) : base_arch.split(model));
   if (o.pretrained) learner.freeze();
+  if (o.cudnn_benchmark && data.device().is_cuda()) at::globalContext().setBenchmarkCuDNN(true);
   return learner;
 }
 

@@ -1,3 +1,4 @@
+#include <ATen/Context.h>
 #include <torch/utils.h>
 
 #include "fastcpp/vision/cnn_learner.hpp"
@@ -50,6 +51,7 @@ TEST_CASE("a network from scratch learns colours, and predicts a file") {
   auto learn = cnn_learner(data, models::resnet18,
                            {.pretrained = false, .metrics = {error_rate}, .silent = true});
   CHECK(learn.layer_groups().size() == 3);
+  CHECK_FALSE(at::globalContext().benchmarkCuDNN());  // of CUDA alone
   CHECK(trainable(learn).size() == learn.model()->parameters().size());
   learn.fit_one_cycle(8, {.max_lr = 1e-2});
   CHECK(learn.validate()[1] <= 0.25);

@@ -1,4 +1,5 @@
 // What differs on a CUDA device, beside the CPU. Skipped where there is none.
+#include <ATen/Context.h>
 #include <torch/cuda.h>
 #include <torch/utils.h>
 
@@ -100,4 +101,5 @@ TEST_CASE("training on CUDA follows the CPU") {
   for (const double loss : half) CHECK(std::isfinite(loss));
   CHECK(half.front() == Approx(want.front()).margin(0.02));
   CHECK(half.back() < half.front());
+  CHECK(at::globalContext().benchmarkCuDNN());
 }

@@ -45,7 +45,8 @@ class SmoothenValue {
   double beta_, average_ = 0, left_ = 1;
 };
 
-/// Everything a callback may look at or change during a fit (fastai: the state dictionary of `CallbackHandler`).
+/// Everything a callback may look at or change during a fit (fastai: the state dictionary of `CallbackHandler`). A fit
+/// makes it and keeps it to its end. Threads: that of the fit.
 struct TrainState {
   int epoch = 0;               ///< current epoch, from 0
   int n_epochs = 0;            ///< epochs asked for
@@ -56,7 +57,7 @@ struct TrainState {
   bool skip_validate = false;  ///< no validation from now on
   bool stop_epoch = false;     ///< leave the batch loop after this batch
   bool stop_training = false;  ///< end the fit after this epoch
-  bool skip_step = false;      ///< no optimizer step for this batch
+  bool skip_step = false;      ///< no optimizer step for this batch; see skips_step
   bool skip_zero = false;      ///< keep the gradients after this batch
   bool skip_bwd = false;       ///< no backward pass for this batch
   bool cancelled = false;      ///< the stop token was triggered
@@ -72,6 +73,12 @@ struct TrainState {
   /// Validation loss and metrics of the epoch; empty when nothing was validated.
   std::vector<double> last_metrics = {};
   std::exception_ptr exception = {};  ///< set in on_train_end after a failure: its first cause
+  /// One number on a CUDA device, set by MixedPrecision before the step: 1 where a gradient is not finite, else 0. Then the
+  /// optimizer leaves the step out; nobody waits for the number. Undefined: skip_step says all
+  torch::Tensor overflow = {};
+  /// Whether the step of this batch is left out, for events from on_backward_end on. Waits for the device where `overflow` is
+  /// defined; afterwards skip_step says it.
+  FASTCPP_API bool skips_step();
 };
 
 /// Base of everything that takes part in a fit; override the events you need (fastai: `LearnerCallback`).

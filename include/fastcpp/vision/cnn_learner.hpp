@@ -46,6 +46,10 @@ struct CnnLearnerOptions {
   std::optional<std::uint64_t> seed = {};  ///< of the initial weights; absent: the data's
   models::FrozenConv frozen_conv =
       models::FrozenConv::kPacked;  ///< how a frozen body is computed in training
+  /// With data on CUDA: cuDNN measures its algorithms for every new shape of a batch and takes the fastest, from then on in
+  /// the whole process (PyTorch: `torch.backends.cudnn.benchmark = True`). false leaves the process as it is: for pictures of
+  /// many sizes, or the same numbers in every run
+  bool cudnn_benchmark = true;
 };
 
 /// A learner over Sequential(body, head), split into layer groups, its body frozen when pretrained (fastai:

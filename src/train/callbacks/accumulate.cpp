@@ -36,7 +36,7 @@ void AccumulateScheduler::on_epoch_begin(TrainState& state) {
 void AccumulateScheduler::on_backward_end(TrainState& state) {
   if (options_.n_step == 1 || state.skip_bwd) return;
   ++batches_;
-  if (state.skip_step) {
+  if (state.skips_step()) {
     learn().opt().zero_grad();
   } else {
     add(static_cast<double>(state.last_input.length()));

@@ -50,7 +50,7 @@ void EMACallback::on_batch_begin(TrainState& state) {
 }
 
 void EMACallback::on_step_end(TrainState& state) {
-  if (state.skip_bwd || state.skip_step) return;
+  if (state.skip_bwd || state.skips_step()) return;
   const torch::NoGradGuard no_grad;
   double decay = options_.decay;
   if (options_.warm_up) {

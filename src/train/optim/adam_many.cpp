@@ -10,7 +10,9 @@ void adam_many(std::vector<torch::Tensor>& params, const std::vector<torch::Tens
                std::vector<torch::Tensor>& means, std::vector<torch::Tensor>& squares,
                const compat::AdamStep& by, double l2) {
   if (params.empty()) return;
-  if (l2 == 0 && compat::fused_adamw(params, gradients, means, squares, by)) return;
+  if (l2 == 0 && params.front().is_cuda() && compat::has_fused_adamw(params.front(), by.lr)) {
+    return compat::fused_adamw(params, gradients, means, squares, by);
+  }
   if (by.decay != 1) at::_foreach_mul_(params, by.decay);
   const auto g = l2 == 0 ? gradients : at::_foreach_add(gradients, params, l2);
   at::_foreach_mul_(means, by.beta1);

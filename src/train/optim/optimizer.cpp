@@ -14,11 +14,12 @@
 namespace fastcpp::inline v0 {
 namespace {
 
-// The state of PyTorch's own optimizers: `step` as a scalar tensor and the buffers by name.
-Value to_value(const ParamState& state) {
+// The state of PyTorch's own optimizers: `step` as a scalar tensor and the buffers by name. `skipped` of its steps were left
+// out.
+Value to_value(const ParamState& state, std::int64_t skipped) {
   auto value = Value::dict();
-  if (state.step > 0)
-    value.set("step", torch::tensor(static_cast<float>(state.step), torch::kFloat32));
+  if (state.step > skipped)
+    value.set("step", torch::tensor(static_cast<float>(state.step - skipped), torch::kFloat32));
   for (const auto& [name, tensor] : state.buffers) value.set(name, tensor.detach().cpu());
   return value;
 }
@@ -48,6 +49,12 @@ void UpdateRule::update_all(std::vector<torch::Tensor>& parameters,
   for (std::size_t i = 0; i < parameters.size(); ++i) {
     update(parameters[i], gradients[i], *states[i], hyper);
   }
+}
+
+bool UpdateRule::update_all_unless(const torch::Tensor&, const torch::Tensor&,
+                                   std::vector<torch::Tensor>&, const std::vector<torch::Tensor>&,
+                                   const std::vector<ParamState*>&, const HyperParams&) const {
+  return false;
 }
 
 namespace {
@@ -104,6 +111,7 @@ OptimWrapper::OptimWrapper(std::shared_ptr<const UpdateRule> rule,
       groups_.push_back(*group);
     }
   }
+  skipped_.resize(groups_.size());
   const auto n = layer_groups.size();
   const auto start = rule_->defaults();
   lr_.assign(n, start.lr);
@@ -174,10 +182,16 @@ HyperParams OptimWrapper::hyper(const Group& group) const {
   return h;
 }
 
-void OptimWrapper::step() {
+std::int64_t OptimWrapper::skipped(std::size_t group) const {
+  const auto& count = skipped_[group];
+  return count.defined() ? static_cast<std::int64_t>(count.item<float>()) : 0;
+}
+
+void OptimWrapper::step(const torch::Tensor& overflow) {
   boundary([&] {
     torch::NoGradGuard no_grad;
-    for (auto& group : groups_) {
+    for (std::size_t g = 0; g < groups_.size(); ++g) {
+      auto& group = groups_[g];
       std::vector<torch::Tensor> parameters, gradients;
       std::vector<ParamState*> states;
       for (std::size_t i = 0; i < group.params.size(); ++i) {
@@ -187,6 +201,20 @@ void OptimWrapper::step() {
         gradients.push_back(gradient);
         states.push_back(&group.states[i]);
       }
+      if (parameters.empty()) continue;
+      // Left out by the device, a step is taken back from all counts of the group: so all must have counted it.
+      if (overflow.defined() && parameters.size() == group.params.size() &&
+          rule_->update_all_unless(overflow, skipped_[g], parameters, gradients, states,
+                                   hyper(group))) {
+        // Another tensor: copies of this optimizer keep theirs.
+        skipped_[g] = skipped_[g].defined() ? skipped_[g] + overflow : overflow.clone();
+        continue;
+      }
+      if (overflow.defined() && overflow.item<float>() != 0) continue;
+      if (const auto n = skipped(g)) {
+        for (auto& state : group.states) state.step -= n;
+      }
+      skipped_[g].reset();
       rule_->update_all(parameters, gradients, states, hyper(group));
     }
   });
@@ -212,16 +240,19 @@ OptimWrapper OptimWrapper::snapshot() const {
 
 void OptimWrapper::clear() {
   for (auto& group : groups_) group.states.assign(group.params.size(), {});
+  skipped_.assign(groups_.size(), {});
 }
 
 Value OptimWrapper::state_dict() const {
   return boundary([&] {
     auto state = Value::dict();
     auto list = Value::list();
-    for (const auto& group : groups_) {
+    for (std::size_t g = 0; g < groups_.size(); ++g) {
+      const auto& group = groups_[g];
+      const auto left_out = skipped(g);
       for (std::size_t i = 0; i < group.params.size(); ++i) {
         const auto& s = group.states[i];
-        if (s.step > 0 || !s.buffers.empty()) state.set(group.indices[i], to_value(s));
+        if (s.step > 0 || !s.buffers.empty()) state.set(group.indices[i], to_value(s, left_out));
       }
       auto entry = rule_->group_value(hyper(group));
       auto params = Value::list();
@@ -251,6 +282,7 @@ OptimLoadReport OptimWrapper::load_state_dict(const Value& saved) {
     return report;
   }
   groups_ = std::move(groups);
+  skipped_.assign(groups_.size(), {});
   mom_ = std::move(mom);
   beta_ = std::move(beta);
   return report;

@@ -97,26 +97,22 @@ class Adam : public UpdateRule {
 
   void update_all(std::vector<torch::Tensor>& params, const std::vector<torch::Tensor>& gradients,
                   const std::vector<ParamState*>& states, const HyperParams& h) const override {
-    const bool alike = std::all_of(states.begin(), states.end(), [&](const ParamState* state) {
-      return state->step == states.front()->step;
-    });
-    if (params.empty() || !alike || params.front().device().is_cpu()) {
+    if (!alike(states) || params.front().device().is_cpu()) {
       return UpdateRule::update_all(params, gradients, states, h);
     }
-    std::vector<torch::Tensor> means, squares;
-    for (std::size_t i = 0; i < params.size(); ++i) {
-      means.push_back(buffer(*states[i], "exp_avg", params[i]));
-      squares.push_back(buffer(*states[i], "exp_avg_sq", params[i]));
-      ++states[i]->step;
-    }
-    adam_many(params, gradients, means, squares,
-              {.lr = h.lr,
-               .beta1 = h.mom,
-               .beta2 = h.beta,
-               .eps = options_.eps,
-               .decay = h.decay,
-               .step = states.front()->step},
-              h.l2);
+    auto [means, squares, by] = begin_all(params, states, h);
+    adam_many(params, gradients, means, squares, by, h.l2);
+  }
+
+  bool update_all_unless(const torch::Tensor& overflow, const torch::Tensor& skipped,
+                         std::vector<torch::Tensor>& params,
+                         const std::vector<torch::Tensor>& gradients,
+                         const std::vector<ParamState*>& states,
+                         const HyperParams& h) const override {
+    if (!alike(states) || h.l2 != 0 || !compat::has_fused_adamw(params.front(), h.lr)) return false;
+    auto [means, squares, by] = begin_all(params, states, h);
+    compat::fused_adamw(params, gradients, means, squares, by, overflow, skipped);
+    return true;
   }
 
   Value group_value(const HyperParams& h) const override {
@@ -140,6 +136,35 @@ class Adam : public UpdateRule {
   }
 
  private:
+  struct Many {
+    std::vector<torch::Tensor> means, squares;
+    compat::AdamStep by;
+  };
+
+  static bool alike(const std::vector<ParamState*>& states) {
+    return !states.empty() && std::all_of(states.begin(), states.end(), [&](const auto* state) {
+      return state->step == states.front()->step;
+    });
+  }
+
+  // Counts a step of all.
+  Many begin_all(const std::vector<torch::Tensor>& params, const std::vector<ParamState*>& states,
+                 const HyperParams& h) const {
+    Many many;
+    for (std::size_t i = 0; i < params.size(); ++i) {
+      many.means.push_back(buffer(*states[i], "exp_avg", params[i]));
+      many.squares.push_back(buffer(*states[i], "exp_avg_sq", params[i]));
+      ++states[i]->step;
+    }
+    many.by = {.lr = h.lr,
+               .beta1 = h.mom,
+               .beta2 = h.beta,
+               .eps = options_.eps,
+               .decay = h.decay,
+               .step = states.front()->step};
+    return many;
+  }
+
   AdamOptions options_;
 };
 

@@ -22,6 +22,7 @@ Conv2dImpl::Conv2dImpl(std::int64_t in, std::int64_t out, std::int64_t kernel, c
 }
 
 Tensor Conv2dImpl::forward(const Tensor& x) {
+  if (const auto cast = cast_weight(x); cast.defined()) return _conv_forward(x, cast);
   if (!packed_ && !is_training()) return nn::Conv2dImpl::forward(x);
   const auto fixed = packed_ ? packed(x) : frozen(x);
   if (!fixed) return nn::Conv2dImpl::forward(x);
@@ -92,9 +93,33 @@ std::shared_ptr<const PackedConv> Conv2dImpl::frozen(const Tensor& x) {
   return frozen_.conv;
 }
 
+// Autocast keeps the casts of a forward pass, and only of weights that are trained; those of a frozen body would be cast
+// anew in every step. Undefined where LibTorch is to cast.
+Tensor Conv2dImpl::cast_weight(const Tensor& x) {
+  const auto device = weight.device();
+  // What inference mode makes cannot take part in a training later.
+  if (weight.requires_grad() || weight.is_inference() || c10::InferenceMode::is_enabled() ||
+      frozen_conv_ == FrozenConv::kLibTorch || x.device() != device ||
+      weight.scalar_type() != torch::kFloat32 || !(device.is_cuda() || device.is_cpu()) ||
+      !compat::is_autocast_enabled(device.type()) || at::tracer::impl::is_dispatch_enabled()) {
+    return {};
+  }
+  const auto dtype = compat::autocast_dtype(device.type());
+  const std::lock_guard lock(mutex_);
+  // The source is kept, so that no other weights get its address meanwhile.
+  if (!cast_.weight.defined() || cast_.weight.scalar_type() != dtype ||
+      cast_.source.data_ptr() != weight.data_ptr() || cast_.source.strides() != weight.strides() ||
+      cast_.version != weight._version()) {
+    cast_ = {weight.detach().to(dtype), weight.detach(),
+             static_cast<std::uint32_t>(weight._version())};
+  }
+  return cast_.weight;
+}
+
 void Conv2dImpl::forget_frozen() {
   const std::lock_guard lock(mutex_);
   frozen_ = {};
+  cast_ = {};
 }
 
 // Once an epoch: so memory is free during validation, and weights that were written behind

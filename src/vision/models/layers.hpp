@@ -64,16 +64,24 @@ class Conv2dImpl : public torch::nn::Conv2dImpl {
     std::int64_t version;
   };
 
+  // A frozen weight as autocast wants it.
+  struct Cast {
+    Tensor weight, source;
+    std::uint32_t version;
+  };
+
   std::optional<Window> window() const;
   bool suits(const Tensor& x) const;
   std::shared_ptr<const PackedConv> frozen(const Tensor& x);
+  Tensor cast_weight(const Tensor& x);
   void forget_frozen();
 
   std::shared_ptr<const PackedConv> packed_;
   Window packed_window_{};
   FrozenConv frozen_conv_ = FrozenConv::kPacked;
-  std::mutex mutex_;  // of frozen_
+  std::mutex mutex_;  // of frozen_ and cast_
   Frozen frozen_{};
+  Cast cast_{};
 };
 TORCH_MODULE(Conv2d);
 

@@ -97,6 +97,31 @@ TEST_CASE("an overflow halves the scale and skips the step") {
   CHECK(torch::equal(start, none.model()->parameters()[0]));
 }
 
+TEST_CASE("an overflow that the device looks at is a skipped step for who asks") {
+  TrainState state;
+  CHECK_FALSE(state.skips_step());
+  state.overflow = torch::zeros({});
+  CHECK_FALSE(state.skips_step());
+  CHECK_FALSE(state.overflow.defined());
+  state.overflow = torch::ones({});
+  CHECK(state.skips_step());
+  CHECK(state.skip_step);
+  // What another callback has decided stays.
+  state.overflow = torch::zeros({});
+  CHECK(state.skips_step());
+}
+
+TEST_CASE("the scale of a checkpoint is taken back, with its limit") {
+  TempDir dir;
+  MixedPrecision from({.loss_scale = 4, .max_noskip = 3});
+  CHECK(from.loss_scale() == 4);
+  from.load_state(Value::dict({{"scale", 8.0}, {"noskip", 2}, {"skipped", 5}}));
+  const auto state = from.state();
+  CHECK(state.at("scale").as_double() == 8);
+  CHECK(state.at("noskip").as_int() == 2);
+  CHECK(state.at("skipped").as_int() == 5);
+}
+
 TEST_CASE("the scale doubles after so many good steps, up to its limit") {
   TempDir dir;
   auto grows = std::make_shared<MixedPrecision>(

@@ -1,6 +1,7 @@
 // Convolutions by LibTorch's options, packed and frozen.
 #include "vision/models/layers.hpp"
 
+#include <ATen/record_function.h>
 #include <torch/csrc/jit/frontend/tracer.h>
 #include <torch/csrc/jit/ir/ir.h>
 #include <torch/nn/modules/container/sequential.h>
@@ -13,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "compat/autocast.hpp"
 #include "fastcpp/vision/models/fold.hpp"
 #include "kernels/conv_kernels.hpp"
 #include "support/catch.hpp"
@@ -21,6 +23,8 @@ using namespace fastcpp;
 namespace nn = torch::nn;
 
 namespace {
+
+thread_local int casts_seen = 0;
 
 using Change = std::function<void(nn::detail::ConvNdOptions<2>&)>;
 
@@ -163,6 +167,56 @@ TEST_CASE("frozen convolutions can be left to LibTorch") {
   CHECK(torch::equal(copy->forward(x), plain(layer, x)));
   models::set_frozen_conv(*model, models::FrozenConv::kPacked);
   check_same(layer(x), plain(layer, x));
+}
+
+TEST_CASE("a frozen weight is cast once, and again when it changes") {
+  auto layer = conv(true);
+  freeze(layer);
+  const auto x = torch::randn({3, 24, 14, 11}).requires_grad_();
+  // Operations that the layer's output was made by, and how many of them cast the weight.
+  const auto run = [&](torch::ScalarType type, int& casts) {
+    casts = 0;
+    const auto counter = at::addThreadLocalCallback(
+        at::RecordFunctionCallback(
+            [](const at::RecordFunction& f) -> std::unique_ptr<at::ObserverContext> {
+              if (f.inputs().size() > 0 && f.inputs()[0].isTensor() &&
+                  f.inputs()[0].toTensor().sizes() == torch::IntArrayRef({24, 24, 3, 3})) {
+                ++casts_seen;
+              }
+              return nullptr;
+            })
+            .needsInputs(true)
+            .scopes({at::RecordScope::FUNCTION}));
+    casts_seen = 0;
+    const compat::Autocast autocast(torch::kCPU, type);
+    const auto y = layer(x);
+    at::removeCallback(counter);
+    casts = casts_seen;
+    return y;
+  };
+  const auto want = [&](torch::ScalarType type) {
+    const compat::Autocast autocast(torch::kCPU, type);
+    return plain(layer, x);
+  };
+  int first = 0, second = 0, changed = 0;
+  const auto y = run(torch::kBFloat16, first);
+  CHECK(y.scalar_type() == torch::kBFloat16);
+  CHECK(torch::equal(y, want(torch::kBFloat16)));
+  CHECK(torch::equal(run(torch::kBFloat16, second), y));
+  CHECK(first > 0);
+  CHECK(second == 0);
+  {
+    const torch::NoGradGuard no_grad;
+    layer->weight.mul_(2);
+  }
+  CHECK(torch::equal(run(torch::kBFloat16, changed), want(torch::kBFloat16)));
+  CHECK(changed == first);
+  // The gradient of what comes before goes through the cast weight; a trained weight gets its own.
+  y.sum().backward();
+  CHECK(x.grad().defined());
+  layer->weight.set_requires_grad(true);
+  run(torch::kBFloat16, first).sum().backward();
+  CHECK(layer->weight.grad().scalar_type() == torch::kFloat32);
 }
 
 TEST_CASE("networks are of single precision whatever the default type") {

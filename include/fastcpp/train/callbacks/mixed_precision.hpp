@@ -2,6 +2,8 @@
 /// Training in half precision.
 #pragma once
 
+#include <torch/types.h>
+
 #include <cstdint>
 #include <optional>
 
@@ -21,13 +23,16 @@ struct MixedPrecisionOptions {
       {};  ///< largest 2-norm of all gradients together after unscaling, > 0
   /// Without effect: the parameters are single-precision masters themselves.
   bool flat_master = false;
-  double max_scale = 16777216;  ///< 2^24, the scale does not grow beyond it; > 0
+  double max_scale = 16777216;  ///< 2^24, the scale does not grow beyond it, or `loss_scale`; > 0
   bool loss_fp32 = true;        ///< outputs are single precision before the loss
 };
 
 /// Multiplies the loss so that small gradients survive half precision, and divides the gradients before the step
 /// (fastai: `MixedPrecision`; Micikevicius et al. 2017, arXiv:1710.03740). `Learner::to_fp16` adds it. Belongs to one
 /// learner at a time; called from the thread that trains.
+///
+/// The scale lies where the loss is, and so does the decision to skip a step: with Adam on CUDA, LibTorch 2 and no `clip`
+/// the processor waits for neither. The step is then left out by `TrainState::overflow`, not by `skip_step`.
 class FASTCPP_API MixedPrecision : public Callback {
  public:
   /// \throws ValueError `value.precision` on a scale, norm or number of steps that is not > 0
@@ -42,16 +47,19 @@ class FASTCPP_API MixedPrecision : public Callback {
   Value state() const override;
   void load_state(const Value& state) override;
 
-  /// The factor in use.
-  double loss_scale() const { return scale_; }
+  /// The factor in use. Waits for the device, as the next does.
+  double loss_scale() const;
   /// Steps that were skipped in this fit because a gradient was not finite.
-  std::int64_t skipped() const { return skipped_; }
+  std::int64_t skipped() const;
 
  private:
+  void begin();
+  void set(double scale, int noskip, std::int64_t skipped);
+
   MixedPrecisionOptions options_;
-  double scale_ = 1;
-  int noskip_ = 0;
-  std::int64_t skipped_ = 0;
+  double largest_ = 0;  // that the scale grows to
+  // Single numbers: the scale, good steps since it changed last (int32), skipped steps.
+  torch::Tensor scale_, noskip_, skipped_;
 };
 
 /// For `callback_fns`: makes a MixedPrecision for every fit. It scales the loss only; `Learner::to_fp16` also makes the

@@ -47,6 +47,16 @@ class FASTCPP_API UpdateRule {
   virtual void update_all(std::vector<torch::Tensor>& parameters,
                           const std::vector<torch::Tensor>& gradients,
                           const std::vector<ParamState*>& states, const HyperParams& hyper) const;
+  /// As `update_all`, unless `overflow` is 1: that is looked at on the device, and nobody waits for it. The steps in `states`
+  /// count on in either case.
+  /// \param overflow one number in single precision on the parameters' device, 0 or 1
+  /// \param skipped  likewise: how many of the steps in `states` were left out so far; undefined: none
+  /// \returns false, and nothing is done, where the rule cannot do so with these parameters; so the default
+  virtual bool update_all_unless(const torch::Tensor& overflow, const torch::Tensor& skipped,
+                                 std::vector<torch::Tensor>& parameters,
+                                 const std::vector<torch::Tensor>& gradients,
+                                 const std::vector<ParamState*>& states,
+                                 const HyperParams& hyper) const;
   /// Initial `mom` and `beta` in lr-free HyperParams.
   virtual HyperParams defaults() const = 0;
   /// One entry of PyTorch's `param_groups`, without `params`.
@@ -124,8 +134,10 @@ class FASTCPP_API OptimWrapper {
                const torch::nn::Module& model, const OptimWrapperOptions& options = {});
 
   /// One step on every parameter that has a gradient.
+  /// \param overflow one number in single precision on the parameters' device: where it is 1 the step is left out, where it
+  /// is 0 or undefined it is taken. Adam on CUDA with LibTorch 2 leaves that to the device; others wait for the number
   /// \throws TrainError `train.failed` when LibTorch refuses; MemoryError `train.out_of_memory`
-  void step();
+  void step(const torch::Tensor& overflow = {});
   /// Drops all gradients.
   void zero_grad();
   /// A copy whose state is its own: steps of this optimizer leave it as it is. The parameters stay the model's.
@@ -168,7 +180,8 @@ class FASTCPP_API OptimWrapper {
     /// of all its parameters, among those of the model
     std::vector<std::int64_t> all_indices = {};
   };
-  /// The parameter groups, two a layer group.
+  /// The parameter groups, two a layer group. Steps that the device left out still count in `ParamState::step`; a state that
+  /// is saved is without them.
   const std::vector<Group>& groups() const { return groups_; }
 
   /// PyTorch's layout: {state: {index: {...}}, param_groups: [...]}.
@@ -180,6 +193,8 @@ class FASTCPP_API OptimWrapper {
 
  private:
   HyperParams hyper(const Group& group) const;
+  // How many of the steps in a group's states the device has left out: waits for it.
+  std::int64_t skipped(std::size_t group) const;
   // Reads a saved state into copies of the members; why it does not fit, or an empty text.
   std::string read(const Value& saved, std::vector<Group>& groups, std::vector<double>& mom,
                    std::vector<double>& beta, std::size_t& taken) const;
@@ -188,6 +203,7 @@ class FASTCPP_API OptimWrapper {
   OptimWrapperOptions options_;
   std::vector<Group> groups_;
   std::vector<double> lr_, mom_, beta_, wd_;
+  std::vector<torch::Tensor> skipped_;  // by group, on the device; undefined for none
 };
 
 }  // namespace fastcpp
