@@ -175,7 +175,8 @@ TEST_CASE("samples of several tensors, and a reader of one's own items, travel b
   CHECK(prepared.at(1).item<float>() == 0.5f);
   CHECK(of_file.compute({prepared, of_file.prepare(item)}).size(0) == 2);
   // A sample as its tensors works too.
-  CHECK(torch::equal(of_file.predict(prepared).probabilities, want.probabilities));
+  const Tensors sample{torch::tensor({1.0f, -2.0f, 4.0f}), torch::tensor({0.5f})};
+  CHECK(torch::equal(of_file.predict(sample).probabilities, want.probabilities));
   // The file knows the shapes, so other programs get it too.
   export_onnx(of_file, dir / "sum.onnx");
   CHECK(onnx_content(dir / "sum.onnx").inputs ==

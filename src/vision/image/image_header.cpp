@@ -5,6 +5,7 @@
 #include <algorithm>
 #include <array>
 #include <cstdlib>
+#include <utility>
 
 #include "vision/image/bytes.hpp"
 
@@ -199,11 +200,14 @@ void inspect_tiff(const Bytes& in, FileHeader& header) {
   const auto u32 = [&](std::size_t at) { return little ? in.le32(at) : in.be32(at); };
   const std::size_t directory = u32(4);
   const auto entries = u16(directory);
+  bool has_rows = false, has_cols = false;
   for (std::size_t i = 0; i < entries; ++i) {
     const auto at = directory + 2 + 12 * i;
-    const auto value = u16(at + 2) == 3 ? u16(at + 8) : u32(at + 8);
-    if (u16(at) == 256) header.cols = value;
-    if (u16(at) == 257) header.rows = value;
+    const auto type = u16(at + 2);
+    const std::int64_t value = type == 3 ? u16(at + 8) : type == 4 ? u32(at + 8) : 0;
+    // The first of several counts, as libtiff has it: a later one must not hide how large the picture is.
+    if (u16(at) == 256 && !std::exchange(has_cols, true)) header.cols = value;
+    if (u16(at) == 257 && !std::exchange(has_rows, true)) header.rows = value;
     if (u16(at) == 258 && u32(at + 4) == 1) header.tiff_bits = static_cast<int>(value);
     if (u16(at) == 339) header.tiff_float = value == 3;
   }

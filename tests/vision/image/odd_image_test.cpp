@@ -19,6 +19,7 @@
 #include "fastcpp/vision/image/picture_cache.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
+#include "vision/image/image_header.hpp"
 #include "vision/image/image_support.hpp"
 
 using namespace fastcpp;
@@ -273,6 +274,28 @@ TEST_CASE("PNG: every kind of pixel, as OpenCV reads it", "[images]") {
       CHECK(largest_gap(decode_image_bytes(bytes), want) == 0);
     }
   }
+}
+
+TEST_CASE("the first of two widths of a TIFF counts, as in libtiff", "[images]") {
+  auto file = encoded(cv::Mat(2, 3, CV_8UC3, cv::Scalar::all(7)), ".tiff",
+                      {cv::IMWRITE_TIFF_COMPRESSION, 1});
+  const auto entry = [](std::uint32_t width) {
+    std::string bytes("\x00\x01\x04\x00\x01\x00\x00\x00", 8);
+    for (int shift = 0; shift < 32; shift += 8) bytes += static_cast<char>(width >> shift & 255);
+    return bytes;
+  };
+  // In the place of one that OpenCV does not need (planar configuration).
+  const auto other = file.find(std::string("\x1C\x01\x03\x00", 4));
+  const auto first = file.find(std::string("\x00\x01", 2), 8);
+  REQUIRE(other != std::string::npos);
+  REQUIRE(first < other);
+  file.replace(other, 12, entry(2000000000));
+  CHECK(fastcpp::detail::inspect(file).cols == 3);
+  CHECK(decode_image_bytes(file).size() == cv::Size(3, 2));
+  // A width behind the first one does not hide how large the picture is.
+  file.replace(first, 12, entry(2000000000)).replace(other, 12, entry(3));
+  CHECK(fastcpp::detail::inspect(file).cols == 2000000000);
+  CHECK_THROWS_AS(decode_image_bytes(file), ImageError);
 }
 
 TEST_CASE("TIFF of numbers is cut to 0..255, as by Pillow", "[images]") {
