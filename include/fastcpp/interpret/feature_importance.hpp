@@ -54,13 +54,13 @@ class FASTCPP_API FeatureImportance {
   /// Predicts the rows once, and once more for each column and repeat. The learner is not changed, nor its data, nor any state
   /// of random numbers; needs the matrices of the rows once more. The same seed gives the same figures.
   /// \throws DataError `data.no_table` when the items are no rows, `data.empty` without any, `data.no_labels` when they have no
-  ///   targets; ValueError `value.repeats`, `value.rows`, `value.metric`; TrainError `train.stopped`; as `Learner::validate`
+  ///   targets; ValueError `value.repeats`, `value.rows`, `value.metric`; TrainError `train.stopped`; as `Learner::get_preds`, with a metric `Learner::validate`
   static FeatureImportance from_learner(Learner learn,
                                         const FeatureImportanceOptions& options = {});
 
   /// A column each, most important first, equal ones in the table's order.
   const std::vector<ColumnImportance>& columns() const { return columns_; }
-  /// Loss or metric of the rows as they are.
+  /// Mean loss or metric of the rows as they are.
   double baseline() const { return baseline_; }
   /// What is measured: `loss`, or the metric's name.
   const std::string& measure() const { return measure_; }
