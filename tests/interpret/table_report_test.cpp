@@ -1,6 +1,9 @@
 // The page of a table and of ratings.
 #include <torch/types.h>
 
+#include <fmt/format.h>
+
+#include <filesystem>
 #include <limits>
 
 #include "deploy/small_tables.hpp"
