@@ -18,6 +18,7 @@
 #include "fastcpp/interpret/result_rows.hpp"
 #include "fastcpp/tabular/tabular_learner.hpp"
 #include "fastcpp/tabular/tabular_list.hpp"
+#include "interpret/titles.hpp"
 #include "support/catch.hpp"
 #include "support/support.hpp"
 
@@ -300,6 +301,15 @@ TEST_CASE("rows of a table beside their predictions") {
   }
   CHECK(result_rows(learn, {.rows = 1000}).rows() == 20);  // a batch
   CHECK(caught([&] { result_rows(learn, {.rows = 0}); }).code == "value.rows");
+
+  // Drawn.
+  const auto drawn = titles(learn.show_results(DatasetType::Valid, {.rows = 3}));
+  for (const auto& column : table.columns()) {
+    INFO(column.name());
+    CHECK(std::count(drawn.begin(), drawn.end(), column.name()) >= 1);
+  }
+  CHECK(std::count(drawn.begin(), drawn.end(), std::string(table["prediction"].raw(0))) >= 1);
+  CHECK(caught([&] { learn.show_results(DatasetType::Valid, {.rows = 0}); }).code == "value.rows");
 
   auto ratings = collab_learner(rating_data(dir.path()), {.n_factors = 4, .silent = true});
   const auto rated = result_rows(ratings, {.rows = 2, .ds_type = DatasetType::Train});

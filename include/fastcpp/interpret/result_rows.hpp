@@ -19,7 +19,8 @@ struct ResultRowsOptions {
 };
 
 /// The first rows of a batch in words: a column for each of the table's, then `target` and `prediction` (fastai:
-/// `learn.show_results` of a table, which prints them). Print it, or write it as CSV.
+/// `learn.show_results` of a table, which prints them). Print it, or write it as CSV; `Learner::show_results`
+/// draws it.
 /// \param learn over a table or ratings; nothing of it changes
 /// \throws DataError `data.no_table` when the items are no rows; ValueError `value.rows`; as `Learner::pred_batch`
 FASTCPP_API Table result_rows(Learner learn, const ResultRowsOptions& options = {});
