@@ -9,10 +9,12 @@
 #include <limits>
 #include <memory>
 #include <numeric>
+#include <string_view>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/rng.hpp"
+#include "fastcpp/core/text.hpp"
 #include "fastcpp/io/value.hpp"
 #include "fastcpp/tabular/tabular_dataset.hpp"
 
@@ -156,6 +158,18 @@ class ShuffledRows {
   std::int64_t done_ = 0, total_ = 0;
 };
 
+// A long name would leave no room for its bar.
+std::string short_name(const std::string& name) {
+  constexpr std::size_t kMostLetters = 24;
+  const auto text = clean_text(name);
+  std::size_t end = 0;
+  for (std::size_t letters = 0; end < text.size(); ++letters) {
+    if (letters == kMostLetters) return text.substr(0, end) + "\u2026";
+    end += utf8_length(std::string_view(text).substr(end));
+  }
+  return text;
+}
+
 // Their mean, and how far they lie apart.
 ColumnImportance summed_up(const std::string& name, const std::vector<double>& growths) {
   const auto n = static_cast<double>(growths.size());
@@ -266,7 +280,7 @@ Figure FeatureImportance::plot(const FeatureImportancePlotOptions& options) cons
       const auto x = static_cast<double>(i);
       at.push_back(x);
       heights.push_back(one.importance);
-      names.push_back(one.column);
+      names.push_back(short_name(one.column));
       for (const double y : {one.importance - one.deviation, one.importance + one.deviation}) {
         stroke_x.push_back(x);
         stroke_y.push_back(y);

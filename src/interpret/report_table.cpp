@@ -56,7 +56,7 @@ std::string rows_html(const std::string& caption, const TabularDataset& set,
       html_rows[row].push_back(html_text(std::string(column.raw(static_cast<std::int64_t>(row)))));
     }
   }
-  return table_html(caption, columns, html_rows);
+  return "<div class=\"cells\">" + table_html(caption, columns, html_rows) + "</div>\n";
 }
 
 std::string columns_html(const Context& report) {

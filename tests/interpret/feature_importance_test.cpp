@@ -284,6 +284,22 @@ TEST_CASE("a column named like one of holes stands for itself when the user gave
   CHECK(found.columns().size() == 5);
 }
 
+TEST_CASE("a long name of a column is cut in the plot only") {
+  TempDir dir;
+  const std::string name = "\u00e4" + std::string(40, 'x');
+  const auto table = told_by_one(false);
+  std::vector<Cell> cells;
+  for (std::int64_t i = 0; i < table.rows(); ++i) cells.push_back(table["noise"].cell(i));
+  const auto data = TabularDataBunch::from_df(
+      dir.path(), table.with_column(Column(name, cells)), "target", first_rows(100),
+      {.procs = {tabular::Normalize()}, .cont_names = {{name}}, .bs = 20, .device = torch::kCPU});
+  const auto found =
+      FeatureImportance::from_learner(tabular_learner(data, {.layers = {4}, .silent = true}));
+  CHECK(found.table()["column"].raw(0) == name);
+  const auto texts = titles(found.plot());
+  CHECK(std::count(texts.begin(), texts.end(), "\u00e4" + std::string(23, 'x') + "\u2026") == 1);
+}
+
 TEST_CASE("rows of a table beside their predictions") {
   TempDir dir;
   auto learn = told_learner(told_data(dir.path()));

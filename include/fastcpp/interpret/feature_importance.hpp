@@ -66,7 +66,8 @@ class FASTCPP_API FeatureImportance {
   const std::string& measure() const { return measure_; }
   /// The columns `column` and `importance`, with several repeats `deviation` too; most important first.
   Table table() const;
-  /// A bar for each column, most important first; with several repeats a stroke one deviation up and down.
+  /// A bar for each column, most important first; with several repeats a stroke one deviation up and down. Names are cut
+  /// behind 24 letters.
   /// \throws ValueError `value.k`, `value.figure_size`
   Figure plot(const FeatureImportancePlotOptions& options = {}) const;
 
