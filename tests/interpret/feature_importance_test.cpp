@@ -10,11 +10,14 @@
 
 #include <algorithm>
 #include <cmath>
+#include <memory>
 #include <set>
+#include <stop_token>
 
 #include "deploy/small_tables.hpp"
 #include "fastcpp/collab/collab_learner.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/core/progress.hpp"
 #include "fastcpp/interpret/result_rows.hpp"
 #include "fastcpp/tabular/tabular_learner.hpp"
 #include "fastcpp/tabular/tabular_list.hpp"
@@ -64,6 +67,16 @@ Learner told_learner(const DataBunch& data) {
   learn.fit(4, 2e-2);
   return learn;
 }
+
+// Asks for a stop when the third piece of work begins.
+class StopsAtThird : public ProgressSink {
+ public:
+  std::stop_source stop;
+  int begun = 0;
+  void begin(const ProgressTask&) override {
+    if (++begun == 3) stop.request_stop();
+  }
+};
 
 double importance_of(const FeatureImportance& found, const std::string& name) {
   for (const auto& one : found.columns()) {
@@ -241,6 +254,12 @@ TEST_CASE("importance refuses what has none, and can be stopped") {
   std::stop_source stop;
   stop.request_stop();
   CHECK(refused(learn, {.stop = stop.get_token()}) == "train.stopped");
+  const auto sink = std::make_shared<StopsAtThird>();
+  const auto told = tabular_learner(learn.data(), {.layers = {4}, .progress = sink});
+  const auto late =
+      caught([&] { FeatureImportance::from_learner(told, {.stop = sink->stop.get_token()}); });
+  CHECK(late.code == "train.stopped");
+  CHECK(sink->begun == 3);
 
   const auto tensors = std::make_shared<TensorDataset>(torch::rand({8, 2}), torch::arange(8) % 2);
   const Learner other(
