@@ -95,6 +95,7 @@ struct CollabLearnerOptions;
 // fastcpp/interpret/
 class ClassConfusion;
 class ClassificationInterpretation;
+class FeatureImportance;
 class ImageCleaner;
 struct TopLosses;
 

@@ -5,3 +5,4 @@
 #include "fastcpp/plot/color.hpp"
 #include "fastcpp/plot/figure.hpp"
 #include "fastcpp/plot/picture.hpp"
+#include "fastcpp/plot/text_table.hpp"

@@ -7,6 +7,7 @@
 #include "fastcpp/tabular/model.hpp"
 #include "fastcpp/tabular/processor.hpp"
 #include "fastcpp/tabular/processors.hpp"
+#include "fastcpp/tabular/table_figure.hpp"
 #include "fastcpp/tabular/tabular_data_bunch.hpp"
 #include "fastcpp/tabular/tabular_dataset.hpp"
 #include "fastcpp/tabular/tabular_learner.hpp"

@@ -36,6 +36,7 @@ void check(const ReportOptions& options) {
   within("top_losses", options.top_losses, 0, 200);
   within("pair_pictures", options.pair_pictures, 0, 50);
   within("picture_size", options.picture_size, 16, 1024);
+  within("importance_repeats", options.importance_repeats, 0, 100);
 }
 
 bool has_items(const DataBunch& data, DatasetType type) {
@@ -76,8 +77,11 @@ void predict(Context& report) {
     report.why_no_results = "There are no items to predict: this data has no such set.";
     return;
   }
-  report.pictures = dynamic_cast<const ImageDataset*>(report.data.dl(type).dataset().get());
-  if (report.pictures && report.pictures->list().y->kind() == LabelKind::kEmpty) {
+  const auto loader = report.data.dl(type);
+  report.pictures = dynamic_cast<const ImageDataset*>(loader.dataset().get());
+  report.rows = tabular_dataset(*loader.dataset());
+  if ((report.pictures && report.pictures->list().y->kind() == LabelKind::kEmpty) ||
+      (report.rows && report.rows->y()->kind() == LabelKind::kEmpty)) {
     report.why_no_results = "These items have no labels that predictions could be compared with.";
     return;
   }
@@ -128,6 +132,7 @@ std::string html_of(Learner learn, const ReportOptions& options) {
   add("lr", "Learning rate finder", lr_find_html(report));
   add("confusion", "Confusion", classes ? confusion_html(report) : std::string());
   add("top-losses", "Top losses", top_losses_html(report));
+  add("importance", "Importance of columns", importance_html(report));
   add("classes", "Precision and recall", classes_html(report));
   add("numbers", "Predicted and actual numbers", numbers_html(report));
   add("calibration", "Calibration", calibration_html(report));
@@ -147,6 +152,7 @@ std::string Context::class_name(std::int64_t cls) const {
 }
 
 std::string Context::item_name(std::int64_t index) const {
+  if (rows) return rows->item_name(index);
   if (!pictures) return fmt::format("item {}", index);
   return relative_below(pictures->item_name(index), data.path());
 }

@@ -101,6 +101,11 @@ class Pairs {
     const auto wanted = right ? std::min(kRightPictures, report_.options.pair_pictures)
                               : report_.options.pair_pictures;
     const auto n = std::min<std::int64_t>(wanted, static_cast<std::int64_t>(items.size()));
+    if (report_.rows) {
+      const std::vector<std::int64_t> shown(items.begin(), items.begin() + n);
+      return (n > 0 ? worst_rows_html(report_, shown) : "") +
+             more(n, static_cast<std::int64_t>(items.size()) - n);
+    }
     std::string html = R"(<div class="pictures">)";
     for (std::int64_t i = 0; i < n; ++i) {
       report_.look_for_stop();
@@ -115,12 +120,7 @@ class Pairs {
           fmt::format("<figure>{}<figcaption>{}<br>loss {}</figcaption></figure>", image,
                       html_text(name), number(report_.interp->losses()[index].item<double>(), 2));
     }
-    html += "</div>";
-    const auto left = static_cast<std::int64_t>(items.size()) - n;
-    if (left > 0) {
-      html += fmt::format(R"(<p class="note">{}{} more</p>)", n > 0 ? "and " : "", whole(left));
-    }
-    return html;
+    return html + "</div>" + more(n, static_cast<std::int64_t>(items.size()) - n);
   }
 
   std::size_t count(const Pair& pair) const {
@@ -129,6 +129,11 @@ class Pairs {
   }
 
  private:
+  static std::string more(std::int64_t shown, std::int64_t left) {
+    if (left == 0) return {};
+    return fmt::format(R"(<p class="note">{}{} more</p>)", shown > 0 ? "and " : "", whole(left));
+  }
+
   const Context& report_;
   std::map<Pair, std::vector<std::int64_t>> items_;
   std::int64_t used_ = 0;
@@ -205,10 +210,12 @@ std::string confusion_html(const Context& report) {
 
   // Blocks in the order in which their pictures matter.
   constexpr std::size_t kOpen = 12;
-  std::string list = "<div class=\"pairs\">\n";
+  const std::string start =
+      report.rows ? "<div class=\"pairs rows\">\n" : "<div class=\"pairs\">\n";
+  std::string list = start;
   for (std::size_t i = 0; i < confused.size(); ++i) {
     if (i == kOpen) {
-      list += "</div>\n<details><summary>All other pairs</summary><div class=\"pairs\">\n";
+      list += "</div>\n<details><summary>All other pairs</summary>" + start;
     }
     list += fmt::format("<details><summary>{}</summary><div id=\"{}\">{}</div></details>\n",
                         html_text(words(report, confused[i], pairs.count(confused[i]))),
@@ -228,10 +235,11 @@ std::string confusion_html(const Context& report) {
     html += paragraph(fmt::format("The {} of {} classes that take part in the most confusions.",
                                   kMostInMatrix, whole(counts.c)));
   }
-  html +=
+  html += fmt::format(
       "<p>Rows are the actual classes, columns the predicted ones: what is right is blue, what is "
-      "wrong is orange. A cell opens its pictures; arrow keys go from cell to cell.</p>\n"
-      "<p id=\"said\">Point at a cell</p>\n";
+      "wrong is orange. A cell opens its {}; arrow keys go from cell to cell.</p>\n"
+      "<p id=\"said\">Point at a cell</p>\n",
+      report.rows ? "rows of the table" : "pictures");
   html += matrix_html(report, counts, classes, with_items);
   html += "<h3>Most confused pairs</h3>\n";
   html += confused.empty() ? paragraph("Nothing was taken for anything else.") : list;

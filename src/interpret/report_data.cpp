@@ -145,6 +145,7 @@ std::string data_html(const Context& report) {
     html += fmt::format("<details><summary>Transforms of training pictures</summary>{}</details>\n",
                         list_of(set->tfms()));
   }
+  html += columns_html(report);
   html += data.label_kind() == LabelKind::kFloat ? ranges_html(report) : balance_html(report);
   return html;
 }
@@ -153,6 +154,9 @@ std::string batch_html(const Context& report) {
   const auto& data = report.data;
   if (data.train_dl().size() == 0) return {};
   const auto batch = data.one_batch(DatasetType::Train);
+  if (const auto* set = tabular_dataset(data.train_ds())) {
+    return rows_of_batch_html(report, *set, batch);
+  }
   std::string shapes;
   for (const auto& x : batch.x.items()) {
     shapes += (shapes.empty() ? "" : ", ") + shape_text(x.sizes());

@@ -69,6 +69,9 @@ pre { margin: 0; font: .8125rem/1.4 ui-monospace, "DejaVu Sans Mono", monospace;
 details { margin: 0 0 8px; }
 summary { padding: 4px 0; cursor: pointer; }
 .pairs { display: grid; grid-template-columns: repeat(auto-fill, minmax(min(100%, 480px), 1fr)); gap: 0 24px; align-items: start; }
+.cells table { width: max-content; }
+.cells td { max-width: 32ch; overflow-wrap: anywhere; }
+.pairs.rows { grid-template-columns: minmax(0, 1fr); }
 .pictures { display: grid; grid-template-columns: repeat(auto-fill, minmax(120px, 1fr)); gap: 12px; margin: 8px 0 12px; }
 figure { margin: 0; }
 img { display: block; width: 100%; height: auto; border-radius: 4px; }

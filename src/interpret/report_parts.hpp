@@ -11,6 +11,7 @@
 #include "fastcpp/interpret/calibration.hpp"
 #include "fastcpp/interpret/classification.hpp"
 #include "fastcpp/interpret/report.hpp"
+#include "fastcpp/tabular/tabular_dataset.hpp"
 #include "fastcpp/train/learner.hpp"
 #include "fastcpp/vision/image_dataset.hpp"
 #include "interpret/report_html.hpp"
@@ -26,11 +27,12 @@ struct Context {
   std::optional<FitRecord> lr_find = {};  // the last search
   std::optional<ClassificationInterpretation> interp = {};
   const ImageDataset* pictures = nullptr;  // those of `interp`; null for other items
+  const TabularDataset* rows = nullptr;    // likewise of a table
   std::string why_no_results = {};
-  double predict_seconds = 0, heat_seconds = 0;
+  double predict_seconds = 0, heat_seconds = 0, importance_seconds = 0;
 
   std::string class_name(std::int64_t cls) const;
-  // The name of an item's file, below the data's folder; of other items their number.
+  // The name of an item's file, below the data's folder; of other items and rows their number.
   std::string item_name(std::int64_t index) const;
   Picture picture(std::int64_t index) const;
   // Target and prediction of an item in words.
@@ -62,5 +64,23 @@ std::string top_losses_html(Context& report);
 std::string classes_html(const Context& report);
 std::string numbers_html(const Context& report);
 std::string calibration_html(const Context& report);
+
+// report_table.cpp: of a table, else empty
+std::string columns_html(const Context& report);
+std::string importance_html(Context& report);
+std::string rows_of_batch_html(const Context& report, const TabularDataset& set,
+                               const Batch& batch);
+// Rows of `interp`, each with its prediction and loss.
+std::string worst_rows_html(const Context& report, const std::vector<std::int64_t>& rows);
+// A column beside those of the table; its cells are texts.
+struct SideColumn {
+  std::string name;
+  bool numeric = true;
+  std::vector<std::string> cells = {};
+};
+std::string rows_html(const std::string& caption, const TabularDataset& set,
+                      const std::vector<std::int64_t>& rows,
+                      const std::vector<SideColumn>& before = {},
+                      const std::vector<SideColumn>& after = {});
 
 }  // namespace fastcpp::report_detail

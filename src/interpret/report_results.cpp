@@ -103,6 +103,34 @@ std::optional<GradCam> heat_of(Context& report, std::int64_t index) {
   return found;
 }
 
+// How often a number was missed by how much.
+std::string errors_html(const torch::Tensor& gaps) {
+  const auto known = gaps.masked_select(gaps.isfinite());
+  if (known.numel() == 0) return {};
+  constexpr double kFewest = 5, kMost = 30;
+  const auto n_bins = static_cast<std::int64_t>(
+      std::clamp(std::sqrt(static_cast<double>(known.numel())), kFewest, kMost));
+  const double low = known.min().item<double>(), high = known.max().item<double>();
+  if (!(high > low) || !std::isfinite(high - low)) return {};
+  const double width = (high - low) / static_cast<double>(n_bins);
+  const auto bins =
+      ((known - low) / width).floor().clamp(0, static_cast<double>(n_bins - 1)).to(torch::kLong);
+  const auto counts = torch::bincount(bins, {}, n_bins);
+  std::vector<double> at, heights;
+  for (std::int64_t i = 0; i < n_bins; ++i) {
+    at.push_back(low + (static_cast<double>(i) + 0.5) * width);
+    heights.push_back(static_cast<double>(counts[i].item<std::int64_t>()));
+  }
+  Figure figure({.width = 5, .height = 4});
+  figure.add_axes()
+      .bar(at, heights, {.color = colors::tab_blue, .width = width})
+      .xlabel("Predicted minus actual")
+      .ylabel("Items");
+  return figure_html(
+      figure, fmt::format("How often numbers were missed by how much: by {} to {}, {} on average.",
+                          number(low), number(high), number(known.mean().item<double>())));
+}
+
 // What is said below an item.
 std::string verdict_html(const Context& report, std::int64_t index) {
   const auto& interp = *report.interp;
@@ -180,6 +208,11 @@ std::string top_losses_html(Context& report) {
   if (!report.interp || report.options.top_losses == 0) return {};
   const auto top = report.interp->top_losses(report.options.top_losses);
   if (top.indices.empty()) return {};
+  if (report.rows) {
+    report.look_for_stop();
+    return paragraph("The rows with the largest losses: wrong targets and hard rows are here.") +
+           worst_rows_html(report, top.indices);
+  }
   std::string cards;
   bool heated = false;
   for (const auto index : top.indices) {
@@ -264,6 +297,7 @@ std::string numbers_html(const Context& report) {
     plots += figure_html(figure, fmt::format("Predicted against actual numbers. Mean absolute "
                                              "error {}, R squared {}.",
                                              number(mae), number(r2, 3)));
+    plots += errors_html(gap);
   }
   return table_html("Errors of each number",
                     {{"Number"}, {"Mean absolute error"}, {"Root mean square error"}, {"R\u00b2"}},

@@ -261,6 +261,10 @@ std::string timings_html(const Context& report) {
   if (report.heat_seconds > 0) {
     rows.push_back({"Heat maps of this page", duration(report.heat_seconds), "\u2013", "\u2013"});
   }
+  if (report.importance_seconds > 0) {
+    rows.push_back({"Importance of columns of this page", duration(report.importance_seconds),
+                    "\u2013", "\u2013"});
+  }
   auto html =
       table_html("Timings", {{"What", false}, {"Time"}, {"An epoch"}, {"Items a second"}}, rows);
   if (!report.fits.empty()) {

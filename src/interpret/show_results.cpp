@@ -1,4 +1,4 @@
-// Predictions beside their pictures: training needs no plots, so this member of Learner is defined here, above both rooms.
+// Predictions beside their pictures or rows: training needs no plots, so this member of Learner is defined here, above both rooms.
 #include <fmt/format.h>
 #include <torch/types.h>
 
@@ -7,7 +7,10 @@
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
+#include "fastcpp/interpret/result_rows.hpp"
 #include "fastcpp/plot/figure.hpp"
+#include "fastcpp/tabular/table_figure.hpp"
+#include "fastcpp/tabular/tabular_dataset.hpp"
 #include "fastcpp/train/learner.hpp"
 #include "fastcpp/train/prediction.hpp"
 #include "fastcpp/vision/image_dataset.hpp"
@@ -47,6 +50,11 @@ Figure Learner::show_results(DatasetType ds_type, const ShowResultsOptions& opti
   }
   return boundary([&] {
     const auto bunch = data();
+    if (tabular_dataset(*bunch.dl(ds_type).dataset())) {
+      const auto rows =
+          result_rows(*this, {.rows = options.rows, .ds_type = ds_type, .thresh = options.thresh});
+      return table_figure(rows, {.rows = options.rows, .dpi = options.dpi});
+    }
     const auto batch = bunch.dl(ds_type).first_batch();
     return drawn(bunch, ds_type, batch, pred_batch(ds_type, batch).cpu(), options);
   });

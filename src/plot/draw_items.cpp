@@ -90,6 +90,9 @@ void stroke_run(const std::vector<Point>& run, double width, const AxesLayout& a
       open = false;
       continue;
     }
+    // A level or an upright stroke lies on whole pixels.
+    if (points.size() == 2 && a.y == b.y) a.y = b.y = canvas.snap_stroke(a.y, width);
+    if (points.size() == 2 && a.x == b.x) a.x = b.x = canvas.snap_stroke(a.x, width);
     if (!open) cairo_move_to(cr, a.x, a.y);
     cairo_line_to(cr, b.x, b.y);
     open = b.x == points[i].x && b.y == points[i].y;

@@ -8,7 +8,7 @@
 namespace fastcpp::inline v0::plot_detail {
 namespace {
 
-constexpr double kEdge = 6, kColumnGap = 12, kRowGap = 10, kTitleSize = 12, kTitleGap = 6;
+constexpr double kColumnGap = 12, kRowGap = 10, kTitleSize = 12, kTitleGap = 6;
 // A box smaller than this part of its cell is too cramped: everything around it is made smaller.
 constexpr double kLeastPart = 0.3;
 constexpr double kLeastNameSize = 1.5;
@@ -63,7 +63,7 @@ class Grid {
   }
 
  private:
-  double edge() const { return kEdge * style_.scale; }
+  double edge() const { return kFigureEdge * style_.scale; }
   double column_gap() const { return kColumnGap * style_.scale; }
   double row_gap() const { return kRowGap * style_.scale; }
   int column(std::size_t i) const { return static_cast<int>(i) % model_.cols; }

@@ -68,5 +68,7 @@ FigureLayout layout_of(const Figure& figure);
 
 // Lengths shared by measuring and drawing, at full size.
 constexpr double kTickLength = 3.5, kMinorTickLength = 2;
+// Free along the edges of a figure.
+constexpr double kFigureEdge = 6;
 
 }  // namespace fastcpp::plot_detail

@@ -24,7 +24,8 @@ struct ReportOptions {
   std::int64_t pair_pictures = 6;         ///< pictures for each cell of the confusion matrix, 0..50
   int picture_size = 192;                 ///< longest side of a picture, in pixels, 16..1024
   bool heatmaps = true;                   ///< where the network looked, beside the top losses
-  std::stop_token stop = {};              ///< ends it between two batches or pictures
+  int importance_repeats = 3;  ///< shuffles of each column of a table, 0..100; 0: no importances
+  std::stop_token stop = {};   ///< ends it between two batches or pictures
 };
 
 }  // namespace fastcpp

@@ -87,7 +87,7 @@ class FASTCPP_API TabularDataBunch : public DataBunch {
   std::vector<std::pair<std::int64_t, std::int64_t>> get_emb_szs(
       const std::map<std::string, std::int64_t>& sz_dict = {}) const;
   /// The first rows of a batch in words: a column for each of the table's, and `target` (fastai: `show_batch`). Print it, write
-  /// it as CSV, or draw it by `plot_table`.
+  /// it as CSV, or draw it by `table_figure`.
   /// \param rows >= 1; cut to a batch
   /// \throws ValueError `value.rows`; as `dl`
   Table show_batch(std::int64_t rows = 5, DatasetType ds_type = DatasetType::Train) const;

@@ -175,9 +175,9 @@ struct McDropoutOptions {
 
 /// Options of `show_results`.
 struct ShowResultsOptions {
-  int rows = 5;                       ///< rows^2 items, at most a batch
+  int rows = 5;                       ///< rows^2 pictures, or rows of a table; at most a batch
   std::optional<double> thresh = {};  ///< of several classes: those with at least this; absent: 0.5
-  std::optional<std::pair<double, double>> figsize = {};  ///< inches; absent: 4 a cell
+  std::optional<std::pair<double, double>> figsize = {};  ///< of pictures, inches; absent: 4 a cell
   double dpi = 100;                                       ///< pixels an inch
 };
 
@@ -405,9 +405,9 @@ class FASTCPP_API Learner {
   /// \overload
   std::vector<torch::Tensor> tta_only(const TtaOptions& options);
 
-  /// Pictures of the first batch, each with its label above the prediction (fastai: `show_results`). Defined in the room
-  /// `interpret`.
-  /// \throws ValueError `value.rows`; as `pred_batch`
+  /// Pictures of the first batch, each with its label above the prediction; of a table its rows as `result_rows` gives them,
+  /// drawn by `table_figure` (fastai: `show_results`). Defined in the room `interpret`.
+  /// \throws ValueError `value.rows`; DataError `data.tensors` on items that are neither; as `pred_batch`
   Figure show_results(DatasetType ds_type = DatasetType::Valid,
                       const ShowResultsOptions& options = {});
 
