@@ -7,6 +7,7 @@
 #include "fastcpp/interpret.hpp"
 #include "fastcpp/io/json.hpp"
 #include "fastcpp/tabular.hpp"
+#include "fastcpp/train/threads.hpp"
 #include "train_run.hpp"
 
 using namespace fastcpp;
@@ -65,6 +66,8 @@ int train_table(TrainArgs args, const Common& common) {
   if (args.finetune > 0)
     throw UsageError("--finetune is for pictures: a table's network is trained as a whole");
   const auto device = device_of(args.device);
+  // Matrices of a batch of rows are small: threads would wait for each other longer than they compute.
+  if (common.threads == 0) set_threads(1);
   const auto table = Table::read_csv(
       args.data, {.delimiter = delimiter(args.delimiter),
                   .header = args.no_header ? std::nullopt : std::optional<std::int64_t>(0)});
