@@ -71,7 +71,9 @@ int main(int argc, char** argv) {
     auto* command = app.add_subcommand(name, about);
     command->add_flag("-q,--quiet", common.quiet,
                       "no progress, no table; warnings and errors stay");
-    command->add_option("--threads", common.threads, "threads that compute; 0: one a processor, for a table's training one")
+    command
+        ->add_option("--threads", common.threads,
+                     "threads that compute; 0: one a processor, for a table's training one")
         ->check(CLI::Range(0, 1024))
         ->capture_default_str();
     commands.push_back({command, options(*command)});
