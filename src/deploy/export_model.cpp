@@ -157,6 +157,8 @@ void check(const Learner& learn, const StateDict& weights) {
     if (reads_rows(*items)) {
       compare(learn, {{}, data.stats(), {}, data.device(), std::move(reader)},
               std::any(probe_row(items->options)), made);
+    } else {
+      compare(learn, data, made);
     }
   }
 }
