@@ -204,6 +204,20 @@ Axes& Axes::text(double x, double y, std::string text, const TextOptions& option
   return *this;
 }
 
+Axes& Axes::annotate(std::vector<double> x, std::vector<double> y, std::vector<std::string> names,
+                     const AnnotateOptions& options) {
+  boundary([&] {
+    same_length("annotate", x.size(), y.size());
+    if (names.size() != x.size()) {
+      bad_size(fmt::format("annotate: {} names for {} points", names.size(), x.size()));
+    }
+    check_option("the size of a text", options.size, 1000);
+    check_option("the width of a name", options.widest, 1000);
+    model_->items.push_back(Names{std::move(x), std::move(y), one_line(names), options});
+  });
+  return *this;
+}
+
 Axes& Axes::title(std::string text, const TextOptions& options) {
   boundary([&] {
     model_->title_style = checked(options);

@@ -297,6 +297,8 @@ void place_decor(const Decor& decor, const FittedText& title, double cell_left, 
       place_note(*note, style, axes, figure, measurer);
   }
   if (axes.model->legend) place_legend(style, axes, figure, measurer);
+  // Last, since names go where there is room.
+  place_annotations(style, axes, figure, measurer);
 }
 
 }  // namespace fastcpp::plot_detail

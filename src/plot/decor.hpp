@@ -39,6 +39,10 @@ void place_decor(const Decor& decor, const FittedText& title, double cell_left, 
 void place_legend(const Style& style, AxesLayout& axes, FigureLayout& figure,
                   TextMeasurer& measurer);
 
+// The names of points, where there is room for them.
+void place_annotations(const Style& style, AxesLayout& axes, FigureLayout& figure,
+                       TextMeasurer& measurer);
+
 // One line of text at a point: `horizontal` and `vertical` say which fraction of its box lies
 // before the point.
 TextBox text_box(const std::string& text, double size, const TextOptions& style, double x, double y,

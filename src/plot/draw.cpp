@@ -10,8 +10,8 @@
 namespace fastcpp::inline v0::plot_detail {
 namespace {
 
-constexpr double kSpine = 0.8, kMinorWidth = 0.6;
-constexpr Color kGridColor{176, 176, 176}, kLegendEdge{204, 204, 204};
+constexpr double kSpine = 0.8, kMinorWidth = 0.6, kLeaderWidth = 0.5;
+constexpr Color kGridColor{176, 176, 176}, kLegendEdge{204, 204, 204}, kLeaderColor{144, 144, 144};
 
 void stroke_line(double x0, double y0, double x1, double y1, double width, const Canvas& canvas) {
   if (x0 == x1) x0 = x1 = canvas.snap_stroke(x0, width);
@@ -120,6 +120,10 @@ void draw_axes(const AxesLayout& axes, const Canvas& canvas) {
   const Rect clip = canvas.snap(axes.box);
   cairo_rectangle(canvas.cr, clip.x, clip.y, clip.width, clip.height);
   cairo_clip(canvas.cr);
+  canvas.color(kLeaderColor);
+  for (const Leader& leader : axes.leaders) {
+    stroke_line(leader.x0, leader.y0, leader.x1, leader.y1, kLeaderWidth, canvas);
+  }
   draw_items(axes, canvas);
   cairo_restore(canvas.cr);
   if (!axes.model->off) draw_frame(axes, canvas);

@@ -308,6 +308,7 @@ void draw_item(const Matrix& matrix, const AxesLayout& axes, const Canvas& canva
 
 // Placed with the other texts.
 void draw_item(const Note&, const AxesLayout&, const Canvas&) {}
+void draw_item(const Names&, const AxesLayout&, const Canvas&) {}
 
 }  // namespace
 

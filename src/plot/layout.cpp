@@ -53,7 +53,7 @@ class Grid {
       y = figure.texts.back().box.bottom();
     }
     for (std::size_t i = 0; i < model_.axes.size(); ++i) {
-      AxesLayout axes{model_.axes[i].get(), box(i), ranges_[i], {}, {}, {}};
+      AxesLayout axes{model_.axes[i].get(), box(i), ranges_[i], {}, {}, {}, {}};
       const auto [left, right] = cell_sides(i);
       place_decor(decors_[i], titles_[i], left, right, style_, axes, figure, measurer_);
       figure.axes.push_back(std::move(axes));

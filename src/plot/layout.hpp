@@ -44,12 +44,18 @@ struct PlacedLegend {
   std::vector<LegendEntry> entries;
 };
 
+// From a point to its name.
+struct Leader {
+  double x0, y0, x1, y1;
+};
+
 struct AxesLayout {
   const AxesModel* model;
   Rect box;
   Ranges ranges;
   std::vector<PlacedTick> x_ticks, y_ticks;
   std::optional<PlacedLegend> legend;
+  std::vector<Leader> leaders;
 
   // NaN where an axis cannot show the value.
   double x_at(double value) const { return box.x + ranges.x.fraction(value) * box.width; }

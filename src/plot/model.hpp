@@ -59,7 +59,13 @@ struct Note {
   TextOptions style;
 };
 
-using Item = std::variant<Line, Dots, Bars, Image, HeatMap, Matrix, Note>;
+struct Names {
+  std::vector<double> x, y;
+  std::vector<std::string> texts;
+  AnnotateOptions style;
+};
+
+using Item = std::variant<Line, Dots, Bars, Image, HeatMap, Matrix, Note, Names>;
 
 struct AxisModel {
   bool log = false;

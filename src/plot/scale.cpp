@@ -229,6 +229,7 @@ Ranges data_ranges(const AxesModel& axes) {
     }
     if (const auto* line = std::get_if<Line>(&item)) add_points(line->x, line->y, x, y);
     if (const auto* dots = std::get_if<Dots>(&item)) add_points(dots->x, dots->y, x, y);
+    if (const auto* names = std::get_if<Names>(&item)) add_points(names->x, names->y, x, y);
     if (const auto* bar = std::get_if<Bars>(&item)) {
       bars = true;
       for (std::size_t i = 0; i < bar->x.size(); ++i) {

@@ -206,6 +206,32 @@ double TextMeasurer::width(const std::vector<std::string>& lines, double size, b
   return widest;
 }
 
+std::string fit_line(const std::string& text, double width, double size, bool bold,
+                     TextMeasurer& measurer) {
+  // More letters than that stand in no line; measuring a book takes long.
+  constexpr std::size_t most = 2000;
+  std::string clean = clean_text(std::string_view(text).substr(0, most));
+  for (char& c : clean) {
+    if (c == '\n') c = ' ';
+  }
+  clean.erase(0, clean.find_first_not_of(' '));
+  clean = without_end_spaces(std::move(clean));
+  if (text.size() <= most && measurer.width(clean, size, bold) <= width) return clean;
+  std::vector<std::size_t> ends{0};
+  while (ends.back() < clean.size()) {
+    const auto length = utf8_length(std::string_view(clean).substr(ends.back()));
+    ends.push_back(ends.back() + std::max<std::size_t>(length, 1));
+  }
+  const auto cut_at = [&](std::size_t end) {
+    return without_end_spaces(clean.substr(0, end)) + kEllipsis;
+  };
+  // The last end whose text has room; at least the ellipsis stays.
+  const auto past = std::partition_point(ends.begin() + 1, ends.end(), [&](std::size_t end) {
+    return measurer.width(cut_at(end), size, bold) <= width;
+  });
+  return cut_at(*(past - 1));
+}
+
 std::vector<FittedText> fit_texts(const std::vector<FitRequest>& requests, TextMeasurer& measurer) {
   std::vector<FittedText> result;
   for (const Attempt& attempt : attempts()) {

@@ -39,6 +39,10 @@ class TextMeasurer {
   double ascent_ = 1, descent_ = 0.25, middle_ = 0.36;
 };
 
+// The text on one line, without blanks at its ends; a longer one is cut and ends in an ellipsis.
+std::string fit_line(const std::string& text, double width, double size, bool bold,
+                     TextMeasurer& measurer);
+
 // A text that has to find room in a width.
 struct FitRequest {
   std::string text;

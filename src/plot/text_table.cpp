@@ -6,7 +6,6 @@
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
-#include "fastcpp/core/text.hpp"
 #include "plot/layout.hpp"
 
 namespace fastcpp::inline v0 {
@@ -22,36 +21,6 @@ void check_positive(const char* what, double value, double largest) {
   if (value > 0 && value <= largest) return;
   throw ValueError("value.plot_option", fmt::format("{} is {}; it must be above 0 and at most {}",
                                                     what, value, largest));
-}
-
-// The text on one line, cut where it is longer than the width.
-std::string fitted(const std::string& text, double width, double size, bool bold,
-                   TextMeasurer& measurer) {
-  // More letters than that stand in no column; measuring a book takes long.
-  constexpr std::size_t most = 2000;
-  std::string clean = clean_text(std::string_view(text).substr(0, most));
-  for (char& c : clean) {
-    if (c == '\n') c = ' ';
-  }
-  // Blanks at the ends would only make the column look ragged.
-  clean.erase(0, clean.find_first_not_of(' '));
-  while (!clean.empty() && clean.back() == ' ') clean.pop_back();
-  if (text.size() <= most && measurer.width(clean, size, bold) <= width) return clean;
-  std::vector<std::size_t> ends{0};
-  while (ends.back() < clean.size()) {
-    const auto length = utf8_length(std::string_view(clean).substr(ends.back()));
-    ends.push_back(ends.back() + std::max<std::size_t>(length, 1));
-  }
-  const auto cut = [&](std::size_t end) {
-    auto part = clean.substr(0, end);
-    while (!part.empty() && part.back() == ' ') part.pop_back();
-    return part + "\u2026";
-  };
-  // The last end whose text has room; at least the ellipsis stays.
-  const auto past = std::partition_point(ends.begin() + 1, ends.end(), [&](std::size_t end) {
-    return measurer.width(cut(end), size, bold) <= width;
-  });
-  return cut(*(past - 1));
 }
 
 struct FittedColumn {
@@ -79,16 +48,16 @@ Figure text_table(const std::vector<TextColumn>& columns, const TextTableOptions
       }
       const double most = options.widest * 72;
       auto& fit = fits.emplace_back();
-      fit.name = fitted(column.name, most, size, true, measurer);
+      fit.name = fit_line(column.name, most, size, true, measurer);
       fit.width = measurer.width(fit.name, size, true);
       for (const auto& text : column.texts) {
-        fit.texts.push_back(fitted(text, most, size, false, measurer));
+        fit.texts.push_back(fit_line(text, most, size, false, measurer));
         fit.width = std::max(fit.width, measurer.width(fit.texts.back(), size));
       }
       width += fit.width + 2 * kCellPad * size;
     }
     const auto below =
-        fitted(options.below, std::max(width, 4.0 * 72), size * 0.9, false, measurer);
+        fit_line(options.below, std::max(width, 4.0 * 72), size * 0.9, false, measurer);
     width = std::max({width, measurer.width(below, size * 0.9) + 2 * kCellPad * size, size});
 
     const double row_height = kRowHeight * size;

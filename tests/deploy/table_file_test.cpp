@@ -66,6 +66,41 @@ TEST_CASE("a table's model predicts from its file as it did") {
         std::vector<std::string>{"kind", "age_na"});
 }
 
+TEST_CASE("a table's model of several classes predicts from its file as it did") {
+  const TempDir dir;
+  std::string csv = "kind,age,flies,swims\n";
+  for (int i = 0; i < 90; ++i) {
+    csv += (i % 3 == 0 ? "owl," : i % 3 == 1 ? "duck," : "cat,") + std::to_string(i % 9);
+    csv += i % 3 == 2 ? ",0" : ",1";
+    csv += i % 3 == 1 ? ",1\n" : ",0\n";
+  }
+  const auto data = TabularDataBunch::from_df(
+      dir.path(), Table::parse_csv(csv), {"flies", "swims"}, {0, 1, 2, 3, 4, 5},
+      {.procs = {tabular::Categorify(), tabular::Normalize()},
+       .cat_names = {"kind"},
+       .bs = 14,
+       .device = torch::kCPU,
+       .seed = 3});
+  auto learn = tabular_learner(data, {.layers = {8}, .silent = true, .seed = 1});
+  learn.fit(12, 2e-2);
+  const auto file = learn.export_model("habits.fcpp");
+  const Predictor predictor(file, {.device = torch::kCPU});
+  auto loaded = load_learner(file, {.device = torch::kCPU});
+  const auto kind = [](const char* name) { return TabularRow{{"kind", name}, {"age", 4}}; };
+  for (const char* name : {"owl", "duck", "cat", "dragon"}) {
+    const auto want = learn.predict(kind(name));
+    for (const auto& got : {predictor.predict(kind(name)), loaded.predict(kind(name))}) {
+      CHECK(got.category == want.category);
+      CHECK(torch::equal(got.index, want.index));
+      CHECK((got.probabilities - want.probabilities).abs().max().item<double>() < 1e-6);
+    }
+  }
+  CHECK(predictor.predict(kind("owl")).category == "flies");
+  CHECK(predictor.predict(kind("duck")).category == "flies;swims");
+  CHECK(predictor.predict(kind("cat")).category == "");
+  CHECK(loaded.data().classes() == std::vector<std::string>{"flies", "swims"});
+}
+
 TEST_CASE("what a table's model cannot take is told with its column") {
   const TempDir dir;
   auto learn = tabular_learner(animal_data(dir.path()), {.layers = {4}, .silent = true});

@@ -14,6 +14,7 @@
 
 #include "fastcpp/data/table.hpp"
 #include "fastcpp/export.hpp"
+#include "fastcpp/plot/figure.hpp"
 #include "fastcpp/tabular/processor.hpp"
 #include "fastcpp/train/learner.hpp"
 
@@ -21,6 +22,19 @@ namespace fastcpp::inline v0 {
 
 /// Whether names are those of items or of users.
 enum class CollabSide { kItem, kUser };
+
+/// Options of `CollabLearner::plot_components`.
+struct ComponentsPlotOptions {
+  CollabSide side = CollabSide::kItem;  ///< items, or users
+  std::int64_t n = 50;                  ///< how many, those with the most training ratings; >= 1
+  std::vector<Cell> names = {};         ///< instead: these
+  std::int64_t x = 0;         ///< component along the x axis, 0 differs the most; < n_factors
+  std::int64_t y = 1;         ///< component along the y axis, likewise
+  std::int64_t among = 1000;  ///< components are those of so many with the most ratings; >= 1
+  double width = 12;          ///< inches, > 0 (fastai: `figsize`)
+  double height = 9;          ///< inches, > 0
+  double dpi = 100;           ///< pixels an inch of the PNG, > 0
+};
 
 /// A learner over ratings (fastai: `CollabLearner`). A handle as Learner, and made of any learner of such data, for example one
 /// that `load_learner` gave. Reading what was learnt leaves the model as it is. Threads as Learner.
@@ -48,6 +62,17 @@ class FASTCPP_API CollabLearner : public Learner {
   /// The n items whose factors point the most like those of one: a table with the columns `name` and `similarity` (cosine).
   /// \throws ValueError `value.rows`; as `weight`
   Table nearest(const Cell& name, std::int64_t n = 10, CollabSide side = CollabSide::kItem) const;
+  /// Names of the items or users with the most training ratings, the most first; of equals, and without training data, in the
+  /// order of their codes.
+  /// \param n >= 1; all when there are fewer
+  /// \throws ValueError `value.rows`
+  std::vector<std::string> most_rated(std::int64_t n = 50,
+                                      CollabSide side = CollabSide::kItem) const;
+  /// Items as points of a plane, by two principal components of their factors, with their names beside them (the last figure of
+  /// fastai's lesson). Near ones are liked by the same people. Names do not overlap; see `Axes::annotate`. Of a component the
+  /// item that is the farthest out has a positive figure.
+  /// \throws ValueError `value.rows`, `value.pca` on a component that is not there, `value.figure_size`; as `weight`
+  Figure plot_components(const ComponentsPlotOptions& options = {}) const;
 
  private:
   std::shared_ptr<const TabularProcessor> processor_;

@@ -160,10 +160,10 @@ class FASTCPP_API ClassificationInterpretation {
   ///         `data.not_classes` and what `grad_cam` throws
   Figure plot_top_losses(std::int64_t k, const TopLossesPlotOptions& options = {}) const;
 
-  /// The k worst rows of a table: prediction, truth, loss and probability of the truth, then the cells (fastai:
-  /// `plot_tab_top_losses`). Print it, or write it as CSV.
+  /// The k worst rows of a table: prediction, truth, loss and, for classes, the probability of the truth, then the cells
+  /// (fastai: `plot_tab_top_losses`). Print it, write it as CSV, or draw it by `table_figure`.
   /// \param k >= 1; all rows when there are fewer
-  /// \throws DataError `data.no_table` when the items are no rows, `data.not_classes`; ValueError `value.k`
+  /// \throws DataError `data.no_table` when the items are no rows; ValueError `value.k`
   Table plot_tab_top_losses(std::int64_t k, const TopLossesOptions& options = {}) const;
 
   /// Of items with several classes, those whose likeliest class is none of theirs, and pictures of the worst (fastai:

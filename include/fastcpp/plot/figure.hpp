@@ -101,6 +101,14 @@ struct TextOptions {
   TextAlign align = TextAlign::kCenter;  ///< ignored by axis labels
 };
 
+/// Options of `Axes::annotate`.
+struct AnnotateOptions {
+  double size = 9;              ///< of the letters in points, > 0
+  bool bold = false;            ///< bold face
+  Color color = colors::black;  ///< of the letters
+  double widest = 3;  ///< inches that a name is wide at most, > 0; longer ones end in an ellipsis
+};
+
 /// How an axis is divided (matplotlib: `xscale`, `yscale`).
 enum class AxisScale {
   kLinear,  ///< equal steps
@@ -162,6 +170,18 @@ class FASTCPP_API Axes {
   /// A text at a point of the axes, vertically centred there.
   /// \throws ValueError `value.plot_option` on a bad size
   Axes& text(double x, double y, std::string text, const TextOptions& options = {});
+
+  /// Names of points. They are placed when the figure is drawn, so that none lies over another, over what else is written, or
+  /// over the edge, and over dots only where nothing else is left: beside the point, else farther away with a thin line to it.
+  /// A name that has room nowhere is left out; a larger figure has more room. The points count for the ends of the axes;
+  /// `scatter` draws their dots. Equal figures get equal places.
+  /// \param x,y     the points
+  /// \param names   one for each, on one line
+  /// \param options look of the names
+  /// \throws ValueError `value.plot_size` when `x`, `y` and names differ in number, `value.plot_option` on a bad size or
+  ///         width
+  Axes& annotate(std::vector<double> x, std::vector<double> y, std::vector<std::string> names,
+                 const AnnotateOptions& options = {});
 
   /// The text above the axes; wrapped or made smaller when it is wider than its place.
   /// \throws ValueError `value.plot_option` on a bad size

@@ -107,7 +107,7 @@ void MixUpCallback::on_batch_begin(TrainState& state) {
     throw ValueError(
         "value.mixup",
         "mix-up takes one tensor of floating-point numbers and one target per item: whole "
-        "numbers such as token ids, and several tensors, cannot be mixed");
+        "numbers such as token ids, and several tensors such as rows of a table, cannot be mixed");
   }
   auto mix = draw(x.size(0));
   mix.lambda = torch::max(mix.lambda, 1 - mix.lambda).to(x.options());
