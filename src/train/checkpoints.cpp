@@ -255,7 +255,9 @@ void Checkpoints::restore_best(const Value& saved) const {
   const auto* is_best = saved.find("is_best");
   if (options_.best.empty() || !is_best || !is_best->as_bool()) return;
   const auto file = best_file();
-  const bool there = integer_of_file(file, "begun") == begun_ &&
+  std::error_code ignored;
+  // A kill between the two writes of the first best leaves none.
+  const bool there = fs::exists(file, ignored) && integer_of_file(file, "begun") == begun_ &&
                      integer_of_file(file, "number") == saved.at("number").as_int();
   if (!there) save_checkpoint(file, saved);
 }

@@ -186,13 +186,19 @@ TEST_CASE("a best checkpoint that a kill left behind is written when the trainin
   }
   const auto new_best = read_file(best);
   REQUIRE(lr_in(best) == kNewLr);
-  // Killed behind the checkpoint of the epoch, before the best one took the other's place.
-  fs::remove(models / "checkpoint_000_finished.pth");
-  write_file(best, old_best);
-  auto again = learner_of_files(dir.path());
-  CHECK(again.resume({.callbacks = {std::make_shared<Counted>()}}) == FitOutcome::kFinished);
-  CHECK(lr_in(best) == kNewLr);
-  CHECK(load_checkpoint(best).at("number").as_int() == kBatchesOfFit);
+  // Killed behind the checkpoint of the epoch, before the best one took the other's place, or was there for the first time.
+  for (const bool first : {false, true}) {
+    fs::remove(models / "checkpoint_000_finished.pth");
+    if (first) {
+      fs::remove(best);
+    } else {
+      write_file(best, old_best);
+    }
+    auto again = learner_of_files(dir.path());
+    CHECK(again.resume({.callbacks = {std::make_shared<Counted>()}}) == FitOutcome::kFinished);
+    CHECK(lr_in(best) == kNewLr);
+    CHECK(load_checkpoint(best).at("number").as_int() == kBatchesOfFit);
+  }
 }
 
 namespace {
