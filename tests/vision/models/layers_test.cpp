@@ -173,13 +173,14 @@ TEST_CASE("a frozen weight is cast once, and again when it changes") {
   auto layer = conv(true);
   freeze(layer);
   const auto x = torch::randn({3, 24, 14, 11}).requires_grad_();
-  // Operations that the layer's output was made by, and how many of them cast the weight.
+  // The layer's output, and how often the weight was cast for it.
   const auto run = [&](torch::ScalarType type, int& casts) {
     casts = 0;
     const auto counter = at::addThreadLocalCallback(
         at::RecordFunctionCallback(
             [](const at::RecordFunction& f) -> std::unique_ptr<at::ObserverContext> {
-              if (f.inputs().size() > 0 && f.inputs()[0].isTensor() &&
+              if (f.name() == std::string("aten::_to_copy") && f.inputs().size() > 0 &&
+                  f.inputs()[0].isTensor() &&
                   f.inputs()[0].toTensor().sizes() == torch::IntArrayRef({24, 24, 3, 3})) {
                 ++casts_seen;
               }
