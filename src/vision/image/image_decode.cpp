@@ -203,6 +203,10 @@ cv::Mat decode(std::string_view bytes, const std::string& name, int least_side,
   } else {
     pixels = decode_by_opencv(whole, cv::IMREAD_COLOR | cv::IMREAD_IGNORE_ORIENTATION, header);
     to_rgb(pixels);
+    // OpenCV may read a header otherwise, such as a comment right behind a number of a PNM.
+    if (!pixels.empty() && (pixels.rows != header.rows || pixels.cols != header.cols)) {
+      refuse(name, "its header says another size than its pixels have");
+    }
   }
   if (pixels.empty()) refuse(name, "its pixels cannot be decoded");
   return pixels;

@@ -298,6 +298,19 @@ TEST_CASE("the first of two widths of a TIFF counts, as in libtiff", "[images]")
   CHECK_THROWS_AS(decode_image_bytes(file), ImageError);
 }
 
+TEST_CASE("a picture that OpenCV finds of another size than its header says is refused",
+          "[images]") {
+  // A comment right behind the width: OpenCV takes its 6 for the height.
+  const auto pnm = "P6\n2#6\n1#5" + std::string(60, '\0');
+  try {
+    decode_image_bytes(pnm, "odd.ppm");
+  } catch (const ImageError& e) {
+    CHECK(std::string(e.what()).find("odd.ppm") != std::string::npos);
+    return;
+  }
+  CHECK(decode_image_bytes(pnm).size() == cv::Size(2, 1));
+}
+
 TEST_CASE("TIFF of numbers is cut to 0..255, as by Pillow", "[images]") {
   cv::Mat numbers(2, 3, CV_32FC1);
   const float values[] = {-3, 0.9f, 17.6f, 254.99f, 300, NAN};
