@@ -12,6 +12,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/rng.hpp"
+#include "tabular/fused_pass.hpp"
 
 namespace fastcpp::inline v0 {
 
@@ -102,6 +103,15 @@ void TabularModelImpl::reset() {
 }
 
 torch::Tensor TabularModelImpl::forward(const torch::Tensor& x_cat, const torch::Tensor& x_cont) {
+  const auto fused = fused_pass(*this, x_cat, x_cont);
+  auto x = fused ? *fused : by_layers(x_cat, x_cont);
+  if (const auto& range = options_.y_range) {
+    x = (range->second - range->first) * torch::sigmoid(x) + range->first;
+  }
+  return x;
+}
+
+torch::Tensor TabularModelImpl::by_layers(const torch::Tensor& x_cat, const torch::Tensor& x_cont) {
   std::vector<torch::Tensor> parts;
   if (!options_.emb_szs.empty()) {
     for (std::size_t i = 0; i < embeds->size(); ++i) {
@@ -111,11 +121,7 @@ torch::Tensor TabularModelImpl::forward(const torch::Tensor& x_cat, const torch:
     parts = {emb_drop(torch::cat(parts, 1))};
   }
   if (options_.n_cont > 0) parts.push_back(bn_cont(x_cont));
-  auto x = layers->forward(parts.size() == 1 ? parts[0] : torch::cat(parts, 1));
-  if (const auto& range = options_.y_range) {
-    x = (range->second - range->first) * torch::sigmoid(x) + range->first;
-  }
-  return x;
+  return layers->forward(parts.size() == 1 ? parts[0] : torch::cat(parts, 1));
 }
 
 namespace detail {

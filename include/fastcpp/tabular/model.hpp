@@ -79,6 +79,8 @@ class FASTCPP_API TabularModelImpl : public torch::nn::Cloneable<TabularModelImp
   const TabularModelOptions& options() const { return options_; }
 
  private:
+  torch::Tensor by_layers(const torch::Tensor& x_cat, const torch::Tensor& x_cont);
+
   TabularModelOptions options_;
 };
 /// A TabularModelImpl, shared.

@@ -1,0 +1,64 @@
+// The inner loops of dense layers and batch norm in training, compiled for several instruction sets, single precision.
+// Matrices are row after row. Padded ones have lines of a multiple of kLine floats; what is beyond their columns is zero and
+// is computed along.
+#pragma once
+
+#include <cstddef>
+#include <cstdint>
+
+namespace fastcpp::inline v0::models {
+
+// c[i][j] = act(bias[j] + sum over k of a[i * a_row + k * a_step] * b[k * b_line + j])
+struct MatrixProduct {
+  std::int64_t rows, cols, depth;
+  const float* a;
+  std::ptrdiff_t a_row, a_step;
+  const float* b;  // padded
+  std::ptrdiff_t b_line;
+  float* c;  // `cols` are written
+  std::ptrdiff_t c_line;
+  const float* bias = nullptr;  // padded; null: none
+  bool relu = false;
+};
+
+// A column's values over the rows of a batch, normalised: y = (x - mean) * inv * weight + bias.
+struct BatchNorm {
+  std::int64_t rows;
+  std::ptrdiff_t cols, line;  // both multiples of kLine
+  const float* x;
+  float *mean, *var, *inv;  // variance of the population; 1 / root(variance + eps)
+  const float *weight, *bias;
+  double eps;
+  float* y;
+};
+
+// Its gradients: `dy` becomes that of x.
+struct BatchNormBack {
+  std::int64_t rows;
+  std::ptrdiff_t cols, line;
+  const float *x, *mean, *inv, *weight;
+  float* dy;
+  float *dweight, *dbias;
+};
+
+// dy stays where y is above zero, and becomes zero elsewhere; `sums` are those of its columns. Without y they are all.
+struct ReluBack {
+  std::int64_t rows;
+  std::ptrdiff_t cols, line;
+  const float* y;
+  float *dy, *sums;
+};
+
+struct DenseKernels {
+  static constexpr std::ptrdiff_t kLine = 16;
+  void (*multiply)(const MatrixProduct&);
+  void (*moments)(const BatchNorm&);    // mean, var and inv from x
+  void (*normalise)(const BatchNorm&);  // y
+  void (*normalise_back)(const BatchNormBack&);
+  void (*relu_back)(const ReluBack&);
+};
+
+// The best for this processor; null where LibTorch's own are the better choice.
+const DenseKernels* dense_kernels();
+
+}  // namespace fastcpp::models

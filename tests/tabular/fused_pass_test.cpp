@@ -1,0 +1,197 @@
+// The network in one piece beside LibTorch's layers in double precision, which it does not take over.
+#include <ATen/Parallel.h>
+#include <torch/csrc/autograd/function.h>
+#include <torch/utils.h>
+
+#include <string>
+#include <vector>
+
+#include "fastcpp/hooks/hook.hpp"
+#include "fastcpp/tabular/model.hpp"
+#include "support/catch.hpp"
+
+using namespace fastcpp;
+using torch::Tensor;
+
+namespace {
+
+struct NetworkInput {
+  Tensor cat, cont;
+};
+
+NetworkInput network_input(const TabularModelOptions& o, std::int64_t rows) {
+  std::vector<Tensor> codes;
+  for (const auto& [count, width] : o.emb_szs) {
+    codes.push_back(torch::randint(0, count, {rows}, torch::kInt64));
+  }
+  return {codes.empty() ? torch::zeros({rows, 0}, torch::kInt64) : torch::stack(codes, 1),
+          o.n_cont > 0 ? torch::randn({rows, o.n_cont}) * 3 + 1 : Tensor()};
+}
+
+// Values that are not those of the start, where a weight of one and a mean of zero would hide faults.
+void shake(TabularModel& model) {
+  const torch::NoGradGuard no_grad;
+  for (auto& p : model->parameters()) p.add_(torch::rand_like(p) - 0.5);
+  for (auto& b : model->buffers()) {
+    if (b.is_floating_point()) b.add_(torch::rand_like(b));
+  }
+}
+
+TabularModel in_double(const TabularModel& model) {
+  TabularModel copy(std::dynamic_pointer_cast<TabularModelImpl>(model->clone()));
+  copy->to(torch::kFloat64);
+  return copy;
+}
+
+double distance(const Tensor& a, const Tensor& b) {
+  if (b.numel() == 0) return 0;  // batch norm of no columns
+  const auto wide = b.to(torch::kFloat64);
+  return (a.to(torch::kFloat64) - wide).abs().max().item<double>() /
+         std::max(1.0, wide.abs().max().item<double>());
+}
+
+std::string backward_of(const Tensor& y) {
+  return y.grad_fn() ? y.grad_fn()->name() : "";
+}
+
+// Single precision over up to a few hundred terms.
+constexpr double kNear = 2e-5;
+
+void same_training(const TabularModelOptions& options, std::int64_t rows) {
+  CAPTURE(rows, options.n_cont, options.out_sz, options.layers.size(), options.emb_szs.size());
+  torch::manual_seed(3);
+  TabularModel model(options);
+  shake(model);
+  auto wide = in_double(model);
+  const auto x = network_input(options, rows);
+  const auto by = torch::randn({rows, options.out_sz});
+  const auto pass = [&](TabularModel& m, const Tensor& cont, const Tensor& weights) {
+    torch::manual_seed(5);  // of dropout, whose masks do not depend on the precision
+    auto y = m->forward(x.cat, cont);
+    (y * weights).sum().backward();
+    return y;
+  };
+  const auto y = pass(model, x.cont, by);
+  const auto want =
+      pass(wide, x.cont.defined() ? x.cont.to(torch::kFloat64) : x.cont, by.to(torch::kFloat64));
+  CHECK(distance(y, want) < kNear);
+  const auto params = model->named_parameters(), wanted = wide->named_parameters();
+  for (const auto& p : params) {
+    CAPTURE(p.key());
+    if (p.value().numel() == 0) continue;  // batch norm of no columns
+    REQUIRE(p.value().grad().defined());
+    CHECK(distance(p.value().grad(), wanted[p.key()].grad()) < kNear);
+  }
+  const auto buffers = model->named_buffers(), wanted_buffers = wide->named_buffers();
+  for (const auto& b : buffers) {
+    CAPTURE(b.key());
+    CHECK(distance(b.value(), wanted_buffers[b.key()]) < kNear);
+  }
+
+  model->eval();
+  wide->eval();
+  const torch::NoGradGuard no_grad;
+  CHECK(distance(model->forward(x.cat, x.cont),
+                 wide->forward(x.cat, x.cont.defined() ? x.cont.to(torch::kFloat64) : x.cont)) <
+        kNear);
+}
+
+const TabularModelOptions kAdult{
+    .emb_szs = {{10, 6}, {17, 8}, {3, 3}}, .n_cont = 3, .out_sz = 2, .layers = {200, 100}};
+
+}  // namespace
+
+TEST_CASE("fused pass: outputs, gradients and statistics are those of the layers", "[tabular]") {
+  for (const std::int64_t rows : {2, 5, 64, 131}) same_training(kAdult, rows);
+  auto o = kAdult;
+  o.layers = {33};
+  o.out_sz = 1;
+  o.y_range = {{0, 5}};
+  same_training(o, 64);
+  o.use_bn = false;
+  o.layers = {16, 32, 48};
+  same_training(o, 64);
+  o.n_cont = 0;
+  o.layers = {};
+  same_training(o, 7);
+  o = kAdult;
+  o.emb_szs = {};
+  o.n_cont = 20;
+  o.layers = {15, 17};
+  same_training(o, 64);
+  o.bn_final = true;
+  same_training(o, 64);
+}
+
+TEST_CASE("fused pass: dropout draws what LibTorch draws", "[tabular]") {
+  auto o = kAdult;
+  o.ps = {0.3, 0.5};
+  o.emb_drop = 0.2;
+  same_training(o, 64);
+  o.use_bn = false;
+  same_training(o, 64);
+}
+
+TEST_CASE("fused pass: sizes that several threads share", "[tabular]") {
+  const int before = torch::get_num_threads();
+  torch::set_num_threads(3);
+  auto o = kAdult;
+  o.layers = {300, 200};
+  same_training(o, 700);
+  torch::set_num_threads(before);
+}
+
+TEST_CASE("fused pass: LibTorch runs what it does not know", "[tabular]") {
+  torch::manual_seed(1);
+  TabularModel model(kAdult);
+  auto x = network_input(kAdult, 8);
+  const auto fused = backward_of(model->forward(x.cat, x.cont)) == "TabularBackward";
+  const auto by_layers = [&] {
+    return backward_of(model->forward(x.cat, x.cont)).find("Addmm") != std::string::npos;
+  };
+  CHECK(by_layers() != fused);  // none on a processor without kernels
+
+  x.cont.requires_grad_();
+  CHECK(by_layers());
+  x.cont.requires_grad_(false);
+  model->layers->ptr(2)->eval();  // a batch norm that does not train
+  CHECK(by_layers());
+  model->eval();
+  CHECK(by_layers());
+  model->train();
+  CHECK(by_layers() != fused);
+  x.cat[3][1] = 17;
+  CHECK_THROWS_AS(model->forward(x.cat, x.cont), c10::Error);
+  x.cat[3][1] = -1;
+  CHECK_THROWS_AS(model->forward(x.cat, x.cont), c10::Error);
+  x = network_input(kAdult, 1);
+  CHECK_THROWS_AS(model->forward(x.cat, x.cont), c10::Error);
+  x = network_input(kAdult, 8);
+  const auto hook = hook_output(model->layers->ptr(0));
+  CHECK(by_layers());
+}
+
+TEST_CASE("fused pass: frozen parameters, graphs kept and graphs released", "[tabular]") {
+  torch::manual_seed(1);
+  TabularModel model(kAdult);
+  const auto x = network_input(kAdult, 8);
+  const auto weight = model->named_parameters()["layers.0.weight"];
+  const auto bias = model->named_parameters()["layers.0.bias"];
+  weight.requires_grad_(false);
+  auto y = model->forward(x.cat, x.cont).sum();
+  y.backward({}, /*retain_graph=*/true);
+  CHECK_FALSE(weight.grad().defined());
+  const auto once = bias.grad().clone();
+  y.backward();
+  CHECK(distance(bias.grad(), 2 * once) < kNear);
+  CHECK_THROWS_AS(y.backward(), c10::Error);
+
+  y = model->forward(x.cat, x.cont).sum();
+  {
+    const torch::NoGradGuard no_grad;
+    bias.add_(1);
+  }
+  if (y.requires_grad() && backward_of(model->forward(x.cat, x.cont)) == "TabularBackward") {
+    CHECK_THROWS_AS(y.backward(), c10::Error);
+  }
+}
