@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "compat/autocast.hpp"
+#include "compat/autograd_node.hpp"
 #include "fastcpp/hooks/watched.hpp"
 #include "kernels/dense_layers.hpp"
 
@@ -426,8 +427,7 @@ std::optional<Tensor> fused_pass(TabularModelImpl& network, const Tensor& x_cat,
   const torch::NoGradGuard no_grad;
   auto y = forward(*plan, x_cont, pass);
   if (graph) {
-    const std::shared_ptr<TabularBackward> node(
-        new TabularBackward(std::move(pass), std::move(params)), torch::autograd::deleteNode);
+    const auto node = compat::make_node<TabularBackward>(std::move(pass), std::move(params));
     torch::autograd::create_gradient_edge(y, node);
   }
   return y;
