@@ -3,6 +3,7 @@
 #include <algorithm>
 #include <cmath>
 
+#include "fastcpp/kernels/dense_layers.hpp"
 #include "fastcpp/kernels/processor.hpp"
 
 #define FASTCPP_DENSE_BODY static inline __attribute__((always_inline))

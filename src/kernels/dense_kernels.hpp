@@ -58,7 +58,4 @@ struct DenseKernels {
   void (*relu_back)(const ReluBack&);
 };
 
-// The best for this processor; null where LibTorch's own are the better choice.
-const DenseKernels* dense_kernels();
-
 }  // namespace fastcpp::models

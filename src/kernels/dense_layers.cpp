@@ -1,4 +1,4 @@
-#include "kernels/dense_layers.hpp"
+#include "fastcpp/kernels/dense_layers.hpp"
 
 #include <ATen/Parallel.h>
 #include <torch/utils.h>
@@ -6,6 +6,8 @@
 #include <algorithm>
 #include <cmath>
 #include <utility>
+
+#include "kernels/dense_kernels.hpp"
 
 namespace fastcpp::inline v0::models {
 namespace {

@@ -13,7 +13,7 @@
 #include "compat/autocast.hpp"
 #include "compat/autograd_node.hpp"
 #include "fastcpp/hooks/watched.hpp"
-#include "kernels/dense_layers.hpp"
+#include "fastcpp/kernels/dense_layers.hpp"
 
 namespace fastcpp::inline v0 {
 

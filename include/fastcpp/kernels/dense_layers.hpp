@@ -1,15 +1,17 @@
 // Dense layers and batch norm, forward and backward, on the CPU in single precision, over the kernels of this processor. For
-// batches that are small beside what a call of LibTorch's takes. Matrices are as in dense_kernels.hpp: padded, a line for
-// each row of the batch.
+// batches that are small beside what a call of LibTorch's takes. Matrices have a line for each row of the batch, padded: a
+// multiple of 16 floats, zero beyond the columns.
 #pragma once
 
 #include <torch/types.h>
 
 #include <cstdint>
 
-#include "kernels/dense_kernels.hpp"
-
 namespace fastcpp::inline v0::models {
+
+struct DenseKernels;
+// The best for this processor; null where LibTorch's own are the better choice.
+const DenseKernels* dense_kernels();
 
 // `columns` up to whole lines.
 std::int64_t padded(std::int64_t columns);
