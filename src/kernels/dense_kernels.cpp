@@ -20,13 +20,20 @@ struct DenseLanes {
 };
 
 // Through memory: vectors as values of functions are another calling convention without the target.
-template <typename Vec>
-FASTCPP_DENSE_BODY void read(const float* from, Vec& v) {
+template <typename Value, typename Vec>
+FASTCPP_DENSE_BODY void read(const Value* from, Vec& v) {
   __builtin_memcpy(&v, from, sizeof v);
 }
-template <typename Vec>
-FASTCPP_DENSE_BODY void write(float* to, const Vec& v) {
+template <typename Value, typename Vec>
+FASTCPP_DENSE_BODY void write(Value* to, const Vec& v) {
   __builtin_memcpy(to, &v, sizeof v);
+}
+// Single precision, as doubles.
+template <typename Lanes>
+FASTCPP_DENSE_BODY void read_wide(const float* from, typename Lanes::Wide& v) {
+  typename Lanes::Vec floats;
+  read(from, floats);
+  v = __builtin_convertvector(floats, typename Lanes::Wide);
 }
 
 // kRows x kVecs vectors of the product, from column `col` on.
@@ -103,31 +110,26 @@ FASTCPP_DENSE_BODY void multiply_body(const MatrixProduct& p) {
   }
 }
 
-// In double precision, as LibTorch has it.
 template <typename Lanes>
 FASTCPP_DENSE_BODY void moments_body(const BatchNorm& n) {
-  using Vec = typename Lanes::Vec;
   using Wide = typename Lanes::Wide;
   const auto count = static_cast<double>(n.rows);
   for (std::ptrdiff_t c = 0; c < n.cols; c += Lanes::kLanes) {
-    Wide sum = {}, squares = {};
+    Wide sum = {}, squares = {}, x;
     for (std::int64_t r = 0; r < n.rows; ++r) {
-      Vec x;
-      read(n.x + r * n.line + c, x);
-      sum += __builtin_convertvector(x, Wide);
+      read_wide<Lanes>(n.x + r * n.line + c, x);
+      sum += x;
     }
     const Wide mean = sum / count;
     for (std::int64_t r = 0; r < n.rows; ++r) {
-      Vec x;
-      read(n.x + r * n.line + c, x);
-      const Wide off = __builtin_convertvector(x, Wide) - mean;
-      squares += off * off;
+      read_wide<Lanes>(n.x + r * n.line + c, x);
+      squares += (x - mean) * (x - mean);
     }
     const Wide var = squares / count;
-    write(n.mean + c, __builtin_convertvector(mean, Vec));
-    write(n.var + c, __builtin_convertvector(var, Vec));
+    write(n.mean + c, mean);
+    write(n.var + c, var);
     for (std::ptrdiff_t lane = 0; lane < Lanes::kLanes; ++lane) {
-      n.inv[c + lane] = static_cast<float>(1 / std::sqrt(var[lane] + n.eps));
+      n.inv[c + lane] = 1 / std::sqrt(var[lane] + n.eps);
     }
   }
 }
@@ -135,17 +137,20 @@ FASTCPP_DENSE_BODY void moments_body(const BatchNorm& n) {
 template <typename Lanes>
 FASTCPP_DENSE_BODY void normalise_body(const BatchNorm& n) {
   using Vec = typename Lanes::Vec;
+  using Wide = typename Lanes::Wide;
   for (std::ptrdiff_t c = 0; c < n.cols; c += Lanes::kLanes) {
-    Vec mean, inv, weight, bias;
+    Wide mean, inv, weight;
     read(n.mean + c, mean);
     read(n.inv + c, inv);
-    read(n.weight + c, weight);
+    read_wide<Lanes>(n.weight + c, weight);
+    Vec bias;
     read(n.bias + c, bias);
-    const Vec by = inv * weight;
+    const Vec by = __builtin_convertvector(Wide(inv * weight), Vec);
+    const Vec middle = __builtin_convertvector(mean, Vec);
     for (std::int64_t r = 0; r < n.rows; ++r) {
       Vec x;
       read(n.x + r * n.line + c, x);
-      write(n.y + r * n.line + c, Vec((x - mean) * by + bias));
+      write(n.y + r * n.line + c, Vec((x - middle) * by + bias));
     }
   }
 }
@@ -156,29 +161,25 @@ FASTCPP_DENSE_BODY void normalise_back_body(const BatchNormBack& n) {
   using Wide = typename Lanes::Wide;
   const auto count = static_cast<double>(n.rows);
   for (std::ptrdiff_t c = 0; c < n.cols; c += Lanes::kLanes) {
-    Vec mean, inv, weight;
+    Wide mean, inv, weight, x, dy;
     read(n.mean + c, mean);
     read(n.inv + c, inv);
-    read(n.weight + c, weight);
+    read_wide<Lanes>(n.weight + c, weight);
     Wide sum = {}, dot = {};
     for (std::int64_t r = 0; r < n.rows; ++r) {
-      Vec x, dy;
-      read(n.x + r * n.line + c, x);
-      read(n.dy + r * n.line + c, dy);
-      sum += __builtin_convertvector(dy, Wide);
-      dot += __builtin_convertvector(Vec(dy * (x - mean)), Wide);
+      read_wide<Lanes>(n.x + r * n.line + c, x);
+      read_wide<Lanes>(n.dy + r * n.line + c, dy);
+      sum += dy;
+      dot += dy * (x - mean);
     }
-    const Wide wide_inv = __builtin_convertvector(inv, Wide);
     write(n.dbias + c, __builtin_convertvector(sum, Vec));
-    write(n.dweight + c, __builtin_convertvector(Wide(dot * wide_inv), Vec));
-    const Vec by = inv * weight;
-    const Vec shift = __builtin_convertvector(Wide(sum / count), Vec);
-    const Vec slope = __builtin_convertvector(Wide(dot * wide_inv * wide_inv / count), Vec);
+    write(n.dweight + c, __builtin_convertvector(Wide(dot * inv), Vec));
+    const Wide by = inv * weight, shift = sum / count, slope = dot * inv * inv / count;
     for (std::int64_t r = 0; r < n.rows; ++r) {
-      Vec x, dy;
-      read(n.x + r * n.line + c, x);
-      read(n.dy + r * n.line + c, dy);
-      write(n.dy + r * n.line + c, Vec((dy - shift - (x - mean) * slope) * by));
+      read_wide<Lanes>(n.x + r * n.line + c, x);
+      read_wide<Lanes>(n.dy + r * n.line + c, dy);
+      write(n.dy + r * n.line + c,
+            __builtin_convertvector(Wide((dy - shift - (x - mean) * slope) * by), Vec));
     }
   }
 }
@@ -186,8 +187,9 @@ FASTCPP_DENSE_BODY void normalise_back_body(const BatchNormBack& n) {
 template <typename Lanes>
 FASTCPP_DENSE_BODY void relu_back_body(const ReluBack& p) {
   using Vec = typename Lanes::Vec;
+  using Wide = typename Lanes::Wide;
   for (std::ptrdiff_t c = 0; c < p.cols; c += Lanes::kLanes) {
-    Vec sum = {};
+    Wide sum = {};
     for (std::int64_t r = 0; r < p.rows; ++r) {
       Vec dy;
       read(p.dy + r * p.line + c, dy);
@@ -197,9 +199,9 @@ FASTCPP_DENSE_BODY void relu_back_body(const ReluBack& p) {
         dy = y > 0 ? dy : Vec{};
         write(p.dy + r * p.line + c, dy);
       }
-      sum += dy;
+      sum += __builtin_convertvector(dy, Wide);
     }
-    write(p.sums + c, sum);
+    write(p.sums + c, __builtin_convertvector(sum, Vec));
   }
 }
 

@@ -26,17 +26,20 @@ struct BatchNorm {
   std::int64_t rows;
   std::ptrdiff_t cols, line;  // both multiples of kLine
   const float* x;
-  float *mean, *var, *inv;  // variance of the population; 1 / root(variance + eps)
+  double *mean, *var, *inv;  // variance of the population; 1 / root(variance + eps)
   const float *weight, *bias;
   double eps;
   float* y;
 };
 
-// Its gradients: `dy` becomes that of x.
+// Its gradients: `dy` becomes that of x. In double precision: a bias before a batch norm has a gradient of zero, and an
+// optimizer such as Adam makes a step of what rounding leaves of it.
 struct BatchNormBack {
   std::int64_t rows;
   std::ptrdiff_t cols, line;
-  const float *x, *mean, *inv, *weight;
+  const float* x;
+  const double *mean, *inv;
+  const float* weight;
   float* dy;
   float *dweight, *dbias;
 };

@@ -50,15 +50,15 @@ void transpose(const float* from, Index rows, Index cols, float* to, Index line)
   }
 }
 
-void follow(const NormLayer& layer, const float* mean, const float* var) {
+void follow(const NormLayer& layer, const double* mean, const double* var) {
   const double unbiased = static_cast<double>(layer.rows) / static_cast<double>(layer.rows - 1);
   const auto move = [&](float& running, double value) {
     running = static_cast<float>((1 - layer.momentum) * static_cast<double>(running) +
                                  layer.momentum * value);
   };
   for (Index c = 0; c < layer.cols; ++c) {
-    move(layer.running_mean[c], static_cast<double>(mean[c]));
-    move(layer.running_var[c], static_cast<double>(var[c]) * unbiased);
+    move(layer.running_mean[c], mean[c]);
+    move(layer.running_var[c], var[c] * unbiased);
   }
 }
 
@@ -156,7 +156,7 @@ float* linear_back(const DenseKernels& kernels, const Linear& layer, const float
 }
 
 Index normalise_memory(Index cols) {
-  return 5 * padded(cols);
+  return 8 * padded(cols);
 }
 
 Index normalise_back_memory(Index cols) {
@@ -166,16 +166,16 @@ Index normalise_back_memory(Index cols) {
 NormStatistics normalise(const DenseKernels& kernels, const NormLayer& layer, const float* x,
                          float* y, Floats& memory) {
   const Index line = padded(layer.cols);
-  float *const mean = memory.take(line), *const var = memory.take(line),
-               *const inv = memory.take(line), *const weight = memory.take(line),
-               *const bias = memory.take(line);
+  const auto doubles = [&] { return reinterpret_cast<double*>(memory.take(2 * line)); };
+  double *const mean = doubles(), *const var = doubles(), *const inv = doubles();
+  float *const weight = memory.take(line), *const bias = memory.take(line);
   copy_padded(layer.weight, 1, layer.cols, weight, line);
   copy_padded(layer.bias, 1, layer.cols, bias, line);
   if (!layer.training) {
-    copy_padded(layer.running_mean, 1, layer.cols, mean, line);
-    copy_padded(layer.running_var, 1, layer.cols, var, line);
-    for (Index c = 0; c < line; ++c) {
-      inv[c] = static_cast<float>(1 / std::sqrt(static_cast<double>(var[c]) + layer.eps));
+    std::fill(std::copy_n(layer.running_mean, layer.cols, mean), mean + line, 0.0);
+    std::fill_n(inv, line, 0.0);
+    for (Index c = 0; c < layer.cols; ++c) {
+      inv[c] = 1 / std::sqrt(static_cast<double>(layer.running_var[c]) + layer.eps);
     }
   }
   by_columns(layer.rows, line, [&](Index first, Index count) {

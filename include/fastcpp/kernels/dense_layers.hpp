@@ -64,7 +64,8 @@ struct NormLayer {
 };
 // What its gradient needs.
 struct NormStatistics {
-  const float *mean = nullptr, *inv = nullptr, *weight = nullptr;
+  const double *mean = nullptr, *inv = nullptr;
+  const float* weight = nullptr;
 };
 // Floats that `normalise` and `normalise_back` take from `memory`.
 std::int64_t normalise_memory(std::int64_t cols);
