@@ -3,6 +3,7 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <random>
 #include <string>
 #include <vector>
@@ -100,6 +101,7 @@ void tabular_csv_to_loaders_over_reading(benchmark::State& state) {
   const Shape large{1000000, 8, 6};
   const auto file = std::filesystem::temp_directory_path() /
                     ("fastcpp_bench_" + std::to_string(::getpid()) + ".csv");
+  const std::shared_ptr<void> removed(nullptr, [&](void*) { std::filesystem::remove(file); });
   write_file(file, csv_of(large));
   bench::ratio(
       state,
@@ -113,7 +115,6 @@ void tabular_csv_to_loaders_over_reading(benchmark::State& state) {
         return bench::seconds([&] { benchmark::DoNotOptimize(Table::read_csv(file).rows()); });
       },
       3);
-  std::filesystem::remove(file);
 }
 FASTCPP_ROW(tabular_csv_to_loaders_over_reading);
 

@@ -66,13 +66,12 @@ li button span { position: relative; overflow-wrap: anywhere; font-variant-numer
 </style>
 )html";
 
-constexpr const char* kBody = R"html(
+constexpr const char* kPicture = R"html(
 <label class="drop" id="drop"><input type="file" id="file" accept="image/*">
-<b>Choose a picture</b>, drop one here, or paste one</label>
-<form id="key" hidden><label for="secret">This server asks for a key:</label>
-<input id="secret" type="password" autocomplete="off"><button>Send</button></form>
-<p id="told" role="status" aria-live="polite"></p>
-<section id="result" hidden aria-label="What the picture shows">
+<b>Choose a picture</b>, drop one here, or paste one</label>)html";
+
+constexpr const char* kBody =
+    R"html(<section id="result" hidden aria-label="What the picture shows">
 <figure><canvas id="canvas" width="480" height="480" role="img"></canvas>
 <figcaption class="soft"><label class="check"><input type="checkbox" id="heat" checked> Heat map: warm places speak for the class that is
 marked</label><br>Shown as the network saw it.</figcaption></figure>
@@ -81,73 +80,30 @@ marked</label><br>Shown as the network saw it.</figcaption></figure>
 </main>
 <script>
 'use strict';
-const $ = id => document.getElementById(id);
-let picture = null, shown = null, marked = 'best', turn = 0;
-
-function tell(text, wrong) {
-  $('told').textContent = text;
-  $('told').className = wrong ? 'wrong' : '';
-}
+let picture = null, shown = null, marked = 'best';
 
 async function ask(file, heat) {
-  const headers = $('secret').value ? {'Authorization': 'Bearer ' + $('secret').value} : {};
-  const answer = await fetch('predict?top_k=10&heat_map=' + heat, {method: 'POST', body: file, headers});
+  const answer = await fetch('predict?top_k=10&heat_map=' + heat, {method: 'POST', body: file, headers: headers()});
   const body = await answer.json();
-  if (answer.status === 401) $('key').hidden = false;
   // A network without body and head has no heat map, and predicts all the same.
-  if (body.error && body.error.code === 'train.no_body') {
-    const plain = await fetch('predict?top_k=10', {method: 'POST', body: file, headers});
-    return plain.json();
-  }
-  return body;
+  return body.error && body.error.code === 'train.no_body' ?
+    fetch('predict?top_k=10', {method: 'POST', body: file, headers: headers()}) : {status: answer.status, json: () => body};
 }
 
 async function send(file, heat) {
-  const mine = ++turn;
   picture = file;
-  tell('Looking\u2026');
-  let body;
-  try {
-    body = await ask(file, heat);
-  } catch (error) {
-    body = {error: {message: 'The server does not answer.'}};
-  }
-  if (mine !== turn) return;
-  if (body.error) {
-    $('result').hidden = true;
-    tell(body.error.message, true);
-    return;
-  }
-  $('key').hidden = true;
+  const found = await asked(() => ask(file, heat));
+  if (!found) return;
   marked = heat;
-  tell('');
-  show(body.predictions[0], file);
-}
-
-function show(found, file) {
   shown = found;
-  $('result').hidden = false;
-  const numbers = found.numbers ? found.numbers.map(x => x === null ? '\u2013' : x.toPrecision(4)).join(', ') : '';
-  $('best').textContent = found.prediction || numbers || 'None of the classes';
+  show(found, (button, one) => {
+    button.setAttribute('aria-pressed', String(!!found.heat_map && found.heat_map.class === one.index));
+    button.disabled = !found.heat_map;
+    button.addEventListener('click', () => send(file, one.index));
+  });
   const ms = found.milliseconds;
   $('times').textContent = 'Decoded in ' + ms.decode.toFixed(1) + ' ms, waited ' + ms.queue.toFixed(1) + ' ms, computed in ' +
     ms.compute.toFixed(1) + ' ms';
-  const heat = found.heat_map;
-  $('bars').replaceChildren(...(found.top || []).map(one => {
-    const item = document.createElement('li'), button = document.createElement('button'), bar = document.createElement('i');
-    const name = document.createElement('span'), number = document.createElement('span');
-    const p = one.probability === null ? 0 : one.probability;
-    bar.style.width = Math.min(100, Math.max(0, 100 * p)) + '%';
-    name.textContent = one.class;
-    number.textContent = one.probability === null ? '\u2013' : (100 * p).toFixed(1) + ' %';
-    button.type = 'button';
-    button.setAttribute('aria-pressed', String(!!heat && heat.class === one.index));
-    button.disabled = !heat;
-    button.append(bar, name, number);
-    button.addEventListener('click', () => send(file, one.index));
-    item.append(button);
-    return item;
-  }));
   draw(file);
 }
 
@@ -207,16 +163,84 @@ addEventListener('paste', event => {
 </html>
 )html";
 
+// What both pages have.
+constexpr const char* kAsking = R"html(
+<form id="key" hidden><label for="secret">This server asks for a key:</label>
+<input id="secret" type="password" autocomplete="off"><button>Send</button></form>
+<p id="told" role="status" aria-live="polite"></p>
+<script>
+'use strict';
+const $ = id => document.getElementById(id);
+let turn = 0;
+
+function tell(text, wrong) {
+  $('told').textContent = text;
+  $('told').className = wrong ? 'wrong' : '';
+}
+
+function headers() {
+  return $('secret').value ? {'Authorization': 'Bearer ' + $('secret').value} : {};
+}
+
+// The prediction; null when there is none, or something else was asked meanwhile.
+async function asked(question) {
+  const mine = ++turn;
+  tell('Looking\u2026');
+  let body;
+  try {
+    const answer = await question();
+    body = await answer.json();
+    if (mine === turn && answer.status === 401) $('key').hidden = false;
+  } catch (error) {
+    body = {error: {message: 'The server does not answer.'}};
+  }
+  if (mine !== turn) return null;
+  if (body.error) {
+    $('result').hidden = true;
+    tell(body.error.message, true);
+    return null;
+  }
+  $('key').hidden = true;
+  tell('');
+  return body.predictions[0];
+}
+
+// In words, and a bar for each class, whose button `finish` completes.
+function show(found, finish) {
+  $('result').hidden = false;
+  const numbers = found.numbers ? found.numbers.map(x => x === null ? '\u2013' : x.toPrecision(4)).join(', ') : '';
+  $('best').textContent = found.prediction || numbers || 'None of the classes';
+  $('bars').replaceChildren(...(found.top || []).map(one => {
+    const item = document.createElement('li'), button = document.createElement('button'), bar = document.createElement('i');
+    const name = document.createElement('span'), number = document.createElement('span');
+    const p = one.probability === null ? 0 : one.probability;
+    bar.style.width = Math.min(100, Math.max(0, 100 * p)) + '%';
+    name.textContent = one.class;
+    number.textContent = one.probability === null ? '\u2013' : (100 * p).toFixed(1) + ' %';
+    button.type = 'button';
+    button.append(bar, name, number);
+    finish(button, one);
+    item.append(button);
+    return item;
+  }));
+}
+</script>
+)html";
+
 }  // namespace
 
-std::string page_head(std::string_view title) {
+std::string page_of(std::string_view title, std::string_view input, std::string_view rest) {
   const auto name = html_text(title);
-  return std::string(kHead) + "<title>" + name + "</title>\n</head>\n<body>\n<main>\n<h1>" + name +
-         "</h1>";
+  std::string made = kHead;
+  made += "<title>" + name + "</title>\n</head>\n<body>\n<main>\n<h1>" + name + "</h1>";
+  made += input;
+  made += kAsking;
+  made += rest;
+  return made;
 }
 
 std::string page(std::string_view title) {
-  return page_head(title) + kBody;
+  return page_of(title, kPicture, kBody);
 }
 
 }  // namespace fastcpp::serve_detail

@@ -17,7 +17,7 @@ inline constexpr const char* kPagePolicy =
 std::string page(std::string_view title);
 // Has a form with the columns of a table, or user and item.
 std::string rows_page(std::string_view title, const Recipe& items);
-// The beginning of both, up to the heading.
-std::string page_head(std::string_view title);
+// Both: what takes the input, then the form for a key, functions that ask and show, and the rest.
+std::string page_of(std::string_view title, std::string_view input, std::string_view rest);
 
 }  // namespace fastcpp::serve_detail

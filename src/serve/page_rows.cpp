@@ -6,25 +6,16 @@
 namespace fastcpp::inline v0::serve_detail {
 namespace {
 
-constexpr const char* kRowsBody = R"html(
-<form id="row"><div class="fields" id="fields"></div></form>
-<form id="key" hidden><label for="secret">This server asks for a key:</label>
-<input id="secret" type="password" autocomplete="off"><button>Send</button></form>
-<p id="told" role="status" aria-live="polite"></p>
-<section id="result" hidden aria-label="What the row gives">
+constexpr const char* kFormOfRows = R"html(
+<form id="row"><div class="fields" id="fields"></div></form>)html";
+
+constexpr const char* kRowsBody =
+    R"html(<section id="result" hidden aria-label="What the row gives">
 <div><h2 id="best"></h2><p class="soft" id="times"></p></div><ol id="bars"></ol>
 </section>
 </main>
 <script>
 'use strict';
-const $ = id => document.getElementById(id);
-let turn = 0;
-
-function tell(text, wrong) {
-  $('told').textContent = text;
-  $('told').className = wrong ? 'wrong' : '';
-}
-
 // A column of numbers has no classes; one of many is typed in.
 const most = 500;
 const fields = columns.map((column, i) => {
@@ -62,49 +53,13 @@ function value({column, input}) {
 }
 
 async function send() {
-  const mine = ++turn;
-  tell('Looking\u2026');
-  const headers = {'Content-Type': 'application/json'};
-  if ($('secret').value) headers['Authorization'] = 'Bearer ' + $('secret').value;
-  let body;
-  try {
-    const row = Object.fromEntries(fields.map(field => [field.column.name, value(field)]));
-    const answer = await fetch('predict?top_k=10', {method: 'POST', body: JSON.stringify({rows: [row]}), headers});
-    body = await answer.json();
-    if (answer.status === 401) $('key').hidden = false;
-  } catch (error) {
-    body = {error: {message: 'The server does not answer.'}};
-  }
-  if (mine !== turn) return;
-  if (body.error) {
-    $('result').hidden = true;
-    tell(body.error.message, true);
-    return;
-  }
-  $('key').hidden = true;
-  tell('');
-  show(body.predictions[0]);
-}
-
-function show(found) {
-  $('result').hidden = false;
-  const numbers = found.numbers ? found.numbers.map(x => x === null ? '\u2013' : x.toPrecision(4)).join(', ') : '';
-  $('best').textContent = found.prediction || numbers || 'None of the classes';
+  const row = Object.fromEntries(fields.map(field => [field.column.name, value(field)]));
+  const found = await asked(() => fetch('predict?top_k=10', {method: 'POST', body: JSON.stringify({rows: [row]}),
+    headers: {'Content-Type': 'application/json', ...headers()}}));
+  if (!found) return;
+  show(found, button => { button.disabled = true; });
   const ms = found.milliseconds;
   $('times').textContent = 'Waited ' + ms.queue.toFixed(1) + ' ms, computed in ' + ms.compute.toFixed(1) + ' ms';
-  $('bars').replaceChildren(...(found.top || []).map(one => {
-    const item = document.createElement('li'), box = document.createElement('button'), bar = document.createElement('i');
-    const name = document.createElement('span'), number = document.createElement('span');
-    const p = one.probability === null ? 0 : one.probability;
-    bar.style.width = Math.min(100, Math.max(0, 100 * p)) + '%';
-    name.textContent = one.class;
-    number.textContent = one.probability === null ? '\u2013' : (100 * p).toFixed(1) + ' %';
-    box.type = 'button';
-    box.disabled = true;
-    box.append(bar, name, number);
-    item.append(box);
-    return item;
-  }));
 }
 
 for (const form of ['row', 'key']) {
@@ -148,7 +103,7 @@ std::string rows_page(std::string_view title, const Recipe& items) {
   std::string body = kRowsBody;
   constexpr std::string_view kBegin = "'use strict';\n";
   body.insert(body.find(kBegin) + kBegin.size(), "const columns = " + columns + ";\n");
-  return page_head(title) + body;
+  return page_of(title, kFormOfRows, body);
 }
 
 }  // namespace fastcpp::serve_detail

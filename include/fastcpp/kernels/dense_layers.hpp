@@ -7,6 +7,8 @@
 
 #include <cstdint>
 
+#include "fastcpp/export.hpp"
+
 namespace fastcpp::inline v0::models {
 
 struct DenseKernels;
@@ -16,7 +18,7 @@ const DenseKernels* dense_kernels();
 // `columns` up to whole lines.
 std::int64_t padded(std::int64_t columns);
 
-// Memory taken piece after piece; sizes are multiples of a line.
+// Memory taken piece after piece; sizes are multiples of a line. What was taken lives as long as this. Used by one thread.
 class Floats {
  public:
   Floats() = default;
