@@ -37,30 +37,33 @@ int serve_model(const ServeArgs& args, const Common& common) {
                  args.host.c_str());
   }
   const StopOnSignal signals;
-  serve(predictor, {.host = args.host,
-                    .port = args.port,
-                    .top_k = args.top_k,
-                    .max_batch = args.batch,
-                    .max_wait = std::chrono::milliseconds(args.wait),
-                    .max_connections = args.connections,
-                    .max_body = static_cast<std::size_t>(args.max_mb * (1 << 20)),
-                    .max_pixels = static_cast<std::int64_t>(args.max_megapixels * 1'000'000),
-                    .api_key = key,
-                    .title = args.model.stem().string(),
-                    .stop = signals.token(),
-                    .on_ready = [&](const std::string& address) {
-                      if (common.quiet) return;
-                      std::printf(
-                          "Serving %s, %zu classes, at %s/ until Ctrl+C. Try:\n\n  curl%s "
-                          "--data-binary @picture.jpg %s/predict\n\n",
-                          args.model.string().c_str(), predictor.classes().size(), address.c_str(),
-                          key.empty() ? ""
-                                      : (" -H \"Authorization: Bearer $(cat '" +
-                                         args.key_file.string() + "')\"")
-                                            .c_str(),
-                          address.c_str());
-                      std::fflush(stdout);
-                    }});
+  serve(predictor,
+        {.host = args.host,
+         .port = args.port,
+         .top_k = args.top_k,
+         .max_batch = args.batch,
+         .max_wait = std::chrono::milliseconds(args.wait),
+         .max_connections = args.connections,
+         .max_body = static_cast<std::size_t>(args.max_mb * (1 << 20)),
+         .max_pixels = static_cast<std::int64_t>(args.max_megapixels * 1'000'000),
+         .api_key = key,
+         .title = args.model.stem().string(),
+         .stop = signals.token(),
+         .on_ready = [&](const std::string& address) {
+           if (common.quiet) return;
+           std::printf(
+               "Serving %s, %zu classes, at %s/ until Ctrl+C. Try:\n\n  curl%s %s %s/predict\n\n",
+               args.model.string().c_str(), predictor.classes().size(), address.c_str(),
+               key.empty()
+                   ? ""
+                   : (" -H \"Authorization: Bearer $(cat '" + args.key_file.string() + "')\"")
+                         .c_str(),
+               predictor.takes_rows() ? "-H 'Content-Type: application/json' -d '{\"rows\": "
+                                        "[{\"COLUMN\": VALUE, ...}]}'"
+                                      : "--data-binary @picture.jpg",
+               address.c_str());
+           std::fflush(stdout);
+         }});
   if (!common.quiet) std::printf("Stopped.\n");
   return kDone;
 }

@@ -79,14 +79,13 @@ void compare(const Learner& learn, const Tensors& x, const Model& made) {
   }
 }
 
-// A row with a known value in each column, of what a TabularProcessor keeps.
-TabularRow probe_row(const Value& processor) {
+// A row with a known value in each column.
+TabularRow probe_row(const TabularProcessor& processor) {
   TabularRow row;
-  for (const auto& name : processor.at("given_cats").items()) {
-    const auto& cells = processor.at("categories").at(name.as_string()).items();
-    row.emplace(name.as_string(), cells.empty() ? Cell() : to_cell(cells.front()));
+  for (const auto& input : processor.inputs()) {
+    const auto known = input.cells.empty() ? Cell() : input.cells.front();
+    row.emplace(input.name, input.categories ? known : Cell(0.5));
   }
-  for (const auto& name : processor.at("given_conts").items()) row.emplace(name.as_string(), 0.5);
   return row;
 }
 
@@ -156,7 +155,7 @@ void check(const Learner& learn, const StateDict& weights) {
                          [&] { return make_known_reader(*items); });
     if (reads_rows(*items)) {
       compare(learn, {{}, data.stats(), {}, data.device(), std::move(reader)},
-              std::any(probe_row(items->options)), made);
+              std::any(probe_row(TabularProcessor::from_state(items->options))), made);
     } else {
       compare(learn, data, made);
     }

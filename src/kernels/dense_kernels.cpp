@@ -175,12 +175,16 @@ FASTCPP_DENSE_BODY void normalise_back_body(const BatchNormBack& n) {
     write(n.dbias + c, __builtin_convertvector(sum, Vec));
     write(n.dweight + c, __builtin_convertvector(Wide(dot * inv), Vec));
     const Wide by = inv * weight, shift = sum / count, slope = dot * inv * inv / count;
+    Wide sums = {};
     for (std::int64_t r = 0; r < n.rows; ++r) {
       read_wide<Lanes>(n.x + r * n.line + c, x);
       read_wide<Lanes>(n.dy + r * n.line + c, dy);
-      write(n.dy + r * n.line + c,
-            __builtin_convertvector(Wide((dy - shift - (x - mean) * slope) * by), Vec));
+      Wide dx = (dy - shift - (x - mean) * slope) * by;
+      if (n.relu) dx = x > 0 ? dx : Wide{};
+      sums += dx;
+      write(n.dy + r * n.line + c, __builtin_convertvector(dx, Vec));
     }
+    if (n.sums) write(n.sums + c, __builtin_convertvector(sums, Vec));
   }
 }
 

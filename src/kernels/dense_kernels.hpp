@@ -32,16 +32,18 @@ struct BatchNorm {
   float* y;
 };
 
-// Its gradients: `dy` becomes that of x. In double precision: a bias before a batch norm has a gradient of zero, and an
-// optimizer such as Adam makes a step of what rounding leaves of it.
+// Its gradients: `dy` becomes that of x, and with `relu`, where x is what ReLU made, that of what ReLU was given. `sums` are
+// those of its columns, the gradient of a bias before; null: none. They are made before rounding: where ReLU holds nothing
+// back the gradient of that bias is zero, and an optimizer such as Adam makes a step of what rounding leaves of it.
 struct BatchNormBack {
   std::int64_t rows;
   std::ptrdiff_t cols, line;
   const float* x;
   const double *mean, *inv;
   const float* weight;
+  bool relu;
   float* dy;
-  float *dweight, *dbias;
+  float *dweight, *dbias, *sums;
 };
 
 // dy stays where y is above zero, and becomes zero elsewhere; `sums` are those of its columns. Without y they are all.

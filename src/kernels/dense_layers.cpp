@@ -116,20 +116,25 @@ void linear(const DenseKernels& kernels, const Linear& layer, const float* x, co
                      .relu = layer.relu});
 }
 
-float* linear_back(const DenseKernels& kernels, const Linear& layer, const float* x, const float* y,
-                   float* dy, float* dweight, float* dbias, Floats& memory) {
-  const auto& [rows, in, out, weight, relu] = layer;
-  const Index line = padded(in), out_line = padded(out);
-  float* const sums = memory.take(out_line);
-  by_columns(rows, out_line, [&](Index first, Index count) {
+void relu_back(const DenseKernels& kernels, const Linear& layer, const float* y, float* dy,
+               float* dbias, Floats& memory) {
+  const Index line = padded(layer.out);
+  float* const sums = memory.take(line);
+  by_columns(layer.rows, line, [&](Index first, Index count) {
     kernels.relu_back({.rows = layer.rows,
                        .cols = count,
-                       .line = padded(layer.out),
+                       .line = line,
                        .y = layer.relu ? y + first : nullptr,
                        .dy = dy + first,
                        .sums = sums + first});
   });
-  std::copy_n(sums, out, dbias);
+  std::copy_n(sums, layer.out, dbias);
+}
+
+float* linear_back(const DenseKernels& kernels, const Linear& layer, const float* x,
+                   const float* dy, float* dweight, Floats& memory) {
+  const auto& [rows, in, out, weight, relu] = layer;
+  const Index line = padded(in), out_line = padded(out);
   multiply(kernels, {.rows = out,
                      .cols = in,
                      .depth = rows,
@@ -160,7 +165,7 @@ Index normalise_memory(Index cols) {
 }
 
 Index normalise_back_memory(Index cols) {
-  return 2 * padded(cols);
+  return 3 * padded(cols);
 }
 
 NormStatistics normalise(const DenseKernels& kernels, const NormLayer& layer, const float* x,
@@ -198,9 +203,11 @@ NormStatistics normalise(const DenseKernels& kernels, const NormLayer& layer, co
 }
 
 void normalise_back(const DenseKernels& kernels, Index rows, Index cols, const NormStatistics& norm,
-                    const float* x, float* dy, float* dweight, float* dbias, Floats& memory) {
+                    const float* x, const Linear* before, float* dy, float* dweight, float* dbias,
+                    float* dbefore, Floats& memory) {
   const Index line = padded(cols);
-  float *const weight = memory.take(line), *const bias = memory.take(line);
+  float *const weight = memory.take(line), *const bias = memory.take(line),
+               *const sums = memory.take(line);
   by_columns(rows, line, [&](Index first, Index count) {
     kernels.normalise_back({.rows = rows,
                             .cols = count,
@@ -209,12 +216,15 @@ void normalise_back(const DenseKernels& kernels, Index rows, Index cols, const N
                             .mean = norm.mean + first,
                             .inv = norm.inv + first,
                             .weight = norm.weight + first,
+                            .relu = before && before->relu,
                             .dy = dy + first,
                             .dweight = weight + first,
-                            .dbias = bias + first});
+                            .dbias = bias + first,
+                            .sums = before ? sums + first : nullptr});
   });
   std::copy_n(weight, cols, dweight);
   std::copy_n(bias, cols, dbias);
+  if (before) std::copy_n(sums, cols, dbefore);
 }
 
 }  // namespace fastcpp::models

@@ -1,6 +1,7 @@
 // The page of a table's model: a form with its columns.
 #include "fastcpp/io/json.hpp"
 #include "fastcpp/io/value.hpp"
+#include "fastcpp/tabular/processor.hpp"
 #include "serve/page.hpp"
 
 namespace fastcpp::inline v0::serve_detail {
@@ -74,20 +75,18 @@ for (const form of ['row', 'key']) {
 )html";
 
 // Name and classes of each column that a row needs, or its mean.
-Value columns_of(const Value& processor) {
+Value columns_of(const TabularProcessor& processor) {
   auto columns = Value::list();
-  for (const auto& name : processor.at("given_cats").items()) {
-    columns.append(Value::dict(
-        {{"name", name}, {"classes", processor.at("categories").at(name.as_string())}}));
-  }
-  for (const auto& name : processor.at("given_conts").items()) {
-    Value mean;
-    for (const auto& proc : processor.at("procs").items()) {
-      const auto* means = proc.at("state").is_dict() ? proc.at("state").find("means") : nullptr;
-      const auto* found = means && means->is_dict() ? means->find(name.as_string()) : nullptr;
-      if (found) mean = *found;
+  for (const auto& input : processor.inputs()) {
+    auto column = Value::dict({{"name", input.name}});
+    if (input.categories) {
+      auto classes = Value::list();
+      for (const auto& cell : input.cells) classes.append(to_value(cell));
+      column.set("classes", std::move(classes));
+    } else {
+      column.set("mean", input.mean ? Value(*input.mean) : Value());
     }
-    columns.append(Value::dict({{"name", name}, {"mean", mean}}));
+    columns.append(std::move(column));
   }
   return columns;
 }
@@ -95,7 +94,7 @@ Value columns_of(const Value& processor) {
 }  // namespace
 
 std::string rows_page(std::string_view title, const Recipe& items) {
-  auto columns = to_json(columns_of(items.options), {.indent = -1});
+  auto columns = to_json(columns_of(TabularProcessor::from_state(items.options)), {.indent = -1});
   // A name could end the script.
   for (std::size_t at = 0; (at = columns.find('<', at)) != std::string::npos;) {
     columns.replace(at, 1, "\\u003c");

@@ -6,6 +6,7 @@
 #include <torch/utils.h>
 
 #include <algorithm>
+#include <iterator>
 #include <memory>
 #include <utility>
 #include <vector>
@@ -350,17 +351,22 @@ class TabularBackward : public torch::autograd::Node {
     float* dy = once.take(rows * padded(out));
     models::copy_padded(gradient.data_ptr<float>(), rows, out, dy, padded(out));
     auto next = made.end();  // from the last to the first, weight before bias
-    const float* y = nullptr;
+    models::relu_back(*pass.kernels, pass.layers.back().linear, nullptr, dy,
+                      next[-1].data_ptr<float>(), once);
     for (auto layer = pass.layers.rbegin(); layer != pass.layers.rend(); ++layer) {
+      const auto before = std::next(layer);
+      const auto* const linear = before == pass.layers.rend() ? nullptr : &before->linear;
       next -= 2;
-      dy = models::linear_back(*pass.kernels, layer->linear, layer->input, y, dy,
-                               next[0].data_ptr<float>(), next[1].data_ptr<float>(), once);
+      dy = models::linear_back(*pass.kernels, layer->linear, layer->input, dy,
+                               next[0].data_ptr<float>(), once);
       if (layer->mask.defined()) models::times(dy, padded(layer->linear.in), layer->mask);
       if (layer->normed) {
         next -= 2;
-        normalise_back(layer->linear.in, layer->norm, layer->before, dy, next, once);
+        normalise_back(layer->linear.in, layer->norm, layer->before, linear, dy, next, once);
+      } else if (linear) {
+        models::relu_back(*pass.kernels, *linear, layer->before, dy, next[-1].data_ptr<float>(),
+                          once);
       }
-      y = layer->before;
     }
     if (pass.n_cont > 0) {
       float* const dcont = once.take(rows * cont_line);
@@ -369,7 +375,7 @@ class TabularBackward : public torch::autograd::Node {
                             cont_line);
       }
       next -= 2;
-      normalise_back(pass.n_cont, pass.cont_norm, pass.cont, dcont, next, once);
+      normalise_back(pass.n_cont, pass.cont_norm, pass.cont, nullptr, dcont, next, once);
     }
     if (pass.emb_mask.defined()) models::times(dy, line, pass.emb_mask);
     for (std::size_t i = 0; i < pass.widths.size(); dy += pass.widths[i++]) {
@@ -377,10 +383,13 @@ class TabularBackward : public torch::autograd::Node {
     }
   }
 
-  void normalise_back(Index cols, const models::NormStatistics& norm, const float* x, float* dy,
-                      Variables::iterator made, Floats& once) const {
-    models::normalise_back(*pass_->kernels, pass_->rows, cols, norm, x, dy,
-                           made[0].data_ptr<float>(), made[1].data_ptr<float>(), once);
+  // `made`: gradients of weight and bias, behind that of the bias before, where there is a layer before.
+  void normalise_back(Index cols, const models::NormStatistics& norm, const float* x,
+                      const models::Linear* before, float* dy, Variables::iterator made,
+                      Floats& once) const {
+    models::normalise_back(*pass_->kernels, pass_->rows, cols, norm, x, before, dy,
+                           made[0].data_ptr<float>(), made[1].data_ptr<float>(),
+                           before ? made[-1].data_ptr<float>() : nullptr, once);
   }
 
   void embedding_back(Index column, const float* dy, Index line, Tensor& made) const {

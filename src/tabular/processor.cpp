@@ -169,6 +169,24 @@ TabularItems TabularProcessor::gathered(TabularFrame& frame) const {
   return items;
 }
 
+std::vector<TabularProcessor::Input> TabularProcessor::inputs() const {
+  std::vector<Input> all;
+  for (const auto& name : learnt_->given_cats) {
+    all.push_back({.name = name, .categories = true, .cells = learnt_->categories.at(name).cells});
+  }
+  for (const auto& name : learnt_->given_conts) {
+    Input input{.name = name};
+    for (const auto& proc : learnt_->procs) {
+      const auto* const normalize = dynamic_cast<const tabular::Normalize*>(proc.get());
+      if (!normalize) continue;
+      const auto found = normalize->means().find(name);
+      if (found != normalize->means().end()) input.mean = found->second;
+    }
+    all.push_back(std::move(input));
+  }
+  return all;
+}
+
 Tensors TabularProcessor::process_one(const TabularRow& row) const {
   return boundary([&] {
     std::vector<Column> columns;

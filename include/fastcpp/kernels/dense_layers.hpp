@@ -36,7 +36,7 @@ void copy_padded(const float* from, std::int64_t rows, std::int64_t cols, float*
 // Each row of x by that of the mask, rows x columns.
 void times(float* x, std::int64_t line, const torch::Tensor& mask);
 
-// A linear layer; what `relu` holds back is held back in both directions.
+// A linear layer, and ReLU behind it.
 struct Linear {
   std::int64_t rows, in, out;  // of the batch; columns of x and y
   const float* weight;         // out x in
@@ -49,12 +49,15 @@ std::int64_t linear_back_memory(const Linear& layer);
 // \param bias    `out` values
 void linear(const DenseKernels& kernels, const Linear& layer, const float* x, const float* bias,
             float* y, std::int64_t y_line, Floats& memory);
-// \param y       what `linear` made, padded; null without relu
-// \param dy      its gradient; changed
+// The gradients of ReLU and of the bias: `dy` becomes that of what ReLU was given.
+// \param y       what `linear` made, padded; null without ReLU
+void relu_back(const DenseKernels& kernels, const Linear& layer, const float* y, float* dy,
+               float* dbias, Floats& memory);
+// \param dy      the gradient behind `relu_back`
 // \param dweight out x in
 // \return the gradient of x
-float* linear_back(const DenseKernels& kernels, const Linear& layer, const float* x, const float* y,
-                   float* dy, float* dweight, float* dbias, Floats& memory);
+float* linear_back(const DenseKernels& kernels, const Linear& layer, const float* x,
+                   const float* dy, float* dweight, Floats& memory);
 
 // Batch norm's parameters and running statistics, `cols` values each.
 struct NormLayer {
@@ -75,9 +78,12 @@ std::int64_t normalise_back_memory(std::int64_t cols);
 // In training, by the batch's own statistics, which the running ones follow.
 NormStatistics normalise(const DenseKernels& kernels, const NormLayer& layer, const float* x,
                          float* y, Floats& memory);
-// `dy` becomes the gradient of x. dweight and dbias are `cols` values.
+// `dy` becomes the gradient of x, which `before` made; then what `relu_back` does for that layer is done too.
+// \param dweight,dbias `cols` values
+// \param before        null when x has no layer before
+// \param dbefore       gradient of the bias of `before`
 void normalise_back(const DenseKernels& kernels, std::int64_t rows, std::int64_t cols,
-                    const NormStatistics& norm, const float* x, float* dy, float* dweight,
-                    float* dbias, Floats& memory);
+                    const NormStatistics& norm, const float* x, const Linear* before, float* dy,
+                    float* dweight, float* dbias, float* dbefore, Floats& memory);
 
 }  // namespace fastcpp::models

@@ -36,6 +36,14 @@ class FASTCPP_API TabularProcessor {
     std::vector<std::string> classes;  ///< their texts as Python prints them, `#na#` first
   };
 
+  /// A column that a row needs.
+  struct Input {
+    std::string name;                 ///< of the column
+    bool categories = false;          ///< or numbers
+    std::vector<Cell> cells = {};     ///< of categories: the known values
+    std::optional<double> mean = {};  ///< of numbers: what Normalize learnt
+  };
+
   /// Fits the steps, in their order, on the rows that train.
   /// \param cat_names columns of categories
   /// \param cont_names columns of numbers
@@ -54,6 +62,8 @@ class FASTCPP_API TabularProcessor {
   /// \throws as `process`
   Tensors process_one(const TabularRow& row) const;
 
+  /// The columns that a row needs: categories, then numbers, as they were named.
+  std::vector<Input> inputs() const;
   /// Columns of categories: those that were named, then those that steps added.
   const std::vector<std::string>& cat_names() const { return learnt_->cat_names; }
   /// Columns of numbers.
