@@ -1,6 +1,7 @@
 // Trainings on tables and predictions of single rows beside the reference: tabular.json.
 #include <ATen/Parallel.h>
 
+#include "fastcpp/hooks/hook.hpp"
 #include "fastcpp/io/json.hpp"
 #include "fastcpp/io/recipe.hpp"
 #include "fastcpp/tabular/model.hpp"
@@ -32,25 +33,45 @@ TabularLearnerOptions options_of(const Json& item) {
 
 }  // namespace
 
+namespace {
+
+// \param by_layers LibTorch runs the network, not the fused pass
+void check_training(const Json& item, const Json& bs, bool by_layers) {
+  const bool wide = item["dtype"] == "float64";
+  INFO(item["name"].get<std::string>()
+       << ", " << item["dtype"].get<std::string>() << (by_layers ? ", by layers" : ""));
+  TabularDatabunchOptions bunch{.bs = bs, .device = torch::kCPU};
+  bunch.shuffle = false;
+  if (wide) bunch.dl_tfms = {widen_batch};
+  const auto data = lists_of(pipeline(item["pipe"])).databunch(bunch);
+  auto trace = std::make_shared<FitTrace>();
+  auto options = options_of(item);
+  options.callbacks = {trace};
+  auto learn = tabular_learner(data, options);
+  set_weights_by_rule(*learn.model(), item["weights_key"], 1);
+  if (wide) widen(*learn.model());
+  std::optional<Hook> hook;
+  if (by_layers) hook = hook_output(learn.model()->named_children()["layers"]);
+  check_table_training(learn, trace, item, true);
+}
+
+}  // namespace
+
 TEST_CASE("trainings on tables beside the reference") {
   at::set_num_threads(1);
   const auto& file = golden("tabular.json");
+  const auto& bs = file["table"]["bs"];
   CHECK(file["training"].size() == 20);
+  int fused = 0;
   for (const auto& item : file["training"]) {
-    INFO(item["name"].get<std::string>() << ", " << item["dtype"].get<std::string>());
-    const bool wide = item["dtype"] == "float64";
-    TabularDatabunchOptions bunch{.bs = file["table"]["bs"], .device = torch::kCPU};
-    bunch.shuffle = false;
-    if (wide) bunch.dl_tfms = {widen_batch};
-    const auto data = lists_of(pipeline(item["pipe"])).databunch(bunch);
-    auto trace = std::make_shared<FitTrace>();
-    auto options = options_of(item);
-    options.callbacks = {trace};
-    auto learn = tabular_learner(data, options);
-    set_weights_by_rule(*learn.model(), item["weights_key"], 1);
-    if (wide) widen(*learn.model());
-    check_table_training(learn, trace, item, true);
+    check_training(item, bs, true);
+    // Where gradients cancel, Adam makes whole steps of what rounding leaves, and only LibTorch rounds as the reference does:
+    // there the reference's own two precisions are far apart.
+    if (item["dtype"] == "float64" || number(item["deviation"]["losses"]) > 1e-5) continue;
+    check_training(item, bs, false);
+    ++fused;
   }
+  CHECK(fused >= 4);
 }
 
 TEST_CASE("predictions of single rows beside the reference") {
