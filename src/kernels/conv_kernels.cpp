@@ -1,16 +1,11 @@
 #include "kernels/conv_kernels.hpp"
 
 #include "fastcpp/kernels/processor.hpp"
-
-#define FASTCPP_BODY static inline __attribute__((always_inline))
+#include "kernels/lanes.hpp"
 
 namespace fastcpp::inline v0::models {
 namespace {
 
-template <int kBytes>
-struct Lanes {
-  typedef float Vec __attribute__((vector_size(kBytes)));
-};
 // As many doubles as fill a vector, and so many floats.
 template <int kBytes>
 struct DoubleLanes {
@@ -18,17 +13,7 @@ struct DoubleLanes {
   typedef float Floats __attribute__((vector_size(kBytes / 2)));
 };
 
-// Through memory: vectors as values of functions are another calling convention without the target.
-template <typename Vec>
-FASTCPP_BODY void load(const float* from, Vec& v) {
-  __builtin_memcpy(&v, from, sizeof v);
-}
-template <typename Vec>
-FASTCPP_BODY void store(float* to, const Vec& v) {
-  __builtin_memcpy(to, &v, sizeof v);
-}
-
-template <typename Vec, int kRows, int kVecs>
+template <typename Vec, int kVecs, int kRows>
 FASTCPP_BODY void multiply_rows(const Product& p) {
   constexpr int kLanes = sizeof(Vec) / sizeof(float), kBlock = kLanes * kVecs;
   Vec sum[kRows][kVecs] = {};
@@ -48,42 +33,66 @@ FASTCPP_BODY void multiply_rows(const Product& p) {
     }
     for (int r = 0; r < kRows; ++r) in[r] += p.run_step;
   }
-  const bool bare = !p.bias && !p.add[0] && !p.relu && p.width == kBlock;
-  float sums[kRows][kBlock];
+  if (p.bias) {
 #pragma GCC unroll 8
-  for (int r = 0; r < kRows; ++r) {
-    float* to = bare ? p.out[r] : sums[r];
+    for (int v = 0; v < kVecs; ++v) {
+      Vec bias;
+      load(p.bias + v * kLanes, bias);
 #pragma GCC unroll 8
-    for (int v = 0; v < kVecs; ++v) store(to + v * kLanes, sum[r][v]);
+      for (int r = 0; r < kRows; ++r) sum[r][v] += bias;
+    }
   }
-  if (bare) return;
-#pragma GCC unroll 1
+  // The last vector may reach beyond the channels that there are: it goes through memory of its own.
+  const int last = p.width - (kVecs - 1) * kLanes;
+#pragma GCC unroll 8
   for (int r = 0; r < kRows; ++r) {
-    float* out = p.out[r];
-    const float* add = p.add[0] ? p.add[r] : nullptr;
-#pragma GCC unroll 1
-    for (int c = 0; c < p.width; ++c) {
-      const float value = sums[r][c] + (p.bias ? p.bias[c] : 0.0f) + (add ? add[c] : 0.0f);
-      out[c] = p.relu && value < 0 ? 0.0f : value;
+#pragma GCC unroll 8
+    for (int v = 0; v < kVecs; ++v) {
+      Vec value = sum[r][v];
+      const bool whole = v + 1 < kVecs || last == kLanes;
+      if (p.add[0]) {
+        Vec add{};
+        if (whole) {
+          load(p.add[r] + v * kLanes, add);
+        } else {
+          float some[kLanes] = {};
+          for (int c = 0; c < last; ++c) some[c] = p.add[r][v * kLanes + c];
+          load(some, add);
+        }
+        value += add;
+      }
+      clamp(value, p.low, p.high);
+      if (whole) {
+        store(p.out[r] + v * kLanes, value);
+      } else {
+        float some[kLanes];
+        store(some, value);
+        for (int c = 0; c < last; ++c) p.out[r][v * kLanes + c] = some[c];
+      }
     }
   }
 }
 
-template <typename Vec, int kVecs>
-FASTCPP_BODY void multiply_body(const Product& p) {
+template <typename Vec, int kVecs, int kMostRows>
+FASTCPP_BODY void multiply_vecs(const Product& p) {
   switch (p.rows) {
     case 1:
-      return multiply_rows<Vec, 1, kVecs>(p);
+      return multiply_rows<Vec, kVecs, 1>(p);
     case 2:
-      return multiply_rows<Vec, 2, kVecs>(p);
+      return multiply_rows<Vec, kVecs, 2>(p);
     case 3:
-      return multiply_rows<Vec, 3, kVecs>(p);
+      return multiply_rows<Vec, kVecs, 3>(p);
     case 4:
-      return multiply_rows<Vec, 4, kVecs>(p);
+      return multiply_rows<Vec, kVecs, 4>(p);
     case 5:
-      return multiply_rows<Vec, 5, kVecs>(p);
+      return multiply_rows<Vec, kVecs, 5>(p);
+    case 6:
+      return multiply_rows<Vec, kVecs, 6>(p);
+    case 7:
+      if constexpr (kMostRows >= 7) return multiply_rows<Vec, kVecs, 7>(p);
+      break;
     default:
-      return multiply_rows<Vec, 6, kVecs>(p);
+      if constexpr (kMostRows >= 8) return multiply_rows<Vec, kVecs, 8>(p);
   }
 }
 
@@ -115,7 +124,7 @@ FASTCPP_BODY void to_points_lanes(const TileIn& t, std::ptrdiff_t c) {
   Vec half[kTileIn][kTileIn];
   for (int x = 0; x < kTileIn; ++x) {
     Vec column[kTileIn], points[kTileIn];
-    for (int y = 0; y < kTileIn; ++y) load(t.in + y * t.line + x * t.channels + c, column[y]);
+    for (int y = 0; y < kTileIn; ++y) load(t.in + y * t.line + x * t.pixel + c, column[y]);
     input_line(column, points);
     for (int y = 0; y < kTileIn; ++y) half[y][x] = points[y];
   }
@@ -141,20 +150,17 @@ FASTCPP_BODY void from_points_lanes(const TileOut& t, std::ptrdiff_t c) {
     Vec outputs[kTileOut];
     output_line(half[y], outputs);
     for (int x = 0; x < t.cols; ++x) {
-      const auto at = y * t.line + x * t.channels + c;
       Vec value = outputs[x] + bias;
       if (t.add) {
         Vec add;
-        load(t.add + at, add);
+        load(t.add + y * t.add_line + x * t.add_pixel + c, add);
         value += add;
       }
-      if (t.relu) value = value < 0 ? Vec{} : value;
-      store(t.out + at, value);
+      clamp(value, t.low, t.high);
+      store(t.out + y * t.line + x * t.pixel + c, value);
     }
   }
 }
-
-using One = Lanes<sizeof(float)>::Vec;  // what is left where channels do not fill a vector
 
 template <typename Vec>
 FASTCPP_BODY void to_points_body(const TileIn& t) {
@@ -211,11 +217,7 @@ FASTCPP_BODY void filter_points_body(const Filters& f) {
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
-// As many sums as the registers hold beside the weights of one step.
-#define FASTCPP_CONV_KERNELS(NAME, BYTES, VECS, ...)                                     \
-  __attribute__((target(__VA_ARGS__))) void multiply_##NAME(const Product& p) {          \
-    multiply_body<Lanes<BYTES>::Vec, VECS>(p);                                           \
-  }                                                                                      \
+#define FASTCPP_CONV_KERNELS(NAME, BYTES, ...)                                          \
   __attribute__((target(__VA_ARGS__))) void to_points_##NAME(const TileIn& t) {          \
     to_points_body<Lanes<BYTES>::Vec>(t);                                                \
   }                                                                                      \
@@ -224,13 +226,31 @@ FASTCPP_BODY void filter_points_body(const Filters& f) {
   }                                                                                      \
   __attribute__((target(__VA_ARGS__))) void filter_points_##NAME(const Filters& f) {     \
     filter_points_body<DoubleLanes<BYTES>>(f);                                           \
-  }                                                                                      \
-  static_assert(BYTES / 4 * VECS <= ConvKernels::kMostBlock);                            \
-  constexpr ConvKernels k_##NAME = {BYTES / 4 * VECS, multiply_##NAME, to_points_##NAME, \
-                                    from_points_##NAME, filter_points_##NAME};
+  }
 
-FASTCPP_CONV_KERNELS(avx2, 32, 2, "avx2,fma")
-FASTCPP_CONV_KERNELS(avx512, 64, 4, "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")
+FASTCPP_CONV_KERNELS(avx2, 32, "avx2,fma")
+FASTCPP_CONV_KERNELS(avx512, 64, "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")
+
+// As many rows as leave their sums, the weights of one step and an input in registers.
+__attribute__((target("avx2,fma"))) void multiply_avx2(const Product& p) {
+  using Vec = Lanes<32>::Vec;
+  if (p.width > 8) return multiply_vecs<Vec, 2, 6>(p);
+  multiply_vecs<Vec, 1, 8>(p);
+}
+__attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma"))) void multiply_avx512(
+    const Product& p) {
+  using Vec = Lanes<64>::Vec;
+  if (p.width > 48) return multiply_vecs<Vec, 4, 6>(p);
+  if (p.width > 32) return multiply_vecs<Vec, 3, 8>(p);
+  if (p.width > 16) return multiply_vecs<Vec, 2, 8>(p);
+  multiply_vecs<Vec, 1, 8>(p);
+}
+
+constexpr ConvKernels k_avx2 = {
+    16, 8, {8, 6, 0, 0}, multiply_avx2, to_points_avx2, from_points_avx2, filter_points_avx2};
+constexpr ConvKernels k_avx512 = {
+    64,          16, {8, 8, 8, 6}, multiply_avx512, to_points_avx512, from_points_avx512,
+    filter_points_avx512};
 #endif
 
 const ConvKernels* choose() {

@@ -7,20 +7,20 @@
 namespace fastcpp::inline v0::models {
 
 // Rows of a product with packed weights:
-// out[r][c] = act(bias[c] + add[r][c] + sum over runs and k of in[r][run * run_step + k] *
-//             weights[(run * depth + k) * block + c])
+// out[r][c] = clamp(bias[c] + add[r][c] + sum over runs and k of in[r][run * run_step + k] *
+//             weights[(run * depth + k) * padded + c]), `padded` being `width` up to whole vectors
 struct Product {
-  static constexpr int kMostRows = 6;
-  int rows;  // 1..kMostRows
+  static constexpr int kMostRows = 8;
+  int rows;  // 1..ConvKernels::rows of so many vectors
   const float* in[kMostRows];
   float* out[kMostRows];
   const float* add[kMostRows];  // add[0] is null when nothing is added
   int runs;
   std::ptrdiff_t run_step, depth;
   const float* weights;
-  const float* bias;  // `block` values, or null
-  int width;          // how many of the block's channels exist
-  bool relu;
+  const float* bias;  // `padded` values, or null
+  int width;          // channels, at most a block
+  float low, high;    // of the clamp; not-a-number stays what it is
 };
 
 // Winograd's minimal filtering F(4 x 4, 3 x 3) (Lavin and Gray 2015, arXiv:1509.09308): a tile of
@@ -30,7 +30,7 @@ constexpr int kTileIn = 6, kTileOut = 4, kTilePoints = kTileIn * kTileIn;
 // The 36 transformed values of a tile, `plane` floats apart.
 struct TileIn {
   const float* in;
-  std::ptrdiff_t line, channels;  // `line`: floats to the next row of the picture
+  std::ptrdiff_t pixel, line, channels;  // floats to the next pixel and the next row of the picture
   float* out;
   std::ptrdiff_t plane;
 };
@@ -38,11 +38,12 @@ struct TileOut {
   const float* in;
   std::ptrdiff_t plane, channels;
   float* out;
-  const float* add;     // laid out as `out`, or null
-  const float* bias;    // or null
-  std::ptrdiff_t line;  // floats to the next row of the picture
-  int rows, cols;       // how much of the tile lies in the picture
-  bool relu;
+  const float* add;   // or null
+  const float* bias;  // or null
+  // Floats between two neighbours in `out` and `add`, and to the next row of the picture.
+  std::ptrdiff_t pixel, line, add_pixel, add_line;
+  int rows, cols;  // how much of the tile lies in the picture
+  float low, high;
 };
 
 // 3 x 3 filters of `count` output channels (a multiple of the vector) and their 36 transformed
@@ -57,6 +58,8 @@ struct Filters {
 struct ConvKernels {
   static constexpr int kMostBlock = 64;
   int block;  // output channels made at once; weights are packed by so many
+  int lanes;  // of a vector: the last block is packed by as many of these as it needs
+  int rows[4];  // that the registers hold beside 1, 2, ... vectors of weights
   void (*multiply)(const Product&);
   void (*to_points)(const TileIn&);
   void (*from_points)(const TileOut&);

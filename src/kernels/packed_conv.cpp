@@ -5,10 +5,12 @@
 
 #include <algorithm>
 #include <cstring>
+#include <limits>
 #include <mutex>
 #include <utility>
 #include <vector>
 
+#include "kernels/channel_kernels.hpp"
 #include "kernels/conv_kernels.hpp"
 
 namespace fastcpp::inline v0::models {
@@ -28,10 +30,23 @@ Index up(Index n, Index step) {
   return (n + step - 1) / step * step;
 }
 
-// Pictures with a number of rows each, and the distance of their rows in floats.
+// What inputs of so many bytes are multiplied with all weights before the next ones: they stay in the second cache meanwhile.
+constexpr Index kChunkBytes = 256 << 10;
+constexpr Index kLeastChunk = 48;  // pixels; the weights come from farther away the fewer there are
+
+// Pictures with a number of rows each, and the distances of their rows and pixels in floats.
 struct Plane {
   const float* data;
-  Index rows, line;
+  Index rows, line, pixel;
+};
+
+// Where outputs go and what is done to them.
+struct Output {
+  float* data;  // of the first pixel
+  Index n, h, w, pixel;
+  const float* add;
+  Index add_pixel;
+  float low, high;
 };
 
 // Memory for one call: a thread that kept it would keep the largest it ever needed.
@@ -43,25 +58,35 @@ Tensor scratch(Index count) {
 
 struct PackedConv::Impl {
   const ConvKernels& kernels;
+  const ChannelKernels& channels;
   const Tensor weight;      // out x in x rows x cols
-  std::vector<float> bias;  // up to whole blocks; empty when there is none
+  std::vector<float> bias;  // up to whole vectors
   const Index out, in, rows, cols, stride, padding;
+  const bool depthwise;
 
-  Impl(const ConvKernels& kernels_, Tensor weight_, Index stride_, Index padding_)
+  Impl(const ConvKernels& kernels_, const ChannelKernels& channels_, Tensor weight_, Index stride_,
+       Index padding_, bool depthwise_)
       : kernels(kernels_),
+        channels(channels_),
         weight(std::move(weight_)),
         out(weight.size(0)),
-        in(weight.size(1)),
+        in(depthwise_ ? out : weight.size(1)),
         rows(weight.size(2)),
         cols(weight.size(3)),
         stride(stride_),
-        padding(padding_) {}
+        padding(padding_),
+        depthwise(depthwise_) {}
 
   mutable std::once_flag direct_once, points_once;
   mutable Tensor direct, points;  // packed when first needed
 
   Index block() const { return kernels.block; }
   Index blocks() const { return up(out, block()) / block(); }
+  // Output channels up to whole vectors: all blocks but the last are whole.
+  Index padded_out() const { return up(out, kernels.lanes); }
+  Index padded_width(Index b) const { return std::min(block(), padded_out() - b * block()); }
+  // How many rows of a product with that block.
+  Index most_rows(Index b) const { return kernels.rows[padded_width(b) / kernels.lanes - 1]; }
 
   bool winograd(Index out_rows, Index out_cols, Index n) const {
     return suits_winograd(weight, stride) &&
@@ -69,13 +94,30 @@ struct PackedConv::Impl {
                kLeastTiles;
   }
 
-  // [block][row][col][in][block's channel]
+  // [block][row][col][in][block's channel], and [row][col][channel] where each channel has its own filter.
   const float* direct_weights() const {
     std::call_once(direct_once, [&] {
-      auto whole = torch::zeros({blocks() * block(), in, rows, cols}, torch::kFloat32);
-      whole.narrow(0, 0, out).copy_(weight);
-      direct =
-          whole.view({blocks(), block(), in, rows, cols}).permute({0, 3, 4, 2, 1}).contiguous();
+      const auto plain = weight.permute({0, 2, 3, 1}).contiguous();
+      const Index depth = plain.numel() / out;
+      if (depthwise) {
+        direct = plain.view({out, depth}).t().contiguous();
+        return;
+      }
+      direct = torch::empty({depth * padded_out()}, torch::kFloat32);
+      const float* const from = plain.data_ptr<float>();
+      float* const to = direct.data_ptr<float>();
+      at::parallel_for(0, blocks(), 1, [&](Index first, Index last) {
+        for (Index b = first; b < last; ++b) {
+          const Index width = padded_width(b), real = std::min(width, out - b * block());
+          float* const mine = to + b * block() * depth;
+          for (Index k = 0; k < depth; ++k) {
+            for (Index c = 0; c < real; ++c) {
+              mine[k * width + c] = from[(b * block() + c) * depth + k];
+            }
+            std::fill(mine + k * width + real, mine + (k + 1) * width, 0.0f);
+          }
+        }
+      });
     });
     return direct.data_ptr<float>();
   }
@@ -83,34 +125,35 @@ struct PackedConv::Impl {
   // [point][block][in][block's channel]
   const float* point_weights() const {
     std::call_once(points_once, [&] {
-      points = torch::empty({kTilePoints, blocks(), in, block()}, torch::kFloat32);
+      const Index plane = in * padded_out();
+      points = torch::empty({kTilePoints, plane}, torch::kFloat32);
       const auto plain = weight.contiguous();
       const float* const from = plain.data_ptr<float>();
       float* const to = points.data_ptr<float>();
       at::parallel_for(0, blocks() * in, 64, [&](Index first, Index last) {
         for (Index item = first; item < last; ++item) {
-          const Index b = item / in, i = item % in;
+          const Index b = item / in, i = item % in, width = padded_width(b);
           float filters[9 * ConvKernels::kMostBlock] = {};
-          for (Index c = 0; c < std::min(block(), out - b * block()); ++c) {
+          for (Index c = 0; c < std::min(width, out - b * block()); ++c) {
             const float* filter = from + ((b * block() + c) * in + i) * 9;
-            for (int k = 0; k < 9; ++k) filters[k * block() + c] = filter[k];
+            for (int k = 0; k < 9; ++k) filters[k * width + c] = filter[k];
           }
           kernels.filter_points({.in = filters,
-                                 .out = to + item * block(),
-                                 .plane = blocks() * in * block(),
-                                 .count = static_cast<int>(block())});
+                                 .out = to + b * block() * in + i * width,
+                                 .plane = plane,
+                                 .count = static_cast<int>(width)});
         }
       });
     });
     return points.data_ptr<float>();
   }
 
-  // The pictures with zeros around them; themselves where there is nothing to add.
+  // The pictures with zeros around them and their channels together.
   Tensor padded(const Tensor& x) const {
-    if (padding == 0) return x;
     const Index n = x.size(0), h = x.size(2), w = x.size(3);
     const Index all_rows = h + 2 * padding, line = (w + 2 * padding) * in;
     const auto* from = x.data_ptr<float>();
+    const bool together = x.is_contiguous(torch::MemoryFormat::ChannelsLast);
     auto result = scratch(n * all_rows * line);
     float* const start = result.data_ptr<float>();
     at::parallel_for(0, n * all_rows, 64, [&](Index first, Index last) {
@@ -122,73 +165,154 @@ struct PackedConv::Impl {
           continue;
         }
         std::fill_n(to, padding * in, 0.0f);
-        std::memcpy(to + padding * in, from + (r / all_rows * h + y) * w * in,
-                    static_cast<std::size_t>(w * in) * sizeof(float));
+        float* const inner = to + padding * in;
+        if (together) {
+          std::memcpy(inner, from + (r / all_rows * h + y) * w * in,
+                      static_cast<std::size_t>(w * in) * sizeof(float));
+        } else {
+          for (Index c = 0; c < in; ++c) {
+            const float* row =
+                from + r / all_rows * x.stride(0) + c * x.stride(1) + y * x.stride(2);
+            for (Index at = 0; at < w; ++at) inner[at * in + c] = row[at * x.stride(3)];
+          }
+        }
         std::fill(to + (padding + w) * in, to + line, 0.0f);
       }
     });
     return result;
   }
 
-  const float* bias_of(Index b) const {
-    return bias.empty() ? nullptr : &bias[static_cast<std::size_t>(b * block())];
-  }
-
   // Every output pixel as a product of its window with the weights.
-  void run_direct(const Tensor& x, Tensor& y, const float* add, bool relu) const {
-    const Index oh = y.size(2), ow = y.size(3), n = y.size(0);
-    const auto held = padded(x);
-    const Plane picture{held.data_ptr<float>(), x.size(2) + 2 * padding,
-                        (x.size(3) + 2 * padding) * in};
+  void run_direct(const Tensor& x, const Output& y, const float* scale, const float* shift) const {
+    Tensor held;
+    Plane picture{x.data_ptr<float>(), x.size(2), x.size(3) * x.size(1), x.size(1)};
+    if (padding > 0) {
+      held = padded(x);
+      picture = {held.data_ptr<float>(), x.size(2) + 2 * padding, (x.size(3) + 2 * padding) * in,
+                 in};
+    }
     const float* weights = direct_weights();
-    float* const to = y.data_ptr<float>();
-    const Index pixels = n * oh * ow,
-                groups = (pixels + Product::kMostRows - 1) / Product::kMostRows;
-    // Neighbours in this order share a block of weights.
-    at::parallel_for(0, blocks() * groups, 8, [&](Index first, Index last) {
-      Product p{};
-      p.runs = static_cast<int>(rows);
-      p.run_step = picture.line;
-      p.depth = cols * in;
-      p.relu = relu;
+    const Index pixels = y.n * y.h * y.w, depth = rows * cols * in;
+    const Index seen = in * std::min(stride, rows) * std::min(stride, cols);
+    const Index most = std::max<Index>(kChunkBytes / (seen * Index{sizeof(float)}), kLeastChunk);
+    const Index chunks = (pixels + most - 1) / most;
+    // Neighbours in this order share their inputs.
+    at::parallel_for(0, chunks * blocks(), 1, [&](Index first, Index last) {
+      Tensor room;
+      Index in_room = -1;
       for (Index item = first; item < last; ++item) {
-        const Index b = item / groups, from = item % groups * Product::kMostRows;
-        p.rows = static_cast<int>(std::min<Index>(Product::kMostRows, pixels - from));
-        p.weights = weights + b * rows * p.depth * block();
-        p.bias = bias_of(b);
-        p.width = static_cast<int>(std::min(block(), out - b * block()));
-        for (int r = 0; r < p.rows; ++r) {
-          const Index pixel = from + r, image = pixel / (oh * ow), at = pixel % (oh * ow);
-          p.in[r] = picture.data + (image * picture.rows + at / ow * stride) * picture.line +
-                    at % ow * stride * in;
-          p.out[r] = to + pixel * out + b * block();
-          p.add[r] = add ? add + pixel * out + b * block() : nullptr;
+        const Index chunk = item / blocks(), b = item % blocks();
+        const Index begin = chunk * pixels / chunks, end = (chunk + 1) * pixels / chunks;
+        Plane from = picture;
+        if (scale) {
+          if (!room.defined()) room = scratch((most + 1) * in);
+          if (in_room != chunk) {
+            channels.activate({.in = picture.data + begin * picture.pixel,
+                               .in_pixel = picture.pixel,
+                               .pixels = end - begin,
+                               .channels = in,
+                               .scale = scale,
+                               .shift = shift,
+                               .out = room.data_ptr<float>()});
+            in_room = chunk;
+          }
+          from = {room.data_ptr<float>(), 0, 0, in};
         }
-        kernels.multiply(p);
+        multiply_pixels(from, scale ? begin : -1, begin, end, weights + b * block() * depth, b, y);
       }
     });
   }
 
-  void run_winograd(const Tensor& x, Tensor& y, const float* add, bool relu) const {
+  // The pixels of a chunk with one block of weights. `base` >= 0: the inputs begin with that pixel's.
+  void multiply_pixels(const Plane& from, Index base, Index begin, Index end, const float* weights,
+                       Index b, const Output& y) const {
+    Product p{};
+    p.runs = static_cast<int>(rows);
+    p.run_step = from.line;
+    p.depth = cols * in;
+    p.weights = weights;
+    p.bias = &bias[static_cast<std::size_t>(b * block())];
+    p.width = static_cast<int>(std::min(block(), out - b * block()));
+    p.low = y.low;
+    p.high = y.high;
+    const Index count = end - begin, groups = (count + most_rows(b) - 1) / most_rows(b);
+    const bool one_by_one = rows == 1 && cols == 1 && stride == 1 && padding == 0;
+    Index image = begin / (y.h * y.w), row = begin % (y.h * y.w) / y.w, col = begin % y.w;
+    for (Index g = 0; g < groups; ++g) {
+      const Index start = begin + g * count / groups;
+      p.rows = static_cast<int>(begin + (g + 1) * count / groups - start);
+      for (int r = 0; r < p.rows; ++r) {
+        const Index pixel = start + r;
+        if (base >= 0) {
+          p.in[r] = from.data + (pixel - base) * from.pixel;
+        } else if (one_by_one) {
+          p.in[r] = from.data + pixel * from.pixel;
+        } else {
+          p.in[r] = from.data + (image * from.rows + row * stride) * from.line +
+                    col * stride * from.pixel;
+          if (++col == y.w) {
+            col = 0;
+            if (++row == y.h) {
+              row = 0;
+              ++image;
+            }
+          }
+        }
+        p.out[r] = y.data + pixel * y.pixel + b * block();
+        p.add[r] = y.add ? y.add + pixel * y.add_pixel + b * block() : nullptr;
+      }
+      kernels.multiply(p);
+    }
+  }
+
+  // Every channel with its own filter.
+  void run_depthwise(const Tensor& x, const Output& y) const {
+    const float* const from = x.data_ptr<float>();
+    const float* const weights = direct_weights();
+    const Index h = x.size(2), w = x.size(3);
+    at::parallel_for(0, y.n * y.h, 4, [&](Index first, Index last) {
+      std::vector<const float*> seen(static_cast<std::size_t>(rows));
+      for (Index r = first; r < last; ++r) {
+        const Index top = r % y.h * stride - padding;
+        for (Index i = 0; i < rows; ++i) {
+          const bool inside = top + i >= 0 && top + i < h;
+          seen[static_cast<std::size_t>(i)] =
+              inside ? from + (r / y.h * h + top + i) * w * in : nullptr;
+        }
+        channels.depthwise({.in = seen.data(),
+                            .width = w,
+                            .channels = in,
+                            .weights = weights,
+                            .bias = bias.data(),
+                            .out = y.data + r * y.w * y.pixel,
+                            .out_pixel = y.pixel,
+                            .out_width = y.w,
+                            .rows = static_cast<int>(rows),
+                            .cols = static_cast<int>(cols),
+                            .stride = stride,
+                            .padding = padding,
+                            .low = y.low,
+                            .high = y.high});
+      }
+    });
+  }
+
+  void run_winograd(const Tensor& x, const Output& y) const {
     const Tiles t{.from = x.data_ptr<float>(),
                   .h = x.size(2),
                   .w = x.size(3),
-                  .to = y.data_ptr<float>(),
-                  .oh = y.size(2),
-                  .ow = y.size(3),
-                  .down = up(y.size(2), kTileOut) / kTileOut,
-                  .across = up(y.size(3), kTileOut) / kTileOut,
-                  .weights = point_weights(),
-                  .add = add,
-                  .relu = relu};
-    const Index tiles = y.size(0) * t.down * t.across;
+                  .to = y,
+                  .down = up(y.h, kTileOut) / kTileOut,
+                  .across = up(y.w, kTileOut) / kTileOut,
+                  .weights = point_weights()};
+    const Index tiles = y.n * t.down * t.across;
     // Even shares for all threads, and in whole rows of a product.
     const Index share = (tiles + at::get_num_threads() - 1) / at::get_num_threads();
     const Index chunks_a_share = (share + kMostTiles - 1) / kMostTiles;
     const Index size = up((share + chunks_a_share - 1) / chunks_a_share, Product::kMostRows);
     at::parallel_for(0, (tiles + size - 1) / size, 1, [&](Index first, Index last) {
-      const auto values = scratch(std::min(size, tiles) * kTilePoints * (in + blocks() * block()) +
-                                  kTilePoints * in);
+      const auto values =
+          scratch(std::min(size, tiles) * kTilePoints * (in + padded_out()) + kTilePoints * in);
       for (Index chunk = first; chunk < last; ++chunk) {
         winograd_chunk(t, chunk * size, std::min(tiles, (chunk + 1) * size),
                        values.data_ptr<float>());
@@ -200,10 +324,9 @@ struct PackedConv::Impl {
   struct Tiles {
     const float* from;
     Index h, w;
-    float* to;
-    Index oh, ow, down, across;
-    const float *weights, *add;
-    bool relu;
+    Output to;
+    Index down, across;
+    const float* weights;
   };
 
   // The inputs of the tile in that row and column of the outputs; copied to `edge`, with zeros around, where the tile
@@ -211,7 +334,8 @@ struct PackedConv::Impl {
   TileIn tile_in(const Tiles& t, Index image, Index row, Index col, float* edge) const {
     const Index top = row - padding, left = col - padding;
     const float* const picture = t.from + image * t.h * t.w * in;
-    TileIn tile{.in = edge, .line = kTileIn * in, .channels = in, .out = nullptr, .plane = 0};
+    TileIn tile{
+        .in = edge, .pixel = in, .line = kTileIn * in, .channels = in, .out = nullptr, .plane = 0};
     if (top >= 0 && left >= 0 && top + kTileIn <= t.h && left + kTileIn <= t.w) {
       tile.in = picture + (top * t.w + left) * in;
       tile.line = t.w * in;
@@ -229,8 +353,8 @@ struct PackedConv::Impl {
 
   // `values`: room for the transformed inputs, the products, and the inputs of one tile.
   void winograd_chunk(const Tiles& all, Index first, Index last, float* values) const {
-    const Index count = last - first, out_all = blocks() * block();
-    const auto& [from, h, w, to, oh, ow, down, across, weights, add, relu] = all;
+    const Index count = last - first, out_all = padded_out();
+    const auto& [from, h, w, to, down, across, weights] = all;
     float* const v = values;
     float* const m = v + count * kTilePoints * in;
     float* const edge = m + count * kTilePoints * out_all;
@@ -244,12 +368,16 @@ struct PackedConv::Impl {
     Product p{};
     p.runs = 1;
     p.depth = in;
-    p.width = static_cast<int>(block());
+    p.low = -std::numeric_limits<float>::infinity();
+    p.high = std::numeric_limits<float>::infinity();
     for (int point = 0; point < kTilePoints; ++point) {
       for (Index b = 0; b < blocks(); ++b) {
-        p.weights = weights + (point * blocks() + b) * in * block();
-        for (Index t = 0; t < count; t += Product::kMostRows) {
-          p.rows = static_cast<int>(std::min<Index>(Product::kMostRows, count - t));
+        p.weights = weights + (point * out_all + b * block()) * in;
+        p.width = static_cast<int>(padded_width(b));
+        const Index groups = (count + most_rows(b) - 1) / most_rows(b);
+        for (Index g = 0; g < groups; ++g) {
+          const Index t = g * count / groups;
+          p.rows = static_cast<int>((g + 1) * count / groups - t);
           for (int r = 0; r < p.rows; ++r) {
             p.in[r] = v + (point * count + t + r) * in;
             p.out[r] = m + (point * count + t + r) * out_all + b * block();
@@ -261,17 +389,21 @@ struct PackedConv::Impl {
     for (Index t = 0; t < count; ++t) {
       const Index tile = first + t, image = tile / (down * across), at = tile % (down * across);
       const Index row = at / across * kTileOut, col = at % across * kTileOut;
-      const Index offset = ((image * oh + row) * ow + col) * out;
+      const Index pixel = (image * to.h + row) * to.w + col;
       kernels.from_points({.in = m + t * out_all,
                            .plane = count * out_all,
                            .channels = out,
-                           .out = to + offset,
-                           .add = add ? add + offset : nullptr,
-                           .bias = bias_of(0),
-                           .line = ow * out,
-                           .rows = static_cast<int>(std::min<Index>(kTileOut, oh - row)),
-                           .cols = static_cast<int>(std::min<Index>(kTileOut, ow - col)),
-                           .relu = relu});
+                           .out = to.data + pixel * to.pixel,
+                           .add = to.add ? to.add + pixel * to.add_pixel : nullptr,
+                           .bias = bias.data(),
+                           .pixel = to.pixel,
+                           .line = to.w * to.pixel,
+                           .add_pixel = to.add_pixel,
+                           .add_line = to.w * to.add_pixel,
+                           .rows = static_cast<int>(std::min<Index>(kTileOut, to.h - row)),
+                           .cols = static_cast<int>(std::min<Index>(kTileOut, to.w - col)),
+                           .low = to.low,
+                           .high = to.high});
     }
   }
 };
@@ -284,48 +416,91 @@ PackedConv::PackedConv(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
 PackedConv::~PackedConv() = default;
 
 std::shared_ptr<const PackedConv> PackedConv::make(const Tensor& weight, const Tensor& bias,
-                                                   std::int64_t stride, std::int64_t padding) {
+                                                   std::int64_t stride, std::int64_t padding,
+                                                   std::int64_t groups) {
   const auto* kernels = conv_kernels();
+  const auto* channels = channel_kernels();
   const auto plain = [](const Tensor& t) {
     return t.device().is_cpu() && t.scalar_type() == torch::kFloat32 &&
            t.layout() == torch::kStrided;
   };
-  if (!kernels || !plain(weight) || weight.dim() != 4 || weight.numel() == 0) return nullptr;
+  if (!kernels || !channels || !plain(weight) || weight.dim() != 4 || weight.numel() == 0) {
+    return nullptr;
+  }
   if (bias.defined() && (!plain(bias) || bias.numel() != weight.size(0))) return nullptr;
-  auto impl = std::unique_ptr<Impl>(new Impl(*kernels, weight.detach(), stride, padding));
+  const bool depthwise = groups != 1;
+  if (depthwise && (groups != weight.size(0) || weight.size(1) != 1)) return nullptr;
+  auto impl = std::unique_ptr<Impl>(
+      new Impl(*kernels, *channels, weight.detach(), stride, padding, depthwise));
+  impl->bias.assign(static_cast<std::size_t>(impl->padded_out()), 0.0f);
   if (bias.defined()) {
     const auto values = bias.detach().contiguous();
-    impl->bias.assign(static_cast<std::size_t>(impl->blocks() * impl->block()), 0.0f);
     std::copy_n(values.data_ptr<float>(), values.numel(), impl->bias.begin());
   }
   return std::shared_ptr<const PackedConv>(new PackedConv(std::move(impl)));
 }
 
-Tensor PackedConv::run(const Tensor& x, const Tensor& add, bool relu) const {
+Tensor PackedConv::run(const Tensor& x, const ConvExtras& extras) const {
   const auto& c = *impl_;
   constexpr auto kTogether = torch::MemoryFormat::ChannelsLast;
-  TORCH_CHECK(x.dim() == 4 && x.size(1) == c.in && x.scalar_type() == torch::kFloat32 &&
-                  x.device().is_cpu(),
+  const bool activated = extras.scale.defined();
+  TORCH_CHECK(x.dim() == 4 && (activated ? x.size(1) >= c.in : x.size(1) == c.in) &&
+                  x.scalar_type() == torch::kFloat32 && x.device().is_cpu(),
               "expected float32 pictures with ", c.in, " channels on the CPU, found ", x.sizes(),
               " of type ", x.scalar_type(), " on ", x.device());
+  TORCH_CHECK(!activated || (c.rows == 1 && c.cols == 1 && c.stride == 1 && c.padding == 0 &&
+                             !c.depthwise && extras.scale.numel() == c.in &&
+                             extras.shift.defined() && extras.shift.numel() == c.in),
+              "only convolutions of 1 x 1 change their inputs first, by as many numbers as there "
+              "are channels");
   const Index oh = (x.size(2) + 2 * c.padding - c.rows) / c.stride + 1;
   const Index ow = (x.size(3) + 2 * c.padding - c.cols) / c.stride + 1;
   TORCH_CHECK(x.size(2) + 2 * c.padding >= c.rows && x.size(3) + 2 * c.padding >= c.cols,
               "pictures of ", x.size(2), " x ", x.size(3), " are smaller than the filter of ",
               c.rows, " x ", c.cols);
-  // Strides of one picture or one channel do not say how memory is ordered; then a copy decides.
-  const auto in = x.contiguous(kTogether);
-  auto y = torch::empty({x.size(0), c.out, oh, ow}, x.options(), kTogether);
-  Tensor sum;
-  if (add.defined()) {
-    TORCH_CHECK(add.sizes() == y.sizes(), "cannot add ", add.sizes(), " to ", y.sizes());
-    sum = add.contiguous(kTogether);
-  }
-  const float* added = sum.defined() ? sum.data_ptr<float>() : nullptr;
-  if (c.winograd(oh, ow, x.size(0))) {
-    c.run_winograd(in, y, added, relu);
+  const bool winograd = !c.depthwise && c.winograd(oh, ow, x.size(0));
+  // Strides of one picture or one channel do not say how memory is ordered; then a copy decides. Pictures of few colours are
+  // put in order while zeros are put around them.
+  const bool any_order = !c.depthwise && !winograd && c.padding > 0 && c.in <= 4;
+  const auto in = any_order ? x : x.contiguous(kTogether);
+  auto y = extras.into;
+  if (!y.defined()) {
+    y = torch::empty({x.size(0), c.out, oh, ow}, x.options(), kTogether);
   } else {
-    c.run_direct(in, y, added, relu);
+    TORCH_CHECK(y.dim() == 4 && y.size(0) == x.size(0) && y.size(2) == oh && y.size(3) == ow &&
+                    extras.first >= 0 && extras.first + c.out <= y.size(1) &&
+                    y.scalar_type() == torch::kFloat32 && y.is_contiguous(kTogether),
+                "no room for ", c.out, " channels of ", oh, " x ", ow, " in ", y.sizes());
+  }
+  Tensor sum;
+  if (extras.add.defined()) {
+    TORCH_CHECK(extras.add.dim() == 4 && extras.add.size(0) == x.size(0) &&
+                    extras.add.size(1) == c.out && extras.add.size(2) == oh &&
+                    extras.add.size(3) == ow,
+                "cannot add ", extras.add.sizes(), " to ", c.out, " channels of ", oh, " x ", ow);
+    sum = extras.add.contiguous(kTogether);
+  }
+  constexpr float kAll = std::numeric_limits<float>::infinity();
+  const Output output{
+      .data = y.data_ptr<float>() + extras.first,
+      .n = x.size(0),
+      .h = oh,
+      .w = ow,
+      .pixel = y.size(1),
+      .add = sum.defined() ? sum.data_ptr<float>() : nullptr,
+      .add_pixel = c.out,
+      .low = extras.activation == Activation::kNone ? -kAll : 0.0f,
+      .high = extras.activation == Activation::kRelu6 ? 6.0f : kAll};
+  if (c.depthwise) {
+    TORCH_CHECK(!sum.defined(), "nothing can be added to channels that are filtered one by one");
+    c.run_depthwise(in, output);
+  } else if (winograd) {
+    c.run_winograd(in, output);
+  } else {
+    const auto scale = activated ? extras.scale.contiguous() : Tensor();
+    const auto shift = activated ? extras.shift.contiguous() : Tensor();
+    c.run_direct(in, output, activated ? scale.data_ptr<float>() : nullptr,
+                 activated ? shift.data_ptr<float>() : nullptr);
   }
   return y;
 }

@@ -1,5 +1,8 @@
 #include <torch/utils.h>
 
+#include <limits>
+
+#include "fastcpp/kernels/channels.hpp"
 #include "fastcpp/kernels/packed_conv.hpp"
 #include "fastcpp/kernels/processor.hpp"
 #include "support/catch.hpp"
@@ -58,4 +61,81 @@ TEST_CASE("weights that are no convolution's are not packed") {
   CHECK(PackedConv::make(torch::ones({4, 4}), {}, 1, 1) == nullptr);
   CHECK(PackedConv::make(torch::ones({4, 4, 3, 3}), torch::ones({3}), 1, 1) == nullptr);
   CHECK(PackedConv::make(torch::ones({4, 4, 3, 3}).to(torch::kFloat64), {}, 1, 1) == nullptr);
+}
+
+TEST_CASE("channels filtered one by one, outputs in a part of a tensor, activations before and after") {
+  if (processor_level() == ProcessorLevel::kPlain) return;
+  const DefaultType by_default(torch::kFloat32);
+  torch::manual_seed(4);
+  using models::Activation;
+  for (const std::int64_t c : {1, 5, 16, 33, 96}) {
+    for (const std::int64_t stride : {1, 2, 3}) {
+      for (const std::int64_t kernel : {1, 3, 5}) {
+        const auto x = torch::randn({2, c, 9, 14}), w = torch::randn({c, 1, kernel, kernel}),
+                   b = torch::randn({c});
+        const auto conv = PackedConv::make(w, b, stride, kernel / 2, c);
+        REQUIRE(conv);
+        const auto want = torch::conv2d(x.to(torch::kFloat64), w.to(torch::kFloat64),
+                                        b.to(torch::kFloat64), stride, kernel / 2, 1, c);
+        CHECK(gap(conv->run(x), want) < 2e-5);
+        CHECK(gap(conv->run(x * 9, {.activation = Activation::kRelu6}),
+                  torch::conv2d(9 * x.to(torch::kFloat64), w.to(torch::kFloat64),
+                                b.to(torch::kFloat64), stride, kernel / 2, 1, c)
+                      .clamp(0, 6)) < 2e-5);
+      }
+    }
+  }
+  for (const auto& s : kShapes) {
+    INFO(name_of(s));
+    const auto x = torch::randn({s.n, s.in, s.height, s.width}),
+               w = torch::randn({s.out, s.in, s.kernel, s.kernel}), b = torch::randn({s.out});
+    const auto want = torch::conv2d(x.to(torch::kFloat64), w.to(torch::kFloat64),
+                                    b.to(torch::kFloat64), s.stride, s.padding);
+    auto into = torch::full({s.n, s.out + 7, want.size(2), want.size(3)}, -3.0f)
+                    .contiguous(torch::MemoryFormat::ChannelsLast);
+    PackedConv::make(w, b, s.stride, s.padding)
+        ->run(x, {.activation = Activation::kRelu, .into = into, .first = 4});
+    CHECK(gap(into.narrow(1, 4, s.out), want.relu()) < 2e-5);
+    CHECK((into.narrow(1, 0, 4) == -3).all().item<bool>());
+    CHECK((into.narrow(1, 4 + s.out, 3) == -3).all().item<bool>());
+  }
+  const auto x = torch::randn({2, 40, 7, 9}), w = torch::randn({19, 33, 1, 1}),
+             scale = torch::randn({33}), shift = torch::randn({33});
+  const auto before = (x.narrow(1, 0, 33).to(torch::kFloat64) * scale.view({1, -1, 1, 1}) +
+                       shift.view({1, -1, 1, 1}))
+                          .relu();
+  CHECK(gap(PackedConv::make(w, {}, 1, 0)->run(x, {.scale = scale, .shift = shift}),
+            torch::conv2d(before, w.to(torch::kFloat64))) < 2e-5);
+  CHECK(gap(models::activate_and_pool(x.narrow(1, 0, 33), scale, shift),
+            torch::avg_pool2d(before, 2)) < 2e-5);
+}
+
+TEST_CASE("pools and linear layers of few items give what LibTorch gives") {
+  if (processor_level() == ProcessorLevel::kPlain) return;
+  const DefaultType by_default(torch::kFloat32);
+  torch::manual_seed(5);
+  for (const std::int64_t c : {1, 17, 64}) {
+    for (const bool ceil_mode : {false, true}) {
+      for (const std::int64_t padding : {0, 1}) {
+        for (const std::int64_t size : {2, 3}) {
+          auto x = torch::randn({2, c, 9, 12});
+          x[0][0][4][4] = std::numeric_limits<float>::quiet_NaN();
+          const auto got = models::max_pool(
+              x, {.size = size, .stride = 2, .padding = padding, .ceil_mode = ceil_mode});
+          const auto want = torch::max_pool2d(x, size, 2, padding, 1, ceil_mode);
+          CHECK(torch::allclose(got, want, 0, 0, /*equal_nan=*/true));
+        }
+      }
+    }
+  }
+  for (const std::int64_t items : {1, 3, 4, 9}) {
+    for (const std::int64_t in : {1, 31, 200}) {
+      for (const std::int64_t out : {1, 4, 13}) {
+        const auto x = torch::randn({items, in}), w = torch::randn({out, in}), b = torch::randn({out});
+        CHECK(gap(models::linear_of_few(x, w, b),
+                  torch::linear(x.to(torch::kFloat64), w.to(torch::kFloat64),
+                                b.to(torch::kFloat64))) < 2e-5);
+      }
+    }
+  }
 }

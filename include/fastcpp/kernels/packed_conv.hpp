@@ -10,29 +10,49 @@
 
 namespace fastcpp::inline v0::models {
 
+// What is done to each output of a convolution.
+enum class Activation { kNone, kRelu, kRelu6 };
+
+// What a packed convolution does besides, in the same pass over memory.
+struct ConvExtras {
+  torch::Tensor add = {};  // added to the output before the activation, of the output's shape; undefined: nothing
+  Activation activation = Activation::kNone;
+  // Where the output goes: into the channels from `first` of this tensor, whose channels are together. Undefined: a new one.
+  torch::Tensor into = {};
+  std::int64_t first = 0;
+  // relu(scale * x + shift) goes in, one number a channel each. Then x may have more channels than there are: the first count.
+  // Of convolutions of 1 x 1 with stride 1 and no padding.
+  torch::Tensor scale = {}, shift = {};
+};
+
 // A convolution whose weights were put into the order in which the processor reads them, once. Filters of 3 x 3 go through
-// Winograd's minimal filtering where pictures are large enough. No gradients, no dilation, no groups, zeros as padding.
-// Immutable: safe in several threads at once. Memory for a call is released with the call.
+// Winograd's minimal filtering where pictures are large enough. No gradients, no dilation, zeros as padding; one group, or one
+// for each channel. Immutable: safe in several threads at once. Memory for a call is released with the call.
 class PackedConv {
  public:
   // Null where LibTorch's own convolution is the better choice: another type than float32, another device, or a processor
   // without wide vectors (`processor_level`).
-  // \param weight  out x in x rows x columns; shared until it is packed
+  // \param weight  out x in / groups x rows x columns; shared until it is packed
   // \param bias    out values; may be undefined
   // \param stride  along both axes, >= 1
   // \param padding zeros on each side of both axes, >= 0
+  // \param groups  1, or as many as there are channels in and out
   static std::shared_ptr<const PackedConv> make(const torch::Tensor& weight,
                                                 const torch::Tensor& bias, std::int64_t stride,
-                                                std::int64_t padding);
+                                                std::int64_t padding, std::int64_t groups = 1);
   // Whether such weights go through Winograd's filtering, which is faster than LibTorch's own convolutions wherever a
   // batch has some tiles.
   static bool suits_winograd(const torch::Tensor& weight, std::int64_t stride);
   ~PackedConv();
 
-  // relu(conv(x) + bias + add), with `add` (of the output's shape) and relu where wanted.
+  // activation(conv(x) + bias + add).
   // \param x float32, N x C x H x W; fastest with its channels together
   // \throws c10::Error on what does not fit
-  torch::Tensor run(const torch::Tensor& x, const torch::Tensor& add = {}, bool relu = false) const;
+  torch::Tensor run(const torch::Tensor& x, const ConvExtras& extras) const;
+  // relu(conv(x) + bias + add), with `add` and relu where wanted.
+  torch::Tensor run(const torch::Tensor& x, const torch::Tensor& add = {}, bool relu = false) const {
+    return run(x, {.add = add, .activation = relu ? Activation::kRelu : Activation::kNone});
+  }
 
  private:
   struct Impl;

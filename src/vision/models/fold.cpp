@@ -56,7 +56,7 @@ void fold_batchnorm(nn::Module& root) {
 
 void pack_convolutions(nn::Module& root) {
   for (const auto& module : root.modules()) {
-    if (auto* conv = module->as<Conv2dImpl>()) conv->pack();
+    if (auto* layer = dynamic_cast<Packable*>(module.get())) layer->pack();
   }
 }
 

@@ -7,6 +7,7 @@
 #include <cmath>
 
 #include "compat/autocast.hpp"
+#include "fastcpp/kernels/channels.hpp"
 #include "fastcpp/hooks/watched.hpp"
 
 namespace fastcpp::inline v0::models {
@@ -37,7 +38,8 @@ std::optional<Conv2dImpl::Window> Conv2dImpl::window() const {
     if (pair->at(0) != pair->at(1)) return std::nullopt;
     return pair->at(0);
   };
-  if (o.groups() != 1 || o.transposed() || one_of(o.dilation()) != 1 ||
+  const bool one_by_one = o.groups() == o.in_channels() && o.groups() == o.out_channels();
+  if ((o.groups() != 1 && !one_by_one) || o.transposed() || one_of(o.dilation()) != 1 ||
       !get_if<torch::enumtype::kZeros>(&o.padding_mode()) || weight.dim() != 4) {
     return std::nullopt;
   }
@@ -51,16 +53,20 @@ std::optional<Conv2dImpl::Window> Conv2dImpl::window() const {
     padding = weight.size(2) / 2;  // `same`
   }
   if (!stride || !padding || *stride < 1 || *padding < 0) return std::nullopt;
-  return Window{*stride, *padding};
+  return Window{*stride, *padding, o.groups()};
+}
+
+bool suits_kernels(const Tensor& x) {
+  return x.scalar_type() == torch::kFloat32 && x.device().is_cpu() &&
+         x.layout() == torch::kStrided && x.numel() > 0 &&
+         !(x.requires_grad() && torch::GradMode::is_enabled()) &&
+         !compat::is_autocast_enabled(torch::kCPU) && !at::tracer::impl::is_dispatch_enabled();
 }
 
 // Whether nobody sees the difference between the kernels and LibTorch's convolution of that batch: no gradient, no cast,
 // no trace, no error to be told.
 bool Conv2dImpl::suits(const Tensor& x) const {
-  return x.dim() == 4 && x.scalar_type() == torch::kFloat32 && x.device().is_cpu() &&
-         x.layout() == torch::kStrided && x.numel() > 0 && x.size(1) == weight.size(1) &&
-         !(x.requires_grad() && torch::GradMode::is_enabled()) &&
-         !compat::is_autocast_enabled(torch::kCPU) && !at::tracer::impl::is_dispatch_enabled();
+  return x.dim() == 4 && x.size(1) == weight.size(1) * options.groups() && suits_kernels(x);
 }
 
 std::shared_ptr<const PackedConv> Conv2dImpl::packed(const Tensor& x) const {
@@ -73,7 +79,7 @@ std::shared_ptr<const PackedConv> Conv2dImpl::frozen(const Tensor& x) {
     return !t.defined() || (!t.requires_grad() && !t.is_inference());
   };
   const auto now = window();
-  if (frozen_conv_ == FrozenConv::kLibTorch || !still(weight) || !still(bias) || !now ||
+  if (frozen_conv_ == FrozenConv::kLibTorch || !still(weight) || !still(bias) || !now || now->groups != 1 ||
       !PackedConv::suits_winograd(weight, now->stride)) {
     forget_frozen();
     return nullptr;
@@ -150,7 +156,7 @@ std::shared_ptr<nn::Module> Conv2dImpl::clone(const torch::optional<torch::Devic
 
 void Conv2dImpl::pack() {
   const auto now = window();
-  packed_ = now ? PackedConv::make(weight, bias, now->stride, now->padding) : nullptr;
+  packed_ = now ? PackedConv::make(weight, bias, now->stride, now->padding, now->groups) : nullptr;
   if (now) packed_window_ = *now;
 }
 
@@ -169,12 +175,69 @@ Tensor conv_norm(Conv2d& conv, nn::BatchNorm2d& layer, const Tensor& x, bool wit
   return with_relu ? y.relu_() : y;
 }
 
-nn::Linear linear(std::int64_t in, std::int64_t out) {
-  nn::Linear layer(1, 1);
-  layer->options.in_features(in).out_features(out);
-  layer->weight.set_data(torch::empty({out, in}, torch::kFloat32));
-  layer->bias.set_data(torch::empty({out}, torch::kFloat32));
-  return layer;
+ChannelFactors factors_of(const nn::BatchNorm2dImpl& norm) {
+  auto scale = (norm.running_var.to(torch::kFloat64) + norm.options.eps()).rsqrt();
+  if (norm.options.affine()) scale = scale * norm.weight.to(torch::kFloat64);
+  auto shift = -norm.running_mean.to(torch::kFloat64) * scale;
+  if (norm.options.affine()) shift = shift + norm.bias.to(torch::kFloat64);
+  return {scale.to(torch::kFloat32), shift.to(torch::kFloat32)};
+}
+
+LinearImpl::LinearImpl(std::int64_t in, std::int64_t out) : nn::LinearImpl(1, 1) {
+  options.in_features(in).out_features(out);
+  weight.set_data(torch::empty({out, in}, torch::kFloat32));
+  bias.set_data(torch::empty({out}, torch::kFloat32));
+}
+
+Tensor LinearImpl::forward(const Tensor& x) {
+  constexpr std::int64_t kFew = 32;  // beyond, products of matrices use each weight often enough
+  const auto fits = [](const Tensor& t) {
+    return t.scalar_type() == torch::kFloat32 && t.device().is_cpu() && t.is_contiguous() &&
+           !(t.requires_grad() && torch::GradMode::is_enabled());
+  };
+  if (!packed_ || !has_channel_kernels() || x.dim() != 2 || x.size(0) > kFew ||
+      !suits_kernels(x) || weight.dim() != 2 || x.size(1) != weight.size(1) || !fits(weight) ||
+      !bias.defined() || !fits(bias)) {
+    return nn::LinearImpl::forward(x);
+  }
+  return detail::watched(*this, [&] { return linear_of_few(x, weight, bias); });
+}
+
+std::shared_ptr<nn::Module> LinearImpl::clone(const torch::optional<torch::Device>& device) const {
+  auto copy = std::make_shared<LinearImpl>(1, 1);
+  copy->options = options;
+  const auto copied = [&](const Tensor& t) {
+    return device ? t.detach().to(*device, /*non_blocking=*/false, /*copy=*/true)
+                  : t.detach().clone();
+  };
+  copy->weight.set_data(copied(weight));
+  copy->bias.set_data(copied(bias));
+  copy->train(is_training());
+  return copy;
+}
+
+Tensor MaxPool2dImpl::forward(const Tensor& x) {
+  const auto& o = options;
+  const auto square = [](const auto& pair) { return pair->at(0) == pair->at(1); };
+  if (!packed_ || !has_channel_kernels() || x.dim() != 4 || !suits_kernels(x) ||
+      !square(o.kernel_size()) || !square(o.stride()) || !square(o.padding()) ||
+      o.dilation()->at(0) != 1 || o.dilation()->at(1) != 1 ||
+      x.size(2) + 2 * o.padding()->at(0) < o.kernel_size()->at(0) ||
+      x.size(3) + 2 * o.padding()->at(0) < o.kernel_size()->at(0)) {
+    return nn::MaxPool2dImpl::forward(x);
+  }
+  return detail::watched(*this, [&] {
+    return max_pool(x, {.size = o.kernel_size()->at(0),
+                        .stride = o.stride()->at(0),
+                        .padding = o.padding()->at(0),
+                        .ceil_mode = o.ceil_mode()});
+  });
+}
+
+std::shared_ptr<nn::Module> MaxPool2dImpl::clone(const torch::optional<torch::Device>&) const {
+  auto copy = std::make_shared<MaxPool2dImpl>(options);
+  copy->train(is_training());
+  return copy;
 }
 
 Tensor flatten(Tensor x) {

@@ -8,6 +8,7 @@
 #include <torch/nn/modules/container/any.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/nn/modules/linear.h>
+#include <torch/nn/modules/pooling.h>
 #include <torch/nn/pimpl.h>
 
 #include <cstdint>
@@ -32,10 +33,18 @@ struct ConvOptions {
   bool bias = false;
 };
 
+// A layer that can be made fast for prediction.
+class Packable {
+ public:
+  virtual ~Packable() = default;
+  // From now on `forward` may use the weights as they are now, and make no graph.
+  virtual void pack() = 0;
+};
+
 // LibTorch's convolution, which may also be packed for prediction, and packs itself in training where it is part of a
 // frozen body. The kernels take over only what they do exactly as LibTorch would by the options as they are at the moment;
 // all else, and a trace, goes to LibTorch. Several threads may call `forward` at once, also in training mode.
-class Conv2dImpl : public torch::nn::Conv2dImpl {
+class Conv2dImpl : public torch::nn::Conv2dImpl, public Packable {
  public:
   Conv2dImpl(std::int64_t in, std::int64_t out, std::int64_t kernel, const ConvOptions& options);
   Tensor forward(const Tensor& x);
@@ -43,17 +52,17 @@ class Conv2dImpl : public torch::nn::Conv2dImpl {
   std::shared_ptr<torch::nn::Module> clone(
       const torch::optional<torch::Device>& device = torch::nullopt) const override;
 
-  // From now on `forward` uses the weights as they are now, and makes no graph.
-  void pack();
+  void pack() override;
   // What `pack` made, where it may take the place of LibTorch's convolution for this batch; else null.
   std::shared_ptr<const PackedConv> packed(const Tensor& x) const;
+  bool is_packed() const { return packed_ != nullptr; }
   // Whether a frozen layer may be packed in training; it may unless told otherwise.
   void set_frozen_conv(FrozenConv which);
 
  private:
   // Those of LibTorch's options that the kernels know.
   struct Window {
-    std::int64_t stride, padding;
+    std::int64_t stride, padding, groups;
     bool operator==(const Window&) const = default;
   };
   // The weights as they were when they were packed. They are kept, so that no other weights get their address meanwhile.
@@ -89,7 +98,41 @@ inline Conv2d conv2d(std::int64_t in, std::int64_t out, std::int64_t kernel,
                      const ConvOptions& options = {}) {
   return Conv2d(in, out, kernel, options);
 }
-torch::nn::Linear linear(std::int64_t in, std::int64_t out);
+
+// LibTorch's linear layer; packed, the kernels compute it for few items, with the weights where they are.
+class LinearImpl : public torch::nn::LinearImpl, public Packable {
+ public:
+  LinearImpl(std::int64_t in, std::int64_t out);
+  Tensor forward(const Tensor& x);
+  std::shared_ptr<torch::nn::Module> clone(
+      const torch::optional<torch::Device>& device = torch::nullopt) const override;
+  void pack() override { packed_ = true; }
+
+ private:
+  bool packed_ = false;
+};
+TORCH_MODULE(Linear);
+
+inline Linear linear(std::int64_t in, std::int64_t out) {
+  return Linear(in, out);
+}
+
+// LibTorch's pool; packed, the kernels compute it, the same numbers.
+class MaxPool2dImpl : public torch::nn::MaxPool2dImpl, public Packable {
+ public:
+  using torch::nn::MaxPool2dImpl::MaxPool2dImpl;
+  Tensor forward(const Tensor& x);
+  std::shared_ptr<torch::nn::Module> clone(
+      const torch::optional<torch::Device>& device = torch::nullopt) const override;
+  void pack() override { packed_ = true; }
+
+ private:
+  bool packed_ = false;
+};
+TORCH_MODULE(MaxPool2d);
+
+// Whether the kernels may take the place of LibTorch's operations on that batch: nobody needs a gradient, casts or traces.
+bool suits_kernels(const Tensor& x);
 
 // LibTorch's own layers are made in the default type of the process, which a host may have set to double: all of ours
 // compute in single precision.
@@ -147,6 +190,12 @@ inline Tensor norm(torch::nn::BatchNorm2d& layer, Tensor x) {
 // relu(norm(conv(x)) + add), with `add` where it is defined and relu where wanted.
 Tensor conv_norm(Conv2d& conv, torch::nn::BatchNorm2d& layer, const Tensor& x, bool with_relu,
                  const Tensor& add = {});
+
+// A batch norm of fixed statistics as a factor and a summand for each channel.
+struct ChannelFactors {
+  Tensor scale, shift;
+};
+ChannelFactors factors_of(const torch::nn::BatchNorm2dImpl& norm);
 
 Tensor flatten(Tensor x);
 

@@ -1,3 +1,7 @@
+#include <cstddef>
+#include <memory>
+
+#include "fastcpp/hooks/watched.hpp"
 #include "vision/models/layers.hpp"
 
 #include <torch/nn/cloneable.h>
@@ -34,8 +38,18 @@ class InvertedResidual : public nn::Cloneable<InvertedResidual> {
   }
 
   Tensor forward(Tensor x) {
-    auto y = conv_->forward(x);
-    return stride_ == 1 && in_ == out_ ? x + y : y;
+    if (stride_ != 1 || in_ != out_) return conv_->forward(x);
+    // The last convolution adds the shortcut to its outputs; its batch norm must be in it.
+    const auto layers = static_cast<std::ptrdiff_t>(conv_->size());
+    const auto narrow = std::dynamic_pointer_cast<Conv2dImpl>(conv_->ptr(conv_->size() - 2));
+    if (!detail::has_hooks() && suits_kernels(x) && narrow && narrow->is_packed() &&
+        is_folded(*conv_->ptr(conv_->size() - 1))) {
+      auto y = x;
+      for (std::ptrdiff_t i = 0; i < layers - 2; ++i) y = (conv_->begin() + i)->forward(y);
+      const auto packed = narrow->packed(y);
+      return packed ? packed->run(y, x) : narrow->forward(y) + x;
+    }
+    return x + conv_->forward(x);
   }
 
  private:

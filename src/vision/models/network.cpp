@@ -24,11 +24,31 @@ std::shared_ptr<Stack> Stack::from(const nn::Sequential& layers) {
   });
 }
 
+namespace {
+
+// What a packed convolution can do itself instead of the layer behind it.
+Activation activation_of(const nn::Module& layer) {
+  if (layer.as<nn::ReLUImpl>()) return Activation::kRelu;
+  return layer.as<nn::ReLU6Impl>() ? Activation::kRelu6 : Activation::kNone;
+}
+
+}  // namespace
+
 torch::Tensor Stack::forward(torch::Tensor x) {
   return detail::watched(*this, [&] {
-    for (auto& layer : *this) {
+    for (auto next = begin(); next != end();) {
+      auto& layer = *next++;
       const auto module = layer.ptr();
       if (is_folded(*module)) continue;
+      if (const auto* conv = module->as<Conv2dImpl>(); conv && !detail::has_hooks()) {
+        if (const auto packed = conv->packed(x)) {
+          while (next != end() && is_folded(*next->ptr())) ++next;
+          const auto activation = next == end() ? Activation::kNone : activation_of(*next->ptr());
+          if (activation != Activation::kNone) ++next;
+          x = packed->run(x, {.activation = activation});
+          continue;
+        }
+      }
       x = detail::watched(*module, [&] { return layer.forward(std::move(x)); });
     }
     return std::move(x);

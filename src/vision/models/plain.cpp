@@ -2,6 +2,7 @@
 #include <algorithm>
 #include <string_view>
 
+#include "fastcpp/hooks/watched.hpp"
 #include "vision/models/layers.hpp"
 
 #include <torch/nn/cloneable.h>
@@ -32,20 +33,37 @@ class Fire : public nn::Cloneable<Fire> {
   }
 
   Tensor forward(Tensor x) {
-    x = squeeze_activation_(squeeze_(x));
+    if (!detail::has_hooks()) {
+      if (const auto squeeze = squeeze_->packed(x)) {
+        x = squeeze->run(x, {.activation = Activation::kRelu});
+        const auto one = expand1x1_->packed(x), three = expand3x3_->packed(x);
+        if (one && three) {
+          auto y = torch::empty({x.size(0), 2 * expand_channels_, x.size(2), x.size(3)},
+                                x.options(), torch::MemoryFormat::ChannelsLast);
+          one->run(x, {.activation = Activation::kRelu, .into = y});
+          three->run(x, {.activation = Activation::kRelu, .into = y, .first = expand_channels_});
+          return y;
+        }
+        return expand(x);
+      }
+    }
+    return expand(squeeze_activation_(squeeze_(x)));
+  }
+
+ private:
+  Tensor expand(const Tensor& x) {
     return torch::cat({expand1x1_activation_(expand1x1_(x)), expand3x3_activation_(expand3x3_(x))},
                       1);
   }
 
- private:
   std::int64_t in_, squeeze_channels_, expand_channels_;
   Conv2d squeeze_{nullptr}, expand1x1_{nullptr}, expand3x3_{nullptr};
   nn::ReLU squeeze_activation_{nullptr}, expand1x1_activation_{nullptr},
       expand3x3_activation_{nullptr};
 };
 
-nn::MaxPool2d max_pool(std::int64_t kernel, bool ceil_mode = false) {
-  return nn::MaxPool2d(nn::MaxPool2dOptions(kernel).stride(2).ceil_mode(ceil_mode));
+MaxPool2d pool(std::int64_t kernel, bool ceil_mode = false) {
+  return MaxPool2d(nn::MaxPool2dOptions(kernel).stride(2).ceil_mode(ceil_mode));
 }
 
 }  // namespace
@@ -60,7 +78,7 @@ std::shared_ptr<Network> make_squeezenet(bool version_1_1, std::int64_t num_clas
   int fires = 0;
   for (const char layer : plan) {
     if (layer == 'p') {
-      features->push_back(max_pool(3, true));
+      features->push_back(pool(3, true));
       continue;
     }
     const std::int64_t squeeze = 16 * (1 + fires++ / 2);
@@ -90,7 +108,7 @@ std::shared_ptr<Network> make_vgg_bn(int layers, std::int64_t num_classes) {
       features->push_back(relu());
       in = out;
     }
-    features->push_back(max_pool(2));
+    features->push_back(pool(2));
     out = std::min<std::int64_t>(2 * out, 512);
   }
 
@@ -111,9 +129,9 @@ std::shared_ptr<Network> make_alexnet(std::int64_t num_classes) {
   };
   auto net = std::make_shared<Network>();
   net->add("features",
-           any(stack(conv(3, 64, 11, 2, 4), relu(), max_pool(3), conv(64, 192, 5, 2), relu(),
-                     max_pool(3), conv(192, 384, 3, 1), relu(), conv(384, 256, 3, 1), relu(),
-                     conv(256, 256, 3, 1), relu(), max_pool(3))));
+           any(stack(conv(3, 64, 11, 2, 4), relu(), pool(3), conv(64, 192, 5, 2), relu(),
+                     pool(3), conv(192, 384, 3, 1), relu(), conv(384, 256, 3, 1), relu(),
+                     conv(256, 256, 3, 1), relu(), pool(3))));
   net->add("avgpool", any(nn::AdaptiveAvgPool2d(6)));
   net->then(flatten);
   net->add("classifier",

@@ -90,7 +90,7 @@ std::shared_ptr<Network> make(const std::array<int, 4>& blocks, std::int64_t num
   net->add("conv1", any(conv2d(3, 64, 7, {.stride = 2, .padding = 3})));
   net->add("bn1", any(batch_norm(64)));
   net->add("relu", any(relu()));
-  net->add("maxpool", any(nn::MaxPool2d(nn::MaxPool2dOptions(3).stride(2).padding(1))));
+  net->add("maxpool", any(MaxPool2d(nn::MaxPool2dOptions(3).stride(2).padding(1))));
   std::int64_t in = 64;
   for (int layer = 0; layer < 4; ++layer) {
     const std::int64_t width = 64 << layer;

@@ -161,3 +161,20 @@ TEST_CASE("a frozen convolution is packed in training and notices what changes")
   CHECK(conv(x).requires_grad());
   CHECK(torch::equal(conv(x), plain(x)));
 }
+
+TEST_CASE("every architecture, folded and packed, gives what it gave") {
+  const torch::NoGradGuard no_grad;
+  torch::manual_seed(6);
+  for (const auto& name : {"resnet18", "resnet50", "squeezenet1_0", "squeezenet1_1", "densenet121",
+                           "vgg11_bn", "alexnet", "mobilenet_v2"}) {
+    INFO(name);
+    auto net = models::find(name).build({.num_classes = 10, .seed = 2});
+    net->eval();
+    const auto x = torch::randn({2, 3, 97, 75});
+    const auto want = net->forward(x).to(torch::kFloat64);
+    for (auto& p : net->parameters()) p.set_requires_grad(false);
+    models::fold_batchnorm(*net);
+    models::pack_convolutions(*net);
+    CHECK(gap(net->forward(x), want) < 1e-4);
+  }
+}

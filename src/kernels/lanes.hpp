@@ -1,0 +1,33 @@
+// Vectors of a compiler with GCC's extensions, for functions compiled for several instruction sets.
+#pragma once
+
+#define FASTCPP_BODY static inline __attribute__((always_inline))
+
+namespace fastcpp::inline v0::models {
+namespace {
+
+template <int kBytes>
+struct Lanes {
+  typedef float Vec __attribute__((vector_size(kBytes)));
+};
+using One = Lanes<sizeof(float)>::Vec;  // what is left where channels do not fill a vector
+
+// Through memory: vectors as values of functions are another calling convention without the target.
+template <typename Vec>
+FASTCPP_BODY void load(const float* from, Vec& v) {
+  __builtin_memcpy(&v, from, sizeof v);
+}
+template <typename Vec>
+FASTCPP_BODY void store(float* to, const Vec& v) {
+  __builtin_memcpy(to, &v, sizeof v);
+}
+
+// Not-a-number stays what it is.
+template <typename Vec>
+FASTCPP_BODY void clamp(Vec& value, float low, float high) {
+  value = value < low ? Vec{} + low : value;
+  value = value > high ? Vec{} + high : value;
+}
+
+}  // namespace
+}  // namespace fastcpp::models
