@@ -254,14 +254,14 @@ FASTCPP_BODY void dots_body(const Dots& d) {
   __attribute__((target(__VA_ARGS__))) void KIND##_##NAME(const ARGUMENT& argument) { \
     KIND##_body<Lanes<BYTES>::Vec>(argument);                                         \
   }
-#define FASTCPP_CHANNEL_KERNELS(NAME, BYTES, ...)                                  \
-  FASTCPP_CHANNEL_KERNEL(NAME, depthwise, BYTES, DepthwiseRow, __VA_ARGS__)        \
-  FASTCPP_CHANNEL_KERNEL(NAME, max_pool, BYTES, PoolRow, __VA_ARGS__)              \
-  FASTCPP_CHANNEL_KERNEL(NAME, activate, BYTES, Activate, __VA_ARGS__)             \
-  FASTCPP_CHANNEL_KERNEL(NAME, activate_pool, BYTES, ActivatePool, __VA_ARGS__)    \
-  FASTCPP_CHANNEL_KERNEL(NAME, dots, BYTES, Dots, __VA_ARGS__)                     \
-  constexpr ChannelKernels k_##NAME##_channels = {depthwise_##NAME, max_pool_##NAME,          \
-                                       activate_##NAME, activate_pool_##NAME, dots_##NAME};
+#define FASTCPP_CHANNEL_KERNELS(NAME, BYTES, ...)                               \
+  FASTCPP_CHANNEL_KERNEL(NAME, depthwise, BYTES, DepthwiseRow, __VA_ARGS__)     \
+  FASTCPP_CHANNEL_KERNEL(NAME, max_pool, BYTES, PoolRow, __VA_ARGS__)           \
+  FASTCPP_CHANNEL_KERNEL(NAME, activate, BYTES, Activate, __VA_ARGS__)          \
+  FASTCPP_CHANNEL_KERNEL(NAME, activate_pool, BYTES, ActivatePool, __VA_ARGS__) \
+  FASTCPP_CHANNEL_KERNEL(NAME, dots, BYTES, Dots, __VA_ARGS__)                  \
+  constexpr ChannelKernels k_##NAME##_channels = {                              \
+      depthwise_##NAME, max_pool_##NAME, activate_##NAME, activate_pool_##NAME, dots_##NAME};
 
 FASTCPP_CHANNEL_KERNELS(avx2, 32, "avx2,fma")
 FASTCPP_CHANNEL_KERNELS(avx512, 64, "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")

@@ -57,8 +57,8 @@ struct Filters {
 
 struct ConvKernels {
   static constexpr int kMostBlock = 64;
-  int block;  // output channels made at once; weights are packed by so many
-  int lanes;  // of a vector: the last block is packed by as many of these as it needs
+  int block;    // output channels made at once; weights are packed by so many
+  int lanes;    // of a vector: the last block is packed by as many of these as it needs
   int rows[4];  // that the registers hold beside 1, 2, ... vectors of weights
   void (*multiply)(const Product&);
   void (*to_points)(const TileIn&);

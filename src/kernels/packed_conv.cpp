@@ -481,16 +481,15 @@ Tensor PackedConv::run(const Tensor& x, const ConvExtras& extras) const {
     sum = extras.add.contiguous(kTogether);
   }
   constexpr float kAll = std::numeric_limits<float>::infinity();
-  const Output output{
-      .data = y.data_ptr<float>() + extras.first,
-      .n = x.size(0),
-      .h = oh,
-      .w = ow,
-      .pixel = y.size(1),
-      .add = sum.defined() ? sum.data_ptr<float>() : nullptr,
-      .add_pixel = c.out,
-      .low = extras.activation == Activation::kNone ? -kAll : 0.0f,
-      .high = extras.activation == Activation::kRelu6 ? 6.0f : kAll};
+  const Output output{.data = y.data_ptr<float>() + extras.first,
+                      .n = x.size(0),
+                      .h = oh,
+                      .w = ow,
+                      .pixel = y.size(1),
+                      .add = sum.defined() ? sum.data_ptr<float>() : nullptr,
+                      .add_pixel = c.out,
+                      .low = extras.activation == Activation::kNone ? -kAll : 0.0f,
+                      .high = extras.activation == Activation::kRelu6 ? 6.0f : kAll};
   if (c.depthwise) {
     TORCH_CHECK(!sum.defined(), "nothing can be added to channels that are filtered one by one");
     c.run_depthwise(in, output);
