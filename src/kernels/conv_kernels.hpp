@@ -55,6 +55,21 @@ struct Filters {
   int count;
 };
 
+// Pictures with a number of rows each, and the distances of their rows and pixels in floats.
+struct Plane {
+  const float* data;
+  std::ptrdiff_t rows, line, pixel;
+};
+
+// Where outputs go and what is done to them.
+struct Output {
+  float* data;  // of the first pixel
+  std::ptrdiff_t n, h, w, pixel;
+  const float* add;
+  std::ptrdiff_t add_pixel;
+  float low, high;
+};
+
 struct ConvKernels {
   static constexpr int kMostBlock = 64;
   int block;    // output channels made at once; weights are packed by so many

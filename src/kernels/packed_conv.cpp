@@ -34,21 +34,6 @@ Index up(Index n, Index step) {
 constexpr Index kChunkBytes = 256 << 10;
 constexpr Index kLeastChunk = 48;  // pixels; the weights come from farther away the fewer there are
 
-// Pictures with a number of rows each, and the distances of their rows and pixels in floats.
-struct Plane {
-  const float* data;
-  Index rows, line, pixel;
-};
-
-// Where outputs go and what is done to them.
-struct Output {
-  float* data;  // of the first pixel
-  Index n, h, w, pixel;
-  const float* add;
-  Index add_pixel;
-  float low, high;
-};
-
 // Memory for one call: a thread that kept it would keep the largest it ever needed.
 Tensor scratch(Index count) {
   return torch::empty({count}, torch::kFloat32);
