@@ -39,8 +39,12 @@ class OnnxRuntime {
     posix_spawn_file_actions_init(&actions);
     posix_spawn_file_actions_adddup2(&actions, to[0], 0);
     posix_spawn_file_actions_adddup2(&actions, from[1], 1);
-    std::vector<std::string> words{"node", FASTCPP_BENCH_FOLDER "/onnxruntime.mjs", folder, file,
-                                   std::to_string(threads), std::to_string(batch)};
+    std::vector<std::string> words{"node",
+                                   FASTCPP_BENCH_FOLDER "/onnxruntime.mjs",
+                                   folder,
+                                   file,
+                                   std::to_string(threads),
+                                   std::to_string(batch)};
     std::vector<char*> arguments;
     for (auto& word : words) arguments.push_back(word.data());
     arguments.push_back(nullptr);
@@ -128,8 +132,7 @@ void compare(benchmark::State& state, const Row& row) {
              times;
     };
   } else {
-    runtime =
-        std::make_unique<OnnxRuntime>(row.onnxruntime, file, row.threads, row.batch);
+    runtime = std::make_unique<OnnxRuntime>(row.onnxruntime, file, row.threads, row.batch);
     other = [&runtime](int times) { return runtime->seconds(times); };
   }
   const auto ours = [&](int times) {

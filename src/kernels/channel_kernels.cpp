@@ -108,31 +108,25 @@ FASTCPP_BODY void depthwise_body(const DepthwiseRow& d) {
   }
 }
 
-template <typename Vec>
-FASTCPP_BODY void max_pool_lanes(const PoolRow& p, Index first, Index last, float* out, Index c) {
-  Vec most = Vec{} - std::numeric_limits<float>::infinity();
-  for (int i = 0; i < p.rows; ++i) {
-    for (Index x = first; x < last; ++x) {
-      Vec value;
-      load(p.in + i * p.line + x * p.channels + c, value);
-      // Not-a-number wins, as LibTorch has it.
-      most = value > most ? value : most;
-      most = value != value ? value : most;
-    }
-  }
-  store(out + c, most);
-}
-
+// A loop that the compiler makes vectors of: see `clamp`.
 template <typename Vec>
 FASTCPP_BODY void max_pool_body(const PoolRow& p) {
-  constexpr Index kLanes = sizeof(Vec) / sizeof(float);
   for (Index x = 0; x < p.out_width; ++x) {
     const Index left = x * p.stride - p.padding;
     const Index first = std::max<Index>(left, 0), last = std::min(left + p.cols, p.width);
-    float* const out = p.out + x * p.channels;
-    Index c = 0;
-    for (; c + kLanes <= p.channels; c += kLanes) max_pool_lanes<Vec>(p, first, last, out, c);
-    for (; c < p.channels; ++c) max_pool_lanes<One>(p, first, last, out, c);
+    float* __restrict const out = p.out + x * p.channels;
+    std::fill_n(out, p.channels, -std::numeric_limits<float>::infinity());
+    for (int i = 0; i < p.rows; ++i) {
+      for (Index column = first; column < last; ++column) {
+        const float* __restrict const in = p.in + i * p.line + column * p.channels;
+        for (Index c = 0; c < p.channels; ++c) {
+          const float most = out[c], value = in[c];
+          // Not-a-number wins, as LibTorch has it.
+          const float bigger = value > most ? value : most;
+          out[c] = value != value ? value : bigger;
+        }
+      }
+    }
   }
 }
 
@@ -143,7 +137,7 @@ FASTCPP_BODY void activated(const float* in, const float* scale, const float* sh
   load(scale, factor);
   load(shift, more);
   value = value * factor + more;
-  value = value < 0 ? Vec{} : value;
+  clamp(value, 0, std::numeric_limits<float>::infinity());
 }
 
 template <typename Vec>
@@ -260,14 +254,14 @@ FASTCPP_BODY void dots_body(const Dots& d) {
   __attribute__((target(__VA_ARGS__))) void KIND##_##NAME(const ARGUMENT& argument) { \
     KIND##_body<Lanes<BYTES>::Vec>(argument);                                         \
   }
-#define FASTCPP_CHANNEL_KERNELS(NAME, BYTES, ...)                                  \
-  FASTCPP_CHANNEL_KERNEL(NAME, depthwise, BYTES, DepthwiseRow, __VA_ARGS__)        \
-  FASTCPP_CHANNEL_KERNEL(NAME, max_pool, BYTES, PoolRow, __VA_ARGS__)              \
-  FASTCPP_CHANNEL_KERNEL(NAME, activate, BYTES, Activate, __VA_ARGS__)             \
-  FASTCPP_CHANNEL_KERNEL(NAME, activate_pool, BYTES, ActivatePool, __VA_ARGS__)    \
-  FASTCPP_CHANNEL_KERNEL(NAME, dots, BYTES, Dots, __VA_ARGS__)                     \
-  constexpr ChannelKernels k_##NAME##_channels = {depthwise_##NAME, max_pool_##NAME,          \
-                                       activate_##NAME, activate_pool_##NAME, dots_##NAME};
+#define FASTCPP_CHANNEL_KERNELS(NAME, BYTES, ...)                               \
+  FASTCPP_CHANNEL_KERNEL(NAME, depthwise, BYTES, DepthwiseRow, __VA_ARGS__)     \
+  FASTCPP_CHANNEL_KERNEL(NAME, max_pool, BYTES, PoolRow, __VA_ARGS__)           \
+  FASTCPP_CHANNEL_KERNEL(NAME, activate, BYTES, Activate, __VA_ARGS__)          \
+  FASTCPP_CHANNEL_KERNEL(NAME, activate_pool, BYTES, ActivatePool, __VA_ARGS__) \
+  FASTCPP_CHANNEL_KERNEL(NAME, dots, BYTES, Dots, __VA_ARGS__)                  \
+  constexpr ChannelKernels k_##NAME##_channels = {                              \
+      depthwise_##NAME, max_pool_##NAME, activate_##NAME, activate_pool_##NAME, dots_##NAME};
 
 FASTCPP_CHANNEL_KERNELS(avx2, 32, "avx2,fma")
 FASTCPP_CHANNEL_KERNELS(avx512, 64, "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")

@@ -217,15 +217,15 @@ FASTCPP_BODY void filter_points_body(const Filters& f) {
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#define FASTCPP_CONV_KERNELS(NAME, BYTES, ...)                                          \
-  __attribute__((target(__VA_ARGS__))) void to_points_##NAME(const TileIn& t) {          \
-    to_points_body<Lanes<BYTES>::Vec>(t);                                                \
-  }                                                                                      \
-  __attribute__((target(__VA_ARGS__))) void from_points_##NAME(const TileOut& t) {       \
-    from_points_body<Lanes<BYTES>::Vec>(t);                                              \
-  }                                                                                      \
-  __attribute__((target(__VA_ARGS__))) void filter_points_##NAME(const Filters& f) {     \
-    filter_points_body<DoubleLanes<BYTES>>(f);                                           \
+#define FASTCPP_CONV_KERNELS(NAME, BYTES, ...)                                       \
+  __attribute__((target(__VA_ARGS__))) void to_points_##NAME(const TileIn& t) {      \
+    to_points_body<Lanes<BYTES>::Vec>(t);                                            \
+  }                                                                                  \
+  __attribute__((target(__VA_ARGS__))) void from_points_##NAME(const TileOut& t) {   \
+    from_points_body<Lanes<BYTES>::Vec>(t);                                          \
+  }                                                                                  \
+  __attribute__((target(__VA_ARGS__))) void filter_points_##NAME(const Filters& f) { \
+    filter_points_body<DoubleLanes<BYTES>>(f);                                       \
   }
 
 FASTCPP_CONV_KERNELS(avx2, 32, "avx2,fma")
@@ -248,9 +248,13 @@ __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma"))) void mult
 
 constexpr ConvKernels k_avx2 = {
     16, 8, {8, 6, 0, 0}, multiply_avx2, to_points_avx2, from_points_avx2, filter_points_avx2};
-constexpr ConvKernels k_avx512 = {
-    64,          16, {8, 8, 8, 6}, multiply_avx512, to_points_avx512, from_points_avx512,
-    filter_points_avx512};
+constexpr ConvKernels k_avx512 = {64,
+                                  16,
+                                  {8, 8, 8, 6},
+                                  multiply_avx512,
+                                  to_points_avx512,
+                                  from_points_avx512,
+                                  filter_points_avx512};
 #endif
 
 const ConvKernels* choose() {

@@ -55,10 +55,25 @@ struct Filters {
   int count;
 };
 
+// Pictures with a number of rows each, and the distances of their rows and pixels in floats.
+struct Plane {
+  const float* data;
+  std::ptrdiff_t rows, line, pixel;
+};
+
+// Where outputs go and what is done to them.
+struct Output {
+  float* data;  // of the first pixel
+  std::ptrdiff_t n, h, w, pixel;
+  const float* add;
+  std::ptrdiff_t add_pixel;
+  float low, high;
+};
+
 struct ConvKernels {
   static constexpr int kMostBlock = 64;
-  int block;  // output channels made at once; weights are packed by so many
-  int lanes;  // of a vector: the last block is packed by as many of these as it needs
+  int block;    // output channels made at once; weights are packed by so many
+  int lanes;    // of a vector: the last block is packed by as many of these as it needs
   int rows[4];  // that the registers hold beside 1, 2, ... vectors of weights
   void (*multiply)(const Product&);
   void (*to_points)(const TileIn&);

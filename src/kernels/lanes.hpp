@@ -22,9 +22,18 @@ FASTCPP_BODY void store(float* to, const Vec& v) {
   __builtin_memcpy(to, &v, sizeof v);
 }
 
-// Not-a-number stays what it is.
+// Not-a-number stays what it is. As instructions: GCC takes comparisons of vectors apart where it first reads a function, before
+// it knows for which processor it is compiled.
 template <typename Vec>
 FASTCPP_BODY void clamp(Vec& value, float low, float high) {
+#if defined(__x86_64__)
+  if constexpr (sizeof(Vec) > sizeof(float)) {
+    const Vec lows = Vec{} + low, highs = Vec{} + high;
+    asm("vmaxps %0, %1, %0" : "+v"(value) : "v"(lows));
+    asm("vminps %0, %1, %0" : "+v"(value) : "v"(highs));
+    return;
+  }
+#endif
   value = value < low ? Vec{} + low : value;
   value = value > high ? Vec{} + high : value;
 }

@@ -34,21 +34,6 @@ Index up(Index n, Index step) {
 constexpr Index kChunkBytes = 256 << 10;
 constexpr Index kLeastChunk = 48;  // pixels; the weights come from farther away the fewer there are
 
-// Pictures with a number of rows each, and the distances of their rows and pixels in floats.
-struct Plane {
-  const float* data;
-  Index rows, line, pixel;
-};
-
-// Where outputs go and what is done to them.
-struct Output {
-  float* data;  // of the first pixel
-  Index n, h, w, pixel;
-  const float* add;
-  Index add_pixel;
-  float low, high;
-};
-
 // Memory for one call: a thread that kept it would keep the largest it ever needed.
 Tensor scratch(Index count) {
   return torch::empty({count}, torch::kFloat32);
@@ -481,16 +466,15 @@ Tensor PackedConv::run(const Tensor& x, const ConvExtras& extras) const {
     sum = extras.add.contiguous(kTogether);
   }
   constexpr float kAll = std::numeric_limits<float>::infinity();
-  const Output output{
-      .data = y.data_ptr<float>() + extras.first,
-      .n = x.size(0),
-      .h = oh,
-      .w = ow,
-      .pixel = y.size(1),
-      .add = sum.defined() ? sum.data_ptr<float>() : nullptr,
-      .add_pixel = c.out,
-      .low = extras.activation == Activation::kNone ? -kAll : 0.0f,
-      .high = extras.activation == Activation::kRelu6 ? 6.0f : kAll};
+  const Output output{.data = y.data_ptr<float>() + extras.first,
+                      .n = x.size(0),
+                      .h = oh,
+                      .w = ow,
+                      .pixel = y.size(1),
+                      .add = sum.defined() ? sum.data_ptr<float>() : nullptr,
+                      .add_pixel = c.out,
+                      .low = extras.activation == Activation::kNone ? -kAll : 0.0f,
+                      .high = extras.activation == Activation::kRelu6 ? 6.0f : kAll};
   if (c.depthwise) {
     TORCH_CHECK(!sum.defined(), "nothing can be added to channels that are filtered one by one");
     c.run_depthwise(in, output);

@@ -63,7 +63,8 @@ TEST_CASE("weights that are no convolution's are not packed") {
   CHECK(PackedConv::make(torch::ones({4, 4, 3, 3}).to(torch::kFloat64), {}, 1, 1) == nullptr);
 }
 
-TEST_CASE("channels filtered one by one, outputs in a part of a tensor, activations before and after") {
+TEST_CASE(
+    "channels filtered one by one, outputs in a part of a tensor, activations before and after") {
   if (processor_level() == ProcessorLevel::kPlain) return;
   const DefaultType by_default(torch::kFloat32);
   torch::manual_seed(4);
@@ -131,7 +132,8 @@ TEST_CASE("pools and linear layers of few items give what LibTorch gives") {
   for (const std::int64_t items : {1, 3, 4, 9}) {
     for (const std::int64_t in : {1, 31, 200}) {
       for (const std::int64_t out : {1, 4, 13}) {
-        const auto x = torch::randn({items, in}), w = torch::randn({out, in}), b = torch::randn({out});
+        const auto x = torch::randn({items, in}), w = torch::randn({out, in}),
+                   b = torch::randn({out});
         CHECK(gap(models::linear_of_few(x, w, b),
                   torch::linear(x.to(torch::kFloat64), w.to(torch::kFloat64),
                                 b.to(torch::kFloat64))) < 2e-5);

@@ -15,7 +15,8 @@ enum class Activation { kNone, kRelu, kRelu6 };
 
 // What a packed convolution does besides, in the same pass over memory.
 struct ConvExtras {
-  torch::Tensor add = {};  // added to the output before the activation, of the output's shape; undefined: nothing
+  torch::Tensor add =
+      {};  // added to the output before the activation, of the output's shape; undefined: nothing
   Activation activation = Activation::kNone;
   // Where the output goes: into the channels from `first` of this tensor, whose channels are together. Undefined: a new one.
   torch::Tensor into = {};
@@ -50,7 +51,8 @@ class PackedConv {
   // \throws c10::Error on what does not fit
   torch::Tensor run(const torch::Tensor& x, const ConvExtras& extras) const;
   // relu(conv(x) + bias + add), with `add` and relu where wanted.
-  torch::Tensor run(const torch::Tensor& x, const torch::Tensor& add = {}, bool relu = false) const {
+  torch::Tensor run(const torch::Tensor& x, const torch::Tensor& add = {},
+                    bool relu = false) const {
     return run(x, {.add = add, .activation = relu ? Activation::kRelu : Activation::kNone});
   }
 

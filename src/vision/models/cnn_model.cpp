@@ -104,6 +104,19 @@ std::vector<std::int64_t> widths(std::int64_t nf, std::int64_t nc,
 
 }  // namespace
 
+namespace {
+
+// LibTorch's own type, by which users take the layers of a head out of it.
+nn::Linear plain_linear(std::int64_t in, std::int64_t out) {
+  nn::Linear layer(1, 1);
+  layer->options.in_features(in).out_features(out);
+  layer->weight.set_data(torch::empty({out, in}, torch::kFloat32));
+  layer->bias.set_data(torch::empty({out}, torch::kFloat32));
+  return layer;
+}
+
+}  // namespace
+
 nn::Sequential create_head(std::int64_t nf, std::int64_t nc, const CreateHeadOptions& options) {
   return boundary([&] {
     const auto size = widths(nf, nc, options);
@@ -118,7 +131,7 @@ nn::Sequential create_head(std::int64_t nf, std::int64_t nc, const CreateHeadOpt
     for (std::size_t i = 0; i < ps.size(); ++i) {
       head->push_back(models::single_precision(nn::BatchNorm1d(size[i])));
       if (ps[i] != 0) head->push_back(nn::Dropout(ps[i]));
-      head->push_back(models::linear(size[i], size[i + 1]));
+      head->push_back(plain_linear(size[i], size[i + 1]));
       if (i + 1 < ps.size()) head->push_back(models::relu());
     }
     if (options.bn_final) {

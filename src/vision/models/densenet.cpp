@@ -44,9 +44,8 @@ class DenseLayer : public nn::Cloneable<DenseLayer>, public Foldable, public Pac
   bool write_into(const Tensor& block) {
     const auto wide = conv1_->packed(block.narrow(1, 0, in_));
     if (!wide || !factors_.scale.defined()) return false;
-    const auto x = wide->run(block, {.activation = Activation::kRelu,
-                                     .scale = factors_.scale,
-                                     .shift = factors_.shift});
+    const auto x = wide->run(
+        block, {.activation = Activation::kRelu, .scale = factors_.scale, .shift = factors_.shift});
     const auto narrow = conv2_->packed(x);
     if (!narrow) return false;
     narrow->run(x, {.into = block, .first = in_});
@@ -146,7 +145,8 @@ std::shared_ptr<Network> make(const std::array<int, 4>& blocks, std::int64_t gro
                         std::make_shared<DenseBlock>(blocks[i], channels, growth));
     channels += blocks[i] * growth;
     if (i + 1 == blocks.size()) break;
-    features->push_back("transition" + number, std::make_shared<Transition>(channels, channels / 2));
+    features->push_back("transition" + number,
+                        std::make_shared<Transition>(channels, channels / 2));
     channels /= 2;
   }
   features->push_back("norm5", batch_norm(channels));

@@ -7,8 +7,8 @@
 #include <cmath>
 
 #include "compat/autocast.hpp"
-#include "fastcpp/kernels/channels.hpp"
 #include "fastcpp/hooks/watched.hpp"
+#include "fastcpp/kernels/channels.hpp"
 
 namespace fastcpp::inline v0::models {
 namespace nn = torch::nn;
@@ -79,8 +79,8 @@ std::shared_ptr<const PackedConv> Conv2dImpl::frozen(const Tensor& x) {
     return !t.defined() || (!t.requires_grad() && !t.is_inference());
   };
   const auto now = window();
-  if (frozen_conv_ == FrozenConv::kLibTorch || !still(weight) || !still(bias) || !now || now->groups != 1 ||
-      !PackedConv::suits_winograd(weight, now->stride)) {
+  if (frozen_conv_ == FrozenConv::kLibTorch || !still(weight) || !still(bias) || !now ||
+      now->groups != 1 || !PackedConv::suits_winograd(weight, now->stride)) {
     forget_frozen();
     return nullptr;
   }
@@ -195,9 +195,9 @@ Tensor LinearImpl::forward(const Tensor& x) {
     return t.scalar_type() == torch::kFloat32 && t.device().is_cpu() && t.is_contiguous() &&
            !(t.requires_grad() && torch::GradMode::is_enabled());
   };
-  if (!packed_ || !has_channel_kernels() || x.dim() != 2 || x.size(0) > kFew ||
-      !suits_kernels(x) || weight.dim() != 2 || x.size(1) != weight.size(1) || !fits(weight) ||
-      !bias.defined() || !fits(bias)) {
+  if (!packed_ || !has_channel_kernels() || x.dim() != 2 || x.size(0) > kFew || !suits_kernels(x) ||
+      weight.dim() != 2 || x.size(1) != weight.size(1) || !fits(weight) || !bias.defined() ||
+      !fits(bias)) {
     return nn::LinearImpl::forward(x);
   }
   return detail::watched(*this, [&] { return linear_of_few(x, weight, bias); });

@@ -129,8 +129,8 @@ std::shared_ptr<Network> make_alexnet(std::int64_t num_classes) {
   };
   auto net = std::make_shared<Network>();
   net->add("features",
-           any(stack(conv(3, 64, 11, 2, 4), relu(), pool(3), conv(64, 192, 5, 2), relu(),
-                     pool(3), conv(192, 384, 3, 1), relu(), conv(384, 256, 3, 1), relu(),
+           any(stack(conv(3, 64, 11, 2, 4), relu(), pool(3), conv(64, 192, 5, 2), relu(), pool(3),
+                     conv(192, 384, 3, 1), relu(), conv(384, 256, 3, 1), relu(),
                      conv(256, 256, 3, 1), relu(), pool(3))));
   net->add("avgpool", any(nn::AdaptiveAvgPool2d(6)));
   net->then(flatten);
