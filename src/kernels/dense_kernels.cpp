@@ -180,7 +180,7 @@ FASTCPP_DENSE_BODY void normalise_back_body(const BatchNormBack& n) {
       read_wide<Lanes>(n.x + r * n.line + c, x);
       read_wide<Lanes>(n.dy + r * n.line + c, dy);
       Wide dx = (dy - shift - (x - mean) * slope) * by;
-      if (n.relu) dx = x > 0 ? dx : Wide{};
+      if (n.relu) dx = x <= 0 ? Wide{} : dx;
       sums += dx;
       write(n.dy + r * n.line + c, __builtin_convertvector(dx, Vec));
     }
@@ -200,7 +200,7 @@ FASTCPP_DENSE_BODY void relu_back_body(const ReluBack& p) {
       if (p.y) {
         Vec y;
         read(p.y + r * p.line + c, y);
-        dy = y > 0 ? dy : Vec{};
+        dy = y <= 0 ? Vec{} : dy;
         write(p.dy + r * p.line + c, dy);
       }
       sum += __builtin_convertvector(dy, Wide);

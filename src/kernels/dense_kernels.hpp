@@ -46,7 +46,7 @@ struct BatchNormBack {
   float *dweight, *dbias, *sums;
 };
 
-// dy stays where y is above zero, and becomes zero elsewhere; `sums` are those of its columns. Without y they are all.
+// dy becomes zero where y is zero, and stays elsewhere, where y is no number too; `sums` are those of its columns. Without y they are all.
 struct ReluBack {
   std::int64_t rows;
   std::ptrdiff_t cols, line;

@@ -8,6 +8,8 @@
 #include <algorithm>
 #include <iterator>
 #include <memory>
+#include <mutex>
+#include <typeinfo>
 #include <utility>
 #include <vector>
 
@@ -58,10 +60,17 @@ bool plain(const Tensor& t, at::IntArrayRef sizes) {
 
 bool plain(const nn::BatchNorm1dImpl& norm, Index width) {
   const auto& o = norm.options;
-  return o.affine() && o.track_running_stats() && o.momentum() && plain(norm.weight, {width}) &&
-         plain(norm.bias, {width}) && plain(norm.running_mean, {width}) &&
-         plain(norm.running_var, {width}) && norm.num_batches_tracked.device().is_cpu() &&
+  return o.affine() && o.eps() > 0 && o.track_running_stats() && o.momentum() &&
+         plain(norm.weight, {width}) && plain(norm.bias, {width}) &&
+         plain(norm.running_mean, {width}) && plain(norm.running_var, {width}) &&
+         norm.num_batches_tracked.defined() && norm.num_batches_tracked.device().is_cpu() &&
          norm.num_batches_tracked.scalar_type() == torch::kInt64;
+}
+
+// Null for a class derived from it, whose `forward` may do something else.
+template <typename T>
+T* exactly(nn::Module* layer) {
+  return typeid(*layer) == typeid(T) ? dynamic_cast<T*>(layer) : nullptr;
 }
 
 // The layers in groups; false when another layer or another order is among them.
@@ -69,21 +78,20 @@ bool group(const nn::Sequential& layers, Index width, Plan& plan) {
   Layer next;
   for (const auto& any : *layers) {
     auto* const layer = any.ptr().get();
-    if (auto* norm = dynamic_cast<nn::BatchNorm1dImpl*>(layer)) {
+    if (auto* norm = exactly<nn::BatchNorm1dImpl>(layer)) {
       if (next.norm || next.drop || !plain(*norm, width)) return false;
       next.norm = norm;
-    } else if (auto* drop = dynamic_cast<nn::DropoutImpl*>(layer)) {
+    } else if (auto* drop = exactly<nn::DropoutImpl>(layer)) {
       if (next.drop) return false;
       next.drop = drop;
-    } else if (auto* linear = dynamic_cast<nn::LinearImpl*>(layer)) {
+    } else if (auto* linear = exactly<nn::LinearImpl>(layer)) {
       if (!linear->weight.defined() || linear->weight.dim() != 2) return false;
       const Index out = linear->weight.size(0);
       if (!plain(linear->weight, {out, width}) || !plain(linear->bias, {out})) return false;
       next.linear = linear;
       plan.layers.push_back(std::exchange(next, {}));
       width = out;
-    } else if (dynamic_cast<nn::ReLUImpl*>(layer) && !plan.layers.empty() && !next.norm &&
-               !next.drop) {
+    } else if (exactly<nn::ReLUImpl>(layer) && !plan.layers.empty() && !next.norm && !next.drop) {
       plan.layers.back().relu = true;
     } else {
       return false;
@@ -171,7 +179,7 @@ Tensor drop_mask(const nn::DropoutImpl* drop, bool training, Index rows, Index c
 struct Pass {
   struct Of {  // a layer
     models::DenseLayer linear;
-    Tensor weight;
+    Tensor weight;  // pinned: what replaces a parameter's memory leaves this one
     bool normed;
     const float *before, *input;  // of batch norm, of the linear layer
     models::NormStatistics norm = {};
@@ -259,7 +267,7 @@ Tensor run_layers(const Plan& plan, const float* x, Pass& pass, Floats& passing)
   for (const auto& layer : plan.layers) {
     const auto linear = linear_of(layer, pass.rows);
     const Index size = pass.rows * padded(linear.in);
-    Pass::Of made{linear, layer.linear->weight, layer.norm != nullptr, x, x};
+    Pass::Of made{linear, layer.linear->weight.detach(), layer.norm != nullptr, x, x};
     made.mask = drop_mask(layer.drop, plan.training, pass.rows, linear.in);
     if (layer.norm || made.mask.defined()) {
       float* const input = pass.memory.take(size);
@@ -310,25 +318,30 @@ Tensor forward(const Plan& plan, const Tensor& x_cont, Pass& pass) {
 // Keeps what the pass made until the graph is released.
 class TabularBackward : public torch::autograd::Node {
  public:
-  TabularBackward(Pass pass, Variables parameters)
+  TabularBackward(Pass pass, const Variables& parameters)
       : Node(torch::autograd::collect_next_edges(parameters)),
-        pass_(std::make_unique<Pass>(std::move(pass))),
-        parameters_(std::move(parameters)) {
-    for (const auto& p : parameters_) versions_.push_back(p._version());
+        pass_(std::make_unique<Pass>(std::move(pass))) {
+    for (const auto& p : parameters) parameters_.push_back(p.detach());
+    for (const auto& layer : pass_->layers) versions_.push_back(layer.weight._version());
   }
 
   std::string name() const override { return "TabularBackward"; }
-  void release_variables() override { pass_.reset(); }
+  void release_variables() override {
+    const std::lock_guard lock(mutex_);
+    pass_.reset();
+  }
 
   Variables apply(Variables&& gradients) override {
+    const std::lock_guard lock(mutex_);
     TORCH_CHECK(pass_,
                 "this graph was run backward and released; retain_graph keeps it for another time");
     TORCH_CHECK(!torch::GradMode::is_enabled(),
                 "create_graph: second derivatives of a table's network are LibTorch's; train in "
                 "double precision, or set the environment variable FASTCPP_PROCESSOR to plain");
-    for (std::size_t i = 0; i < parameters_.size(); ++i) {
-      TORCH_CHECK(parameters_[i]._version() == versions_[i], "a parameter of ",
-                  parameters_[i].sizes(), " was changed between the forward and the backward pass");
+    for (std::size_t i = 0; i < versions_.size(); ++i) {
+      const auto& weight = pass_->layers[i].weight;
+      TORCH_CHECK(weight._version() == versions_[i], "a weight of ", weight.sizes(),
+                  " was changed between the forward and the backward pass");
     }
     if (!gradients[0].defined()) return Variables(parameters_.size());
     Variables made;
@@ -404,8 +417,8 @@ class TabularBackward : public torch::autograd::Node {
   }
 
   std::unique_ptr<Pass> pass_;
-  Variables parameters_;
-  std::vector<std::uint32_t> versions_;
+  Variables parameters_;                 // as they were: they pin shapes
+  std::vector<std::uint32_t> versions_;  // of the layers' weights
 };
 
 }  // namespace
@@ -430,7 +443,8 @@ std::optional<Tensor> fused_pass(TabularModelImpl& network, const Tensor& x_cat,
             .embedded = plan->embedded,
             .n_cont = plan->n_cont};
   if (!plan->embeds.empty()) {
-    pass.codes = x_cat.contiguous();
+    // The backward pass writes where they point: they must not change meanwhile.
+    pass.codes = graph ? x_cat.clone(at::MemoryFormat::Contiguous) : x_cat.contiguous();
     if (!codes_have_rows(*plan, pass.codes)) return {};
   }
   const torch::NoGradGuard no_grad;
