@@ -20,7 +20,7 @@
 #include <vector>
 
 #include "fastcpp/vision.hpp"
-#include "pictures.hpp"
+#include "learner.hpp"
 #include "ratio.hpp"
 
 using namespace fastcpp;
@@ -86,18 +86,6 @@ class OnnxRuntime {
   FILE *in_ = nullptr, *out_ = nullptr;
 };
 
-Learner learner(const models::Arch& arch) {
-  LabelLists lists;
-  const auto files = bench::pictures(2);
-  lists.train = {files, std::vector<std::int64_t>(files.size(), 0), {"a", "b"}};
-  lists.valid = lists.train;
-  const auto data =
-      ImageDataBunch::create_from_ll(
-          lists, "/tmp", {.ds_tfms = get_transforms(), .size = 224, .device = torch::kCPU})
-          .normalize(imagenet_stats);
-  return Learner(data, Model(arch.build({.seed = 1})), {.silent = true});
-}
-
 struct Row {
   const models::Arch* arch;
   int threads, batch;
@@ -106,13 +94,14 @@ struct Row {
 
 void compare(benchmark::State& state, const Row& row) {
   const torch::NoGradGuard no_grad;
-  const auto learn = learner(*row.arch);
+  const Learner learn(bench::data(2), Model(row.arch->build({.seed = 1})), {.silent = true});
   const Predictor predictor(learn);
   const auto file = (std::filesystem::temp_directory_path() /
                      ("fastcpp_bench_" + std::to_string(getpid()) + ".onnx"))
                         .string();
   export_onnx(learn, file, {.softmax = false, .preprocessing = false, .shape = {3, 224, 224}});
   set_threads(row.threads);
+  cv::setNumThreads(row.threads);
   const auto x = torch::randn({row.batch, 3, 224, 224});
 
   std::unique_ptr<OnnxRuntime> runtime;

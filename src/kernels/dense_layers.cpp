@@ -88,16 +88,16 @@ void times(float* x, Index line, const torch::Tensor& mask) {
   }
 }
 
-Index linear_memory(const DenseLayer& layer) {
+Index linear_memory(const LinearLayer& layer) {
   return (layer.in + 1) * padded(layer.out);
 }
 
-Index linear_back_memory(const DenseLayer& layer) {
+Index linear_back_memory(const LinearLayer& layer) {
   return padded(layer.out) + (layer.out + layer.rows) * padded(layer.in);
 }
 
-void linear(const DenseKernels& kernels, const DenseLayer& layer, const float* x, const float* bias,
-            float* y, Index y_line, Floats& memory) {
+void linear(const DenseKernels& kernels, const LinearLayer& layer, const float* x,
+            const float* bias, float* y, Index y_line, Floats& memory) {
   const Index line = padded(layer.out);
   float *const weights = memory.take(layer.in * line), *const biases = memory.take(line);
   transpose(layer.weight, layer.out, layer.in, weights, line);
@@ -116,7 +116,7 @@ void linear(const DenseKernels& kernels, const DenseLayer& layer, const float* x
                      .relu = layer.relu});
 }
 
-void relu_back(const DenseKernels& kernels, const DenseLayer& layer, const float* y, float* dy,
+void relu_back(const DenseKernels& kernels, const LinearLayer& layer, const float* y, float* dy,
                float* dbias, Floats& memory) {
   const Index line = padded(layer.out);
   float* const sums = memory.take(line);
@@ -131,7 +131,7 @@ void relu_back(const DenseKernels& kernels, const DenseLayer& layer, const float
   std::copy_n(sums, layer.out, dbias);
 }
 
-float* linear_back(const DenseKernels& kernels, const DenseLayer& layer, const float* x,
+float* linear_back(const DenseKernels& kernels, const LinearLayer& layer, const float* x,
                    const float* dy, float* dweight, Floats& memory) {
   const auto& [rows, in, out, weight, relu] = layer;
   const Index line = padded(in), out_line = padded(out);
@@ -203,7 +203,7 @@ NormStatistics normalise(const DenseKernels& kernels, const NormLayer& layer, co
 }
 
 void normalise_back(const DenseKernels& kernels, Index rows, Index cols, const NormStatistics& norm,
-                    const float* x, const DenseLayer* before, float* dy, float* dweight,
+                    const float* x, const LinearLayer* before, float* dy, float* dweight,
                     float* dbias, float* dbefore, Floats& memory) {
   const Index line = padded(cols);
   float *const weight = memory.take(line), *const bias = memory.take(line),

@@ -6,19 +6,22 @@
 namespace fastcpp::inline v0::models {
 namespace {
 
+// A vector, and as many doubles.
 template <int kBytes>
 struct Lanes {
   typedef float Vec __attribute__((vector_size(kBytes)));
+  typedef double Wide __attribute__((vector_size(2 * kBytes)));
+  static constexpr int kLanes = kBytes / static_cast<int>(sizeof(float));
 };
 using One = Lanes<sizeof(float)>::Vec;  // what is left where channels do not fill a vector
 
 // Through memory: vectors as values of functions are another calling convention without the target.
-template <typename Vec>
-FASTCPP_BODY void load(const float* from, Vec& v) {
+template <typename Value, typename Vec>
+FASTCPP_BODY void load(const Value* from, Vec& v) {
   __builtin_memcpy(&v, from, sizeof v);
 }
-template <typename Vec>
-FASTCPP_BODY void store(float* to, const Vec& v) {
+template <typename Value, typename Vec>
+FASTCPP_BODY void store(Value* to, const Vec& v) {
   __builtin_memcpy(to, &v, sizeof v);
 }
 

@@ -178,7 +178,7 @@ Tensor drop_mask(const nn::DropoutImpl* drop, bool training, Index rows, Index c
 // What the backward pass needs of the forward pass. Matrices have a padded line for each row of the batch.
 struct Pass {
   struct Of {  // a layer
-    models::DenseLayer linear;
+    models::LinearLayer linear;
     Tensor weight;  // pinned: what replaces a parameter's memory leaves this one
     bool normed;
     const float *before, *input;  // of batch norm, of the linear layer
@@ -199,7 +199,7 @@ struct Pass {
   Index width() const { return embedded + n_cont; }
 };
 
-models::DenseLayer linear_of(const Layer& layer, Index rows) {
+models::LinearLayer linear_of(const Layer& layer, Index rows) {
   return {rows, layer.in(), layer.out(), layer.linear->weight.data_ptr<float>(), layer.relu};
 }
 
@@ -398,7 +398,7 @@ class TabularBackward : public torch::autograd::Node {
 
   // `made`: gradients of weight and bias, behind that of the bias before, where there is a layer before.
   void normalise_back(Index cols, const models::NormStatistics& norm, const float* x,
-                      const models::DenseLayer* before, float* dy, Variables::iterator made,
+                      const models::LinearLayer* before, float* dy, Variables::iterator made,
                       Floats& once) const {
     models::normalise_back(*pass_->kernels, pass_->rows, cols, norm, x, before, dy,
                            made[0].data_ptr<float>(), made[1].data_ptr<float>(),

@@ -37,26 +37,26 @@ void copy_padded(const float* from, std::int64_t rows, std::int64_t cols, float*
 void times(float* x, std::int64_t line, const torch::Tensor& mask);
 
 // A linear layer, and ReLU behind it.
-struct DenseLayer {
+struct LinearLayer {
   std::int64_t rows, in, out;  // of the batch; columns of x and y
   const float* weight;         // out x in
   bool relu;
 };
 // Floats that `linear` and `linear_back` take from `memory`.
-std::int64_t linear_memory(const DenseLayer& layer);
-std::int64_t linear_back_memory(const DenseLayer& layer);
+std::int64_t linear_memory(const LinearLayer& layer);
+std::int64_t linear_back_memory(const LinearLayer& layer);
 // \param y       in lines of `y_line` floats, `out` or padded(out)
 // \param bias    `out` values
-void linear(const DenseKernels& kernels, const DenseLayer& layer, const float* x, const float* bias,
-            float* y, std::int64_t y_line, Floats& memory);
+void linear(const DenseKernels& kernels, const LinearLayer& layer, const float* x,
+            const float* bias, float* y, std::int64_t y_line, Floats& memory);
 // The gradients of ReLU and of the bias: `dy` becomes that of what ReLU was given.
 // \param y       what `linear` made, padded; null without ReLU
-void relu_back(const DenseKernels& kernels, const DenseLayer& layer, const float* y, float* dy,
+void relu_back(const DenseKernels& kernels, const LinearLayer& layer, const float* y, float* dy,
                float* dbias, Floats& memory);
 // \param dy      the gradient behind `relu_back`
 // \param dweight out x in
 // \return the gradient of x
-float* linear_back(const DenseKernels& kernels, const DenseLayer& layer, const float* x,
+float* linear_back(const DenseKernels& kernels, const LinearLayer& layer, const float* x,
                    const float* dy, float* dweight, Floats& memory);
 
 // Batch norm's parameters and running statistics, `cols` values each.
@@ -83,7 +83,7 @@ NormStatistics normalise(const DenseKernels& kernels, const NormLayer& layer, co
 // \param before        null when x has no layer before
 // \param dbefore       gradient of the bias of `before`
 void normalise_back(const DenseKernels& kernels, std::int64_t rows, std::int64_t cols,
-                    const NormStatistics& norm, const float* x, const DenseLayer* before, float* dy,
-                    float* dweight, float* dbias, float* dbefore, Floats& memory);
+                    const NormStatistics& norm, const float* x, const LinearLayer* before,
+                    float* dy, float* dweight, float* dbias, float* dbefore, Floats& memory);
 
 }  // namespace fastcpp::models

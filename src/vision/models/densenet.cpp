@@ -39,11 +39,13 @@ class DenseLayer : public nn::Cloneable<DenseLayer>, public Foldable, public Pac
     if (is_folded(*norm2_) && norm1_->running_mean.defined()) factors_ = factors_of(*norm1_);
   }
 
+  bool is_packed() const { return factors_.scale.defined(); }
+
   // Reads the first channels of a block's outputs and writes its own behind them, with norms and activations on the way.
   // False where only LibTorch can.
   bool write_into(const Tensor& block) {
     const auto wide = conv1_->packed(block.narrow(1, 0, in_));
-    if (!wide || !factors_.scale.defined()) return false;
+    if (!wide || !is_packed()) return false;
     const auto x = wide->run(
         block, {.activation = Activation::kRelu, .scale = factors_.scale, .shift = factors_.shift});
     const auto narrow = conv2_->packed(x);
@@ -77,11 +79,12 @@ class DenseBlock : public nn::Cloneable<DenseBlock> {
   }
 
   Tensor forward(Tensor x) {
-    if (!detail::has_hooks() && x.dim() == 4 && x.size(1) == in_ && suits_kernels(x)) {
+    if (!layers_.empty() && layers_.front()->is_packed() && !detail::has_hooks() && x.dim() == 4 &&
+        x.size(1) == in_ && suits_kernels(x)) {
       auto block = torch::empty({x.size(0), in_ + count_ * growth_, x.size(2), x.size(3)},
                                 x.options(), torch::MemoryFormat::ChannelsLast);
       block.narrow(1, 0, in_).copy_(x);
-      bool done = !layers_.empty();
+      bool done = true;
       for (auto& layer : layers_) done = done && layer->write_into(block);
       if (done) return block;
     }
@@ -119,7 +122,7 @@ class Transition : public nn::Cloneable<Transition>, public Foldable, public Pac
   }
 
   void pack() override {
-    if (has_channel_kernels()) factors_ = factors_of(*norm_);
+    if (has_channel_kernels() && norm_->running_mean.defined()) factors_ = factors_of(*norm_);
   }
 
  private:

@@ -3,6 +3,8 @@
 
 #include <fmt/format.h>
 
+#include <typeinfo>
+
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/hooks/watched.hpp"
@@ -26,10 +28,11 @@ std::shared_ptr<Stack> Stack::from(const nn::Sequential& layers) {
 
 namespace {
 
-// What a packed convolution can do itself instead of the layer behind it.
+// What a packed convolution can do itself instead of the layer behind it; not for a class derived from these, whose
+// `forward` may do something else.
 Activation activation_of(const nn::Module& layer) {
-  if (layer.as<nn::ReLUImpl>()) return Activation::kRelu;
-  return layer.as<nn::ReLU6Impl>() ? Activation::kRelu6 : Activation::kNone;
+  if (typeid(layer) == typeid(nn::ReLUImpl)) return Activation::kRelu;
+  return typeid(layer) == typeid(nn::ReLU6Impl) ? Activation::kRelu6 : Activation::kNone;
 }
 
 }  // namespace

@@ -162,7 +162,7 @@ TEST_CASE("a frozen convolution is packed in training and notices what changes")
   CHECK(torch::equal(conv(x), plain(x)));
 }
 
-TEST_CASE("every architecture, folded and packed, gives what it gave") {
+TEST_CASE("a network of each family, folded and packed, gives what it gave") {
   const torch::NoGradGuard no_grad;
   torch::manual_seed(6);
   for (const auto& name : {"resnet18", "resnet50", "squeezenet1_0", "squeezenet1_1", "densenet121",
