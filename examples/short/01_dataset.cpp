@@ -3,7 +3,10 @@
 //   01_dataset
 //
 // Prints the table of the training and some readings.
-#include <torch/nn.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
 
 #include <iostream>
 #include <opencv2/imgproc.hpp>

@@ -3,7 +3,10 @@
 //   04_loss_and_metric
 //
 // Trains on discs and a few squares, once with cross-entropy and once with the focal loss.
-#include <torch/nn.h>
+#include <torch/nn/modules/activation.h>
+#include <torch/nn/modules/container/sequential.h>
+#include <torch/nn/modules/conv.h>
+#include <torch/nn/modules/linear.h>
 
 #include <algorithm>
 #include <iostream>

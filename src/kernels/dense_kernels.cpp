@@ -14,9 +14,31 @@ namespace {
 // Single precision, as doubles.
 template <typename L>
 FASTCPP_BODY void read_wide(const float* from, typename L::Wide& v) {
-  typename L::Vec floats;
+  typename L::Half floats;
   load(from, floats);
   v = __builtin_convertvector(floats, typename L::Wide);
+}
+
+// And back.
+template <typename L>
+FASTCPP_BODY void write_narrow(float* to, const typename L::Wide& v) {
+  const auto floats = __builtin_convertvector(v, typename L::Half);
+  store(to, floats);
+}
+
+// All bits where y is not zero, none where it is: for a y that ReLU made. A comparison of vectors would be taken apart (lanes.hpp).
+template <typename Bits, typename Floats>
+FASTCPP_BODY void passed(const Floats& y, Bits& bits) {
+  __builtin_memcpy(&bits, &y, sizeof bits);
+  bits = -(bits & 0x7fffffff) >> 31;
+}
+
+template <typename Bits, typename Floats>
+FASTCPP_BODY void keep(const Bits& bits, Floats& values) {
+  Bits raw;
+  __builtin_memcpy(&raw, &values, sizeof raw);
+  raw &= bits;
+  __builtin_memcpy(&values, &raw, sizeof raw);
 }
 
 // kRows x kVecs vectors of the product, from column `col` on.
@@ -56,63 +78,75 @@ FASTCPP_BODY void multiply_tile(const MatrixProduct& p, std::int64_t row, std::i
   }
 }
 
-template <typename L, int kVecs>
-FASTCPP_BODY void multiply_strip(const MatrixProduct& p, std::int64_t col) {
-  std::int64_t row = 0;
-  for (; row + 6 <= p.rows; row += 6) multiply_tile<L, 6, kVecs>(p, row, col);
-  switch (p.rows - row) {
-    case 5:
-      return multiply_tile<L, 5, kVecs>(p, row, col);
-    case 4:
-      return multiply_tile<L, 4, kVecs>(p, row, col);
-    case 3:
-      return multiply_tile<L, 3, kVecs>(p, row, col);
-    case 2:
-      return multiply_tile<L, 2, kVecs>(p, row, col);
-    case 1:
-      return multiply_tile<L, 1, kVecs>(p, row, col);
-    default:
-      return;
+// The last rows, fewer than fill a tile.
+template <typename L, int kRows, int kVecs>
+FASTCPP_BODY void multiply_rest(const MatrixProduct& p, std::int64_t row, std::int64_t col) {
+  if constexpr (kRows > 0) {
+    if (p.rows - row == kRows) return multiply_tile<L, kRows, kVecs>(p, row, col);
+    multiply_rest<L, kRows - 1, kVecs>(p, row, col);
   }
 }
 
-// As many sums as the registers hold beside the values of one step.
-template <typename L, int kMostVecs>
+template <typename L, int kRows, int kVecs>
+FASTCPP_BODY void multiply_strip(const MatrixProduct& p, std::int64_t col) {
+  std::int64_t row = 0;
+  for (; row + kRows <= p.rows; row += kRows) multiply_tile<L, kRows, kVecs>(p, row, col);
+  multiply_rest<L, kRows - 1, kVecs>(p, row, col);
+}
+
+// As many sums as the registers hold beside the values of one step. The strips are as wide as each other: a narrow one has too few
+// sums to keep the processor busy.
+template <typename L, int kRows, int kMostVecs>
 FASTCPP_BODY void multiply_body(const MatrixProduct& p) {
-  for (std::int64_t col = 0; col < p.cols; col += kMostVecs * L::kLanes) {
-    const auto vecs = (p.cols - col + L::kLanes - 1) / L::kLanes;
-    if (vecs >= kMostVecs) {
-      multiply_strip<L, kMostVecs>(p, col);
-    } else if (vecs == 3) {
-      multiply_strip<L, std::min(3, kMostVecs)>(p, col);
-    } else if (vecs == 2) {
-      multiply_strip<L, std::min(2, kMostVecs)>(p, col);
+  const auto vecs = (p.cols + L::kLanes - 1) / L::kLanes;
+  const auto strips = (vecs + kMostVecs - 1) / kMostVecs;
+  for (std::int64_t i = 0, first = 0; i < strips; ++i) {
+    const auto width = (vecs - first + strips - i - 1) / (strips - i), col = first * L::kLanes;
+    if (width == kMostVecs) {
+      multiply_strip<L, kRows, kMostVecs>(p, col);
+    } else if (width == 2) {
+      multiply_strip<L, kRows, 2>(p, col);
     } else {
-      multiply_strip<L, 1>(p, col);
+      multiply_strip<L, kRows, 1>(p, col);
     }
+    first += width;
   }
 }
+
+// Two vectors of doubles side by side, a vector of floats: one after the other they would wait for each sum, and read every line of
+// the cache twice.
+constexpr int kParts = 2;
 
 template <typename L>
 FASTCPP_BODY void moments_body(const BatchNorm& n) {
   using Wide = typename L::Wide;
+  constexpr std::ptrdiff_t kHalf = L::kLanes / kParts;
   const auto count = static_cast<double>(n.rows);
   for (std::ptrdiff_t c = 0; c < n.cols; c += L::kLanes) {
-    Wide sum = {}, squares = {}, x;
+    Wide sum[kParts] = {}, squares[kParts] = {}, mean[kParts], x;
     for (std::int64_t r = 0; r < n.rows; ++r) {
-      read_wide<L>(n.x + r * n.line + c, x);
-      sum += x;
+#pragma GCC unroll 2
+      for (int i = 0; i < kParts; ++i) {
+        read_wide<L>(n.x + r * n.line + c + i * kHalf, x);
+        sum[i] += x;
+      }
     }
-    const Wide mean = sum / count;
+#pragma GCC unroll 2
+    for (int i = 0; i < kParts; ++i) mean[i] = sum[i] / count;
     for (std::int64_t r = 0; r < n.rows; ++r) {
-      read_wide<L>(n.x + r * n.line + c, x);
-      squares += (x - mean) * (x - mean);
+#pragma GCC unroll 2
+      for (int i = 0; i < kParts; ++i) {
+        read_wide<L>(n.x + r * n.line + c + i * kHalf, x);
+        squares[i] += (x - mean[i]) * (x - mean[i]);
+      }
     }
-    const Wide var = squares / count;
-    store(n.mean + c, mean);
-    store(n.var + c, var);
+#pragma GCC unroll 2
+    for (int i = 0; i < kParts; ++i) {
+      store(n.mean + c + i * kHalf, mean[i]);
+      store(n.var + c + i * kHalf, Wide(squares[i] / count));
+    }
     for (std::ptrdiff_t lane = 0; lane < L::kLanes; ++lane) {
-      n.inv[c + lane] = 1 / std::sqrt(var[lane] + n.eps);
+      n.inv[c + lane] = 1 / std::sqrt(n.var[c + lane] + n.eps);
     }
   }
 }
@@ -120,16 +154,13 @@ FASTCPP_BODY void moments_body(const BatchNorm& n) {
 template <typename L>
 FASTCPP_BODY void normalise_body(const BatchNorm& n) {
   using Vec = typename L::Vec;
-  using Wide = typename L::Wide;
   for (std::ptrdiff_t c = 0; c < n.cols; c += L::kLanes) {
-    Wide mean, inv, weight;
-    load(n.mean + c, mean);
-    load(n.inv + c, inv);
-    read_wide<L>(n.weight + c, weight);
-    Vec bias;
+    Vec by, middle, bias;
+    for (std::ptrdiff_t lane = 0; lane < L::kLanes; ++lane) {
+      by[lane] = static_cast<float>(n.inv[c + lane] * static_cast<double>(n.weight[c + lane]));
+      middle[lane] = static_cast<float>(n.mean[c + lane]);
+    }
     load(n.bias + c, bias);
-    const Vec by = __builtin_convertvector(Wide(inv * weight), Vec);
-    const Vec middle = __builtin_convertvector(mean, Vec);
     for (std::int64_t r = 0; r < n.rows; ++r) {
       Vec x;
       load(n.x + r * n.line + c, x);
@@ -140,62 +171,88 @@ FASTCPP_BODY void normalise_body(const BatchNorm& n) {
 
 template <typename L>
 FASTCPP_BODY void normalise_back_body(const BatchNormBack& n) {
-  using Vec = typename L::Vec;
   using Wide = typename L::Wide;
+  constexpr std::ptrdiff_t kHalf = L::kLanes / kParts;
   const auto count = static_cast<double>(n.rows);
   for (std::ptrdiff_t c = 0; c < n.cols; c += L::kLanes) {
-    Wide mean, inv, weight, x, dy;
-    load(n.mean + c, mean);
-    load(n.inv + c, inv);
-    read_wide<L>(n.weight + c, weight);
-    Wide sum = {}, dot = {};
+    Wide mean[kParts], sum[kParts] = {}, dot[kParts] = {}, by[kParts], shift[kParts], slope[kParts],
+                       sums[kParts] = {}, x, dy;
+#pragma GCC unroll 2
+    for (int i = 0; i < kParts; ++i) load(n.mean + c + i * kHalf, mean[i]);
     for (std::int64_t r = 0; r < n.rows; ++r) {
-      read_wide<L>(n.x + r * n.line + c, x);
-      read_wide<L>(n.dy + r * n.line + c, dy);
-      sum += dy;
-      dot += dy * (x - mean);
+#pragma GCC unroll 2
+      for (int i = 0; i < kParts; ++i) {
+        const auto at = r * n.line + c + i * kHalf;
+        read_wide<L>(n.x + at, x);
+        read_wide<L>(n.dy + at, dy);
+        sum[i] += dy;
+        dot[i] += dy * (x - mean[i]);
+      }
     }
-    store(n.dbias + c, __builtin_convertvector(sum, Vec));
-    store(n.dweight + c, __builtin_convertvector(Wide(dot * inv), Vec));
-    const Wide by = inv * weight, shift = sum / count, slope = dot * inv * inv / count;
-    Wide sums = {};
+#pragma GCC unroll 2
+    for (int i = 0; i < kParts; ++i) {
+      const auto at = c + i * kHalf;
+      Wide inv, weight;
+      load(n.inv + at, inv);
+      read_wide<L>(n.weight + at, weight);
+      write_narrow<L>(n.dbias + at, sum[i]);
+      write_narrow<L>(n.dweight + at, Wide(dot[i] * inv));
+      by[i] = inv * weight;
+      shift[i] = sum[i] / count;
+      slope[i] = dot[i] * inv * inv / count;
+    }
     for (std::int64_t r = 0; r < n.rows; ++r) {
-      read_wide<L>(n.x + r * n.line + c, x);
-      read_wide<L>(n.dy + r * n.line + c, dy);
-      Wide dx = (dy - shift - (x - mean) * slope) * by;
-      if (n.relu) dx = x <= 0 ? Wide{} : dx;
-      sums += dx;
-      store(n.dy + r * n.line + c, __builtin_convertvector(dx, Vec));
+#pragma GCC unroll 2
+      for (int i = 0; i < kParts; ++i) {
+        const auto at = r * n.line + c + i * kHalf;
+        typename L::Half floats;
+        load(n.x + at, floats);
+        x = __builtin_convertvector(floats, Wide);
+        read_wide<L>(n.dy + at, dy);
+        Wide dx = (dy - shift[i] - (x - mean[i]) * slope[i]) * by[i];
+        if (n.relu) {
+          typename L::HalfBits bits;
+          passed(floats, bits);
+          keep(__builtin_convertvector(bits, typename L::WideBits), dx);
+        }
+        sums[i] += dx;
+        write_narrow<L>(n.dy + at, dx);
+      }
     }
-    if (n.sums) store(n.sums + c, __builtin_convertvector(sums, Vec));
+    if (!n.sums) continue;
+#pragma GCC unroll 2
+    for (int i = 0; i < kParts; ++i) write_narrow<L>(n.sums + c + i * kHalf, sums[i]);
   }
 }
 
 template <typename L>
 FASTCPP_BODY void relu_back_body(const ReluBack& p) {
-  using Vec = typename L::Vec;
+  using Half = typename L::Half;
   using Wide = typename L::Wide;
-  for (std::ptrdiff_t c = 0; c < p.cols; c += L::kLanes) {
+  constexpr std::ptrdiff_t kHalf = L::kLanes / 2;
+  for (std::ptrdiff_t c = 0; c < p.cols; c += kHalf) {
     Wide sum = {};
     for (std::int64_t r = 0; r < p.rows; ++r) {
-      Vec dy;
+      Half dy;
       load(p.dy + r * p.line + c, dy);
       if (p.y) {
-        Vec y;
+        Half y;
         load(p.y + r * p.line + c, y);
-        dy = y <= 0 ? Vec{} : dy;
+        typename L::HalfBits bits;
+        passed(y, bits);
+        keep(bits, dy);
         store(p.dy + r * p.line + c, dy);
       }
       sum += __builtin_convertvector(dy, Wide);
     }
-    store(p.sums + c, __builtin_convertvector(sum, Vec));
+    write_narrow<L>(p.sums + c, sum);
   }
 }
 
 #if defined(__x86_64__) && defined(__GNUC__)
-#define FASTCPP_DENSE_KERNELS(NAME, BYTES, VECS, ...)                                       \
+#define FASTCPP_DENSE_KERNELS(NAME, BYTES, ROWS, VECS, ...)                                 \
   __attribute__((target(__VA_ARGS__))) void dense_multiply_##NAME(const MatrixProduct& p) { \
-    multiply_body<Lanes<BYTES>, VECS>(p);                                                   \
+    multiply_body<Lanes<BYTES>, ROWS, VECS>(p);                                             \
   }                                                                                         \
   __attribute__((target(__VA_ARGS__))) void moments_##NAME(const BatchNorm& n) {            \
     moments_body<Lanes<BYTES>>(n);                                                          \
@@ -213,8 +270,8 @@ FASTCPP_BODY void relu_back_body(const ReluBack& p) {
                                            normalise_##NAME, normalise_back_##NAME,         \
                                            relu_back_##NAME};
 
-FASTCPP_DENSE_KERNELS(avx2, 32, 2, "avx2,fma")
-FASTCPP_DENSE_KERNELS(avx512, 64, 4, "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")
+FASTCPP_DENSE_KERNELS(avx2, 32, 6, 2, "avx2,fma")
+FASTCPP_DENSE_KERNELS(avx512, 64, 8, 3, "avx512f,avx512dq,avx512vl,avx512bw,avx2,fma")
 #endif
 
 const DenseKernels* choose_dense() {

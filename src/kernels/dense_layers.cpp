@@ -1,10 +1,12 @@
 #include "fastcpp/kernels/dense_layers.hpp"
 
+#include <ATen/EmptyTensor.h>
 #include <ATen/Parallel.h>
 #include <torch/utils.h>
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <utility>
 
 #include "kernels/dense_kernels.hpp"
@@ -19,7 +21,7 @@ constexpr Index kLine = DenseKernels::kLine;
 constexpr Index kLeastProducts = 1 << 18, kLeastValues = 1 << 15;
 
 void multiply(const DenseKernels& kernels, const MatrixProduct& p) {
-  constexpr Index kRows = 6;
+  constexpr Index kRows = 8;
   const Index groups = (p.rows + kRows - 1) / kRows;
   const Index grain = kLeastProducts / std::max<Index>(1, kRows * p.cols * p.depth) + 1;
   at::parallel_for(0, groups, grain, [&](Index first, Index last) {
@@ -38,15 +40,29 @@ void by_columns(Index rows, Index line, const Run& run) {
                    [&](Index first, Index last) { run(first * kLine, (last - first) * kLine); });
 }
 
-// to[k][r] = from[r][k]
+// to[k][r] = from[r][k]; zeros behind, up to whole lines. Four by four: value by value it would take as long as a product.
 void transpose(const float* from, Index rows, Index cols, float* to, Index line) {
-  for (Index first = 0; first < line; first += kLine) {
-    const Index count = std::clamp<Index>(rows - first, 0, kLine);
-    for (Index k = 0; k < cols; ++k) {
-      float* const out = to + k * line + first;
-      for (Index r = 0; r < count; ++r) out[r] = from[(first + r) * cols + k];
-      std::fill(out + count, out + kLine, 0.0f);
+  typedef float Four __attribute__((vector_size(16)));
+  for (Index k = 0; k < cols; ++k) std::fill(to + k * line + rows, to + (k + 1) * line, 0.0f);
+  const Index whole_rows = rows / 4 * 4, whole_cols = cols / 4 * 4;
+  for (Index k = 0; k < whole_cols; k += 4) {
+    for (Index r = 0; r < whole_rows; r += 4) {
+      Four v[4];
+      for (Index i = 0; i < 4; ++i) std::memcpy(&v[i], from + (r + i) * cols + k, sizeof v[i]);
+      const Four low_01 = __builtin_shufflevector(v[0], v[1], 0, 4, 1, 5);
+      const Four low_23 = __builtin_shufflevector(v[2], v[3], 0, 4, 1, 5);
+      const Four high_01 = __builtin_shufflevector(v[0], v[1], 2, 6, 3, 7);
+      const Four high_23 = __builtin_shufflevector(v[2], v[3], 2, 6, 3, 7);
+      v[0] = __builtin_shufflevector(low_01, low_23, 0, 1, 4, 5);
+      v[1] = __builtin_shufflevector(low_01, low_23, 2, 3, 6, 7);
+      v[2] = __builtin_shufflevector(high_01, high_23, 0, 1, 4, 5);
+      v[3] = __builtin_shufflevector(high_01, high_23, 2, 3, 6, 7);
+      for (Index i = 0; i < 4; ++i) std::memcpy(to + (k + i) * line + r, &v[i], sizeof v[i]);
     }
+  }
+  for (Index k = 0; k < cols; ++k) {
+    for (Index r = k < whole_cols ? whole_rows : 0; r < rows; ++r)
+      to[k * line + r] = from[r * cols + k];
   }
 }
 
@@ -69,7 +85,7 @@ Index padded(Index columns) {
 }
 
 Floats::Floats(Index count)
-    : block_(torch::empty({count}, torch::kFloat32)), next_(block_.data_ptr<float>()) {}
+    : block_(at::detail::empty_cpu({count}, torch::kFloat32)), next_(block_.data_ptr<float>()) {}
 
 float* Floats::take(Index count) {
   return std::exchange(next_, next_ + count);

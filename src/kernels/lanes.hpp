@@ -1,19 +1,25 @@
 // Vectors of a compiler with GCC's extensions, for functions compiled for several instruction sets.
 #pragma once
 
+#include <cstdint>
+
 #define FASTCPP_BODY static inline __attribute__((always_inline))
 
 namespace fastcpp::inline v0::models {
 namespace {
 
-// A vector, and as many doubles.
+// A vector of floats; one of doubles, and as many floats. Doubles that fill two registers would go through memory.
 template <int kBytes>
 struct Lanes {
   typedef float Vec __attribute__((vector_size(kBytes)));
-  typedef double Wide __attribute__((vector_size(2 * kBytes)));
+  typedef double Wide __attribute__((vector_size(kBytes)));
+  typedef float Half __attribute__((vector_size(kBytes / 2)));
+  typedef std::int32_t HalfBits __attribute__((vector_size(kBytes / 2)));
+  typedef std::int64_t WideBits __attribute__((vector_size(kBytes)));
   static constexpr int kLanes = kBytes / static_cast<int>(sizeof(float));
 };
-using One = Lanes<sizeof(float)>::Vec;  // what is left where channels do not fill a vector
+typedef float One __attribute__((
+    vector_size(sizeof(float))));  // what is left where channels do not fill a vector
 
 // Through memory: vectors as values of functions are another calling convention without the target.
 template <typename Value, typename Vec>

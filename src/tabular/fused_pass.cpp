@@ -1,5 +1,6 @@
 #include "tabular/fused_pass.hpp"
 
+#include <ATen/EmptyTensor.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/nn/modules/activation.h>
 #include <torch/nn/modules/linear.h>
@@ -165,6 +166,11 @@ Variables parameters(const Plan& plan) {
   return all;
 }
 
+// Past LibTorch's dispatcher, which takes longer than a small tensor needs.
+Tensor empty(at::IntArrayRef sizes) {
+  return Tensor(at::detail::empty_cpu(sizes, torch::kFloat32));
+}
+
 // As LibTorch draws it; undefined where there is nothing to drop.
 Tensor drop_mask(const nn::DropoutImpl* drop, bool training, Index rows, Index cols) {
   const double p = drop && training ? drop->options.p() : 0;
@@ -179,7 +185,9 @@ Tensor drop_mask(const nn::DropoutImpl* drop, bool training, Index rows, Index c
 struct Pass {
   struct Of {  // a layer
     models::LinearLayer linear;
-    Tensor weight;  // pinned: what replaces a parameter's memory leaves this one
+    // The weight's: what replaces its memory leaves this one, what writes into it makes another version.
+    c10::Storage pinned;
+    c10::VariableVersion version;
     bool normed;
     const float *before, *input;  // of batch norm, of the linear layer
     models::NormStatistics norm = {};
@@ -267,7 +275,13 @@ Tensor run_layers(const Plan& plan, const float* x, Pass& pass, Floats& passing)
   for (const auto& layer : plan.layers) {
     const auto linear = linear_of(layer, pass.rows);
     const Index size = pass.rows * padded(linear.in);
-    Pass::Of made{linear, layer.linear->weight.detach(), layer.norm != nullptr, x, x};
+    const auto& weight = layer.linear->weight;
+    Pass::Of made{.linear = linear,
+                  .pinned = weight.storage(),
+                  .version = weight.unsafeGetTensorImpl()->version_counter(),
+                  .normed = layer.norm != nullptr,
+                  .before = x,
+                  .input = x};
     made.mask = drop_mask(layer.drop, plan.training, pass.rows, linear.in);
     if (layer.norm || made.mask.defined()) {
       float* const input = pass.memory.take(size);
@@ -284,7 +298,7 @@ Tensor run_layers(const Plan& plan, const float* x, Pass& pass, Floats& passing)
       models::linear(*pass.kernels, linear, made.input, bias, y, line, passing);
     };
     if (&layer == &plan.layers.back()) {
-      auto y = torch::empty({pass.rows, linear.out}, torch::kFloat32);
+      auto y = empty({pass.rows, linear.out});
       run(y.data_ptr<float>(), linear.out);
       pass.layers.push_back(std::move(made));
       return y;
@@ -316,13 +330,13 @@ Tensor forward(const Plan& plan, const Tensor& x_cont, Pass& pass) {
 // --- Backward ---------------------------------------------------------------------------------------------------------------
 
 // Keeps what the pass made until the graph is released.
-class TabularBackward : public torch::autograd::Node {
+class TabularBackward : public compat::ChainNode {
  public:
   TabularBackward(Pass pass, const Variables& parameters)
-      : Node(torch::autograd::collect_next_edges(parameters)),
+      : ChainNode(torch::autograd::collect_next_edges(parameters)),
         pass_(std::make_unique<Pass>(std::move(pass))) {
-    for (const auto& p : parameters) parameters_.push_back(p.detach());
-    for (const auto& layer : pass_->layers) versions_.push_back(layer.weight._version());
+    for (const auto& p : parameters) shapes_.emplace_back(p.sizes());
+    for (const auto& layer : pass_->layers) versions_.push_back(layer.version.current_version());
   }
 
   std::string name() const override { return "TabularBackward"; }
@@ -339,13 +353,14 @@ class TabularBackward : public torch::autograd::Node {
                 "create_graph: second derivatives of a table's network are LibTorch's; train in "
                 "double precision, or set the environment variable FASTCPP_PROCESSOR to plain");
     for (std::size_t i = 0; i < versions_.size(); ++i) {
-      const auto& weight = pass_->layers[i].weight;
-      TORCH_CHECK(weight._version() == versions_[i], "a weight of ", weight.sizes(),
-                  " was changed between the forward and the backward pass");
+      const auto& layer = pass_->layers[i];
+      TORCH_CHECK(layer.version.current_version() == versions_[i], "a weight of ", layer.linear.out,
+                  " x ", layer.linear.in, " was changed between the forward and the backward pass");
     }
-    if (!gradients[0].defined()) return Variables(parameters_.size());
+    if (!gradients[0].defined()) return Variables(shapes_.size());
     Variables made;
-    for (const auto& p : parameters_) made.push_back(torch::empty_like(p));
+    made.reserve(shapes_.size());
+    for (const auto& shape : shapes_) made.push_back(empty(shape));
     run(gradients[0].contiguous(), made);
     return made;
   }
@@ -406,10 +421,10 @@ class TabularBackward : public torch::autograd::Node {
   }
 
   void embedding_back(Index column, const float* dy, Index line, Tensor& made) const {
-    made.zero_();
     const Index width = made.size(1), columns = pass_->codes.size(1);
     const Index* code = pass_->codes.data_ptr<Index>() + column;
     float* const rows = made.data_ptr<float>();
+    std::fill_n(rows, made.numel(), 0.0f);
     for (Index r = 0; r < pass_->rows; ++r, code += columns, dy += line) {
       float* const to = rows + *code * width;
       for (Index c = 0; c < width; ++c) to[c] += dy[c];
@@ -417,7 +432,7 @@ class TabularBackward : public torch::autograd::Node {
   }
 
   std::unique_ptr<Pass> pass_;
-  Variables parameters_;                 // as they were: they pin shapes
+  std::vector<at::DimVector> shapes_;    // of the parameters
   std::vector<std::uint32_t> versions_;  // of the layers' weights
 };
 

@@ -12,6 +12,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "fastcpp/core/log.hpp"
+#include "train/chain.hpp"
 #include "train/learner_impl.hpp"
 #include "train/plan.hpp"
 
@@ -281,7 +282,7 @@ void Training::train_batch(const Batch& batch, const Model& model) {
   lap(StepClock::kForward);
   call(&Callback::on_backward_begin);
   if (!state_.skip_bwd) {
-    state_.last_loss.backward();
+    backward(state_.last_loss);
     if (together_) together_->finish_step();
   }
   lap(StepClock::kBackward);

@@ -9,6 +9,7 @@
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
 #include "train/metrics/loss_recipes.hpp"
+#include "train/metrics/small_cross_entropy.hpp"
 
 namespace fastcpp::inline v0 {
 namespace F = torch::nn::functional;
@@ -160,7 +161,10 @@ Loss cross_entropy(const CrossEntropyOptions& options) {
               return per_item(raw(output, target, torch::kNone).reshape_as(target));
             },
             [axis = options.axis](const torch::Tensor& output) { return output.softmax(axis); },
-            [raw](const torch::Tensor& output, const torch::Tensor& target) {
+            [raw, options](const torch::Tensor& output, const torch::Tensor& target) {
+              if (!options.weight.defined() && (options.axis == -1 || options.axis == 1)) {
+                if (auto quick = losses::small_cross_entropy(output, target)) return *quick;
+              }
               return raw(output, target, torch::kMean);
             }};
   return loss.set_recipe(
