@@ -31,6 +31,11 @@ NodePtr make_node(Args&&... args) {
   }
 }
 
+// Null is none.
+inline bool is_chain_node(const NodePtr& node) {
+  return node && dynamic_cast<const ChainNode*>(&*node);
+}
+
 // Whether someone wants to see the gradients that the node is given or makes.
 inline bool has_hooks(torch::autograd::Node& node) {
 #if TORCH_VERSION_MAJOR >= 2
