@@ -171,6 +171,13 @@ Tensor empty(at::IntArrayRef sizes) {
   return Tensor(at::detail::empty_cpu(sizes, torch::kFloat32));
 }
 
+// Of contiguous codes.
+Tensor copied(const Tensor& codes) {
+  Tensor copy(at::detail::empty_cpu(codes.sizes(), codes.scalar_type()));
+  std::copy_n(codes.data_ptr<Index>(), codes.numel(), copy.data_ptr<Index>());
+  return copy;
+}
+
 // As LibTorch draws it; undefined where there is nothing to drop.
 Tensor drop_mask(const nn::DropoutImpl* drop, bool training, Index rows, Index cols) {
   const double p = drop && training ? drop->options.p() : 0;
@@ -458,8 +465,9 @@ std::optional<Tensor> fused_pass(TabularModelImpl& network, const Tensor& x_cat,
             .embedded = plan->embedded,
             .n_cont = plan->n_cont};
   if (!plan->embeds.empty()) {
+    pass.codes = x_cat.contiguous();
     // The backward pass writes where they point: they must not change meanwhile.
-    pass.codes = graph ? x_cat.clone(at::MemoryFormat::Contiguous) : x_cat.contiguous();
+    if (graph && pass.codes.is_same(x_cat)) pass.codes = copied(x_cat);
     if (!codes_have_rows(*plan, pass.codes)) return {};
   }
   const torch::NoGradGuard no_grad;
