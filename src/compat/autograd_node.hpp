@@ -4,6 +4,8 @@
 #include <c10/util/intrusive_ptr.h>
 #include <torch/csrc/autograd/edge.h>
 #include <torch/csrc/autograd/function.h>
+#include <torch/csrc/autograd/functions/accumulate_grad.h>
+#include <torch/csrc/autograd/variable.h>
 #include <torch/version.h>
 
 #include <memory>
@@ -12,8 +14,9 @@
 
 namespace fastcpp::inline v0::compat {
 
-// One that the training may run backward without LibTorch's engine (train/chain.hpp): it has one output, and makes gradients of the
-// right sizes and types.
+// One that the training may run backward without LibTorch's engine (train/chain.hpp). It runs on the CPU and has one output. `apply`
+// takes one gradient, float32, and returns one for each edge, of the right sizes, contiguous and shared with nobody;
+// `release_variables` may follow it.
 class ChainNode : public torch::autograd::Node {
  public:
   using Node::Node;
@@ -38,13 +41,26 @@ inline bool is_chain_node(const NodePtr& node) {
 
 // Whether someone wants to see the gradients that the node is given or makes.
 inline bool has_hooks(torch::autograd::Node& node) {
+#if TORCH_VERSION_MAJOR > 2 || (TORCH_VERSION_MAJOR == 2 && TORCH_VERSION_MINOR >= 1)
+  if (node.tensor_post_acc_grad_hooks()) return true;
+#endif
 #if TORCH_VERSION_MAJOR >= 2
-  if (!node.tensor_pre_hooks().empty() || !node.retains_grad_hooks().empty() ||
-      node.tensor_post_acc_grad_hooks()) {
-    return true;
-  }
+  if (!node.tensor_pre_hooks().empty() || !node.retains_grad_hooks().empty()) return true;
+#else
+  // The node of a parameter asks it for its hooks.
+  const auto* const parameter = dynamic_cast<torch::autograd::AccumulateGrad*>(&node);
+  if (parameter && !torch::autograd::impl::hooks(parameter->variable).empty()) return true;
 #endif
   return !node.pre_hooks().empty() || !node.post_hooks().empty();
+}
+
+// Whether the gradient of a parameter in single precision is to be in single precision too: newer versions let one choose.
+template <typename Parameter>
+bool takes_float32(const Parameter& parameter) {
+  if constexpr (requires { parameter.grad_dtype(); }) {
+    return parameter.grad_dtype().value_or(at::kFloat) == at::kFloat;
+  }
+  return true;
 }
 
 }  // namespace fastcpp::compat

@@ -26,7 +26,8 @@ FASTCPP_BODY void write_narrow(float* to, const typename L::Wide& v) {
   store(to, floats);
 }
 
-// All bits where y is not zero, none where it is: for a y that ReLU made. A comparison of vectors would be taken apart (lanes.hpp).
+// All bits where y > 0 or is no number, none where it is zero of either sign; y is never less, as ReLU made it. A comparison of
+// vectors would be taken apart (lanes.hpp).
 template <typename Bits, typename Floats>
 FASTCPP_BODY void passed(const Floats& y, Bits& bits) {
   __builtin_memcpy(&bits, &y, sizeof bits);
@@ -229,23 +230,28 @@ template <typename L>
 FASTCPP_BODY void relu_back_body(const ReluBack& p) {
   using Half = typename L::Half;
   using Wide = typename L::Wide;
-  constexpr std::ptrdiff_t kHalf = L::kLanes / 2;
-  for (std::ptrdiff_t c = 0; c < p.cols; c += kHalf) {
-    Wide sum = {};
+  constexpr std::ptrdiff_t kHalf = L::kLanes / kParts;
+  for (std::ptrdiff_t c = 0; c < p.cols; c += L::kLanes) {
+    Wide sum[kParts] = {};
     for (std::int64_t r = 0; r < p.rows; ++r) {
-      Half dy;
-      load(p.dy + r * p.line + c, dy);
-      if (p.y) {
-        Half y;
-        load(p.y + r * p.line + c, y);
-        typename L::HalfBits bits;
-        passed(y, bits);
-        keep(bits, dy);
-        store(p.dy + r * p.line + c, dy);
+#pragma GCC unroll 2
+      for (int i = 0; i < kParts; ++i) {
+        const auto at = r * p.line + c + i * kHalf;
+        Half dy;
+        load(p.dy + at, dy);
+        if (p.y) {
+          Half y;
+          load(p.y + at, y);
+          typename L::HalfBits bits;
+          passed(y, bits);
+          keep(bits, dy);
+          store(p.dy + at, dy);
+        }
+        sum[i] += __builtin_convertvector(dy, Wide);
       }
-      sum += __builtin_convertvector(dy, Wide);
     }
-    write_narrow<L>(p.sums + c, sum);
+#pragma GCC unroll 2
+    for (int i = 0; i < kParts; ++i) write_narrow<L>(p.sums + c + i * kHalf, sum[i]);
   }
 }
 

@@ -8,13 +8,13 @@
 namespace fastcpp::inline v0::models {
 namespace {
 
-// A vector of floats; one of doubles, and as many floats. Doubles that fill two registers would go through memory.
+// What a register of kBytes holds. Vectors of doubles are no wider: those that fill two registers would go through memory.
 template <int kBytes>
 struct Lanes {
   typedef float Vec __attribute__((vector_size(kBytes)));
-  typedef double Wide __attribute__((vector_size(kBytes)));
-  typedef float Half __attribute__((vector_size(kBytes / 2)));
-  typedef std::int32_t HalfBits __attribute__((vector_size(kBytes / 2)));
+  typedef double Wide __attribute__((vector_size(kBytes)));                // half as many values
+  typedef float Half __attribute__((vector_size(kBytes / 2)));             // as many values as Wide
+  typedef std::int32_t HalfBits __attribute__((vector_size(kBytes / 2)));  // masks of both
   typedef std::int64_t WideBits __attribute__((vector_size(kBytes)));
   static constexpr int kLanes = kBytes / static_cast<int>(sizeof(float));
 };

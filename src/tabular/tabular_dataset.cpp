@@ -25,7 +25,7 @@ Tensors inputs_of(const torch::Tensor& codes, const torch::Tensor& conts, Tabula
   return columns;
 }
 
-// As index_select of a contiguous tensor, whose way through LibTorch takes longer than copying the few bytes of a batch.
+// As index_select of a contiguous tensor in memory, whose way through LibTorch takes longer than copying the few bytes of a batch.
 torch::Tensor rows_of(const torch::Tensor& tensor, std::span<const std::int64_t> indices) {
   at::DimVector sizes(tensor.sizes());
   sizes[0] = static_cast<std::int64_t>(indices.size());
@@ -57,8 +57,14 @@ TabularDataset::TabularDataset(TabularItems items, std::shared_ptr<const Labels>
                       fmt::format("expected one label per row, found {} rows and {} labels", size(),
                                   y_->size()));
     }
-    x_ = inputs_of(codes_.contiguous(), conts_.contiguous(), input_);
-    targets_ = y_->targets().contiguous();
+    const auto in_memory = [](const torch::Tensor& t) { return t.detach().cpu().contiguous(); };
+    x_ = inputs_of(in_memory(codes_), in_memory(conts_), input_);
+    targets_ = in_memory(y_->targets());
+    if (targets_.dim() == 0 || targets_.size(0) != size()) {
+      throw DataError("data.length",
+                      fmt::format("expected one target per row, found {} rows and targets of {}",
+                                  size(), fmt::join(targets_.sizes().vec(), " x ")));
+    }
   });
 }
 

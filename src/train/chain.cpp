@@ -19,7 +19,7 @@ using torch::autograd::Edge;
 using torch::autograd::Node;
 using Variables = torch::autograd::variable_list;
 
-// Where an edge leads on, not to a parameter.
+// The first edge whose end is not a parameter's; null when there is none.
 const Edge* onward(const Node& node) {
   for (const auto& edge : node.next_edges()) {
     if (edge.is_valid() && !dynamic_cast<AccumulateGrad*>(edge.function.get())) return &edge;
@@ -54,8 +54,12 @@ std::vector<ChainNode*> chain_of(const torch::Tensor& loss) {
 }  // namespace
 
 void backward(const torch::Tensor& loss) {
+  if (!backward_of_chain(loss)) loss.backward();
+}
+
+bool backward_of_chain(const torch::Tensor& loss) {
   const auto chain = chain_of(loss);
-  if (chain.empty()) return loss.backward();
+  if (chain.empty()) return false;
   const torch::NoGradGuard no_grad;
   torch::Tensor gradient(at::detail::empty_cpu({}, torch::kFloat32));
   *gradient.data_ptr<float>() = 1;
@@ -69,12 +73,14 @@ void backward(const torch::Tensor& loss) {
         gradient = std::move(made[i]);
       } else if (edge.is_valid()) {
         Variables one;
-        one.push_back(std::move(made[i]));  // alone, or it is copied
+        // Moved: what someone else refers to is copied there.
+        one.push_back(std::move(made[i]));
         (*edge.function)(std::move(one));
       }
     }
     node->release_variables();
   }
+  return true;
 }
 
 }  // namespace fastcpp

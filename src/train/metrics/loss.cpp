@@ -164,7 +164,7 @@ Loss cross_entropy(const CrossEntropyOptions& options) {
             [axis = options.axis](const torch::Tensor& output) { return output.softmax(axis); },
             [raw, options](const torch::Tensor& output, const torch::Tensor& target) {
               // Behind other networks than ours the loss is rounded as LibTorch rounds it.
-              const bool own = !output.requires_grad() || compat::is_chain_node(output.grad_fn());
+              const bool own = compat::is_chain_node(output.grad_fn());
               if (own && !options.weight.defined() && (options.axis == -1 || options.axis == 1)) {
                 if (auto quick = losses::small_cross_entropy(output, target)) return *quick;
               }

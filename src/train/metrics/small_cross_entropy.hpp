@@ -7,7 +7,7 @@
 
 namespace fastcpp::inline v0::losses {
 
-// The mean over the items, with a graph where one is made. Nothing where LibTorch is the better choice or knows what is wrong: many
+// The mean over the items, with a backward node where gradients are on and `outputs` wants one. Nothing where LibTorch is the better choice or knows what is wrong: many
 // outputs, other types or devices, a target that is no class, automatic casting, tracing.
 // \param outputs rows x classes
 // \param targets int64, one for each row
