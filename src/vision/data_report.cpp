@@ -159,9 +159,9 @@ void judge_sizes(const Files& good, const DataReport& found, DataReport& report)
   report.sizes.different = different.size();
 }
 
-using Labels = std::unordered_map<std::string, std::string>;  // by path
+using LabelByPath = std::unordered_map<std::string, std::string>;
 
-void find_conflicts(const Files& files, const Labels& labels, DataReport& report) {
+void find_conflicts(const Files& files, const LabelByPath& labels, DataReport& report) {
   for (const DuplicateGroup& group : detail::equal_groups(files)) {
     LabelConflict conflict{group.files, {}};
     std::set<std::string> different;
@@ -174,7 +174,7 @@ void find_conflicts(const Files& files, const Labels& labels, DataReport& report
 }
 
 void find_duplicates_within(const Files& files, const std::optional<int>& most,
-                            const Labels& labels, DataReport& report) {
+                            const LabelByPath& labels, DataReport& report) {
   for (DuplicateGroup& group : detail::equal_groups(files)) {
     const std::string& first = labels.at(group.files.front().native());
     const bool one_label =
@@ -260,7 +260,7 @@ DataReport look_through(const LabelledPictures& train, const LabelledPictures& v
             [](const auto& a, const auto& b) { return a.file < b.file; });
   judge_sizes(good, report, report);
 
-  Labels labels;
+  LabelByPath labels;
   const auto readable = [&](const std::vector<Item>& items) {
     Files files;
     for (const Item& item : items) {

@@ -12,7 +12,7 @@ using namespace fastcpp;
 
 namespace {
 
-constexpr std::uint64_t kMost = 1 << 20;
+constexpr std::uint64_t kMostContent = 1 << 20;
 
 struct FreeArchive {
   void operator()(archive* a) const { archive_read_free(a); }
@@ -30,7 +30,7 @@ std::map<std::string, std::string> read_by_libarchive(std::string_view input) {
     const char* name = archive_entry_pathname(entry);
     std::string content(4096, '\0');
     std::size_t size = 0;
-    for (la_ssize_t got = 1; got > 0 && size <= kMost; size += static_cast<std::size_t>(got)) {
+    for (la_ssize_t got = 1; got > 0 && size <= kMostContent; size += static_cast<std::size_t>(got)) {
       content.resize(size + 4096);
       got = archive_read_data(reader.get(), content.data() + size, 4096);
       if (got < 0) break;
@@ -53,7 +53,7 @@ FASTCPP_FUZZ_TARGET(zip)(std::string_view input) {
     for (const auto& entry : zip.entries()) {
       fuzz::require(zip.find(entry.name) == &entry, "an entry is not found by its name");
       stored += entry.packed_size;
-      fuzz::accepted([&] { read[entry.name] = zip.read(entry, kMost); });
+      fuzz::accepted([&] { read[entry.name] = zip.read(entry, kMostContent); });
     }
     fuzz::require(stored <= input.size(), "the entries together are larger than the file");
   });

@@ -160,6 +160,25 @@ TEST_CASE("what bad tables get names column and row") {
   CHECK(code([&] { tabular_learner(data, {.layers = {4}}); }) == "value.tabular_data");
 }
 
+namespace {
+// Labels of a user's own that keep what they promise in number, not in targets.
+struct ShortList : FloatList {
+  using FloatList::FloatList;
+  torch::Tensor targets() const override { return FloatList::targets().slice(0, 0, 1); }
+};
+}  // namespace
+
+TEST_CASE("a target is missing: found before a batch reads it") {
+  const TabularItems items{torch::zeros({3, 0}, torch::kLong), torch::zeros({3, 2})};
+  const auto processor = bunch(people()).train().processor();
+  const auto made = [&](std::shared_ptr<const Labels> y) {
+    return TabularDataset(items, std::move(y), processor).size();
+  };
+  CHECK(made(std::make_shared<FloatList>(std::vector<float>{1, 2, 3})) == 3);
+  CHECK_THROWS_WITH(made(std::make_shared<ShortList>(std::vector<float>{1, 2, 3})),
+                    "expected one target per row, found 3 rows and targets of 1");
+}
+
 TEST_CASE("rows in words, also where a column is called as another one") {
   const auto lists =
       TabularList::from_df(
