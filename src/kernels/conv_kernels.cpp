@@ -18,10 +18,15 @@ FASTCPP_BODY void multiply_rows(const Product& p) {
   constexpr int kLanes = sizeof(Vec) / sizeof(float), kBlock = kLanes * kVecs;
   Vec sum[kRows][kVecs] = {};
   const float* in[kRows];
-  for (int r = 0; r < kRows; ++r) in[r] = p.in[r];
-  const float* w = p.weights;
+  for (int r = 0; r < kRows; ++r) {
+    in[r] = p.in[r];
+    // One by one: together they would wait until all that the caller just wrote has left for the cache.
+    asm("" : "+r"(in[r]));
+  }
+  const float *w = p.weights, *next = p.next;
   for (int run = 0; run < p.runs; ++run) {
-    for (std::ptrdiff_t k = 0; k < p.depth; ++k, w += kBlock) {
+    for (std::ptrdiff_t k = 0; k < p.depth; ++k, w += kBlock, next += Product::kCacheLine) {
+      __builtin_prefetch(next, 0, 2);  // past the end too: nothing is read
       Vec weights[kVecs];
 #pragma GCC unroll 8
       for (int v = 0; v < kVecs; ++v) load(w + v * kLanes, weights[v]);

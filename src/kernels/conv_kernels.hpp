@@ -11,13 +11,16 @@ namespace fastcpp::inline v0::models {
 //             weights[(run * depth + k) * padded + c]), `padded` being `width` up to whole vectors
 struct Product {
   static constexpr int kMostRows = 8;
-  int rows;  // 1..ConvKernels::rows of so many vectors
+  static constexpr std::ptrdiff_t kCacheLine = 16;  // floats
+  int rows;                                         // 1..ConvKernels::rows of so many vectors
   const float* in[kMostRows];
   float* out[kMostRows];
   const float* add[kMostRows];  // add[0] is null when nothing is added
   int runs;
   std::ptrdiff_t run_step, depth;
   const float* weights;
+  const float*
+      next;  // weights of later products, fetched meanwhile: a line of the cache for each step of the depth
   const float* bias;  // `padded` values, or null
   int width;          // channels, at most a block
   float low, high;    // of the clamp; not-a-number stays what it is

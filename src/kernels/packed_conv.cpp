@@ -34,6 +34,9 @@ Index up(Index n, Index step) {
 constexpr Index kChunkBytes = 256 << 10;
 constexpr Index kLeastChunk = 48;  // pixels; the weights come from farther away the fewer there are
 
+// The weights of one product: they stay in the first cache beside the inputs of a few rows.
+constexpr Index kPartBytes = 32 << 10;
+
 // Memory for one call: a thread that kept it would keep the largest it ever needed.
 Tensor scratch(Index count) {
   return torch::empty({count}, torch::kFloat32);
@@ -185,6 +188,7 @@ struct PackedConv::Impl {
     at::parallel_for(0, chunks * blocks(), 1, [&](Index first, Index last) {
       Tensor room;
       Index in_room = -1;
+      std::vector<const float*> windows;
       for (Index item = first; item < last; ++item) {
         const Index chunk = item / blocks(), b = item % blocks();
         const Index begin = chunk * pixels / chunks, end = (chunk + 1) * pixels / chunks;
@@ -203,51 +207,94 @@ struct PackedConv::Impl {
           }
           from = {room.data_ptr<float>(), 0, 0, in};
         }
-        multiply_pixels(from, scale ? begin : -1, begin, end, weights + b * block() * depth, b, y);
+        multiply_pixels(from, scale ? begin : -1, begin, end, weights + b * block() * depth, b, y,
+                        windows);
       }
     });
   }
 
+  // Rows of inputs with one block of weights. Unless few rows are multiplied, the depth goes by parts, whose sums wait in the
+  // outputs: all weights in turn would come from the second cache for every few rows.
+  struct Rows {
+    Index b, count;
+    Index runs, run_step, depth;  // of a row's inputs, as in Product
+    const float* weights;         // of the block
+    const float* bias;            // null: none
+    float low, high;
+  };
+  // \param in,out,add what belongs to a row, as pointers; add(0) is null when nothing is added
+  template <typename In, typename Out, typename Add>
+  void multiply_rows(const Rows& all, const In& in_of, const Out& out_of, const Add& add_of) const {
+    constexpr float kAny = std::numeric_limits<float>::infinity();
+    const Index width = padded_width(all.b), most = kPartBytes / (width * Index{sizeof(float)});
+    const Index groups = (all.count + most_rows(all.b) - 1) / most_rows(all.b);
+    const bool in_parts = groups > 1 && all.runs * all.depth > most + most / 2;
+    const Index parts = in_parts ? (all.depth + most - 1) / most : 1;
+    const Index steps = in_parts ? all.runs * parts : 1;
+    for (Index step = 0; step < steps; ++step) {
+      const Index run = step / parts, from = step % parts * all.depth / parts;
+      Product p{};
+      p.runs = static_cast<int>(in_parts ? 1 : all.runs);
+      p.run_step = all.run_step;
+      p.depth = (step % parts + 1) * all.depth / parts - from;
+      p.weights = all.weights + (run * all.depth + from) * width;
+      p.bias = step == 0 ? all.bias : nullptr;
+      p.width = static_cast<int>(std::min(block(), out - all.b * block()));
+      p.low = step + 1 == steps ? all.low : -kAny;
+      p.high = step + 1 == steps ? all.high : kAny;
+      for (Index g = 0; g < groups; ++g) {
+        const Index start = g * all.count / groups;
+        // The first groups fetch the weights behind these, a part of the same size.
+        const Index fetched = g * Product::kCacheLine;
+        p.next = p.weights + (fetched < width ? (width + fetched) * p.depth * p.runs : 0);
+        p.rows = static_cast<int>((g + 1) * all.count / groups - start);
+        for (int r = 0; r < p.rows; ++r) {
+          p.in[r] = in_of(start + r) + run * all.run_step + from;
+          p.out[r] = out_of(start + r);
+          p.add[r] = step == 0 ? add_of(start + r) : p.out[r];
+        }
+        kernels.multiply(p);
+      }
+    }
+  }
+
   // The pixels of a chunk with one block of weights. `base` >= 0: the inputs begin with that pixel's.
   void multiply_pixels(const Plane& from, Index base, Index begin, Index end, const float* weights,
-                       Index b, const Output& y) const {
-    Product p{};
-    p.runs = static_cast<int>(rows);
-    p.run_step = from.line;
-    p.depth = cols * in;
-    p.weights = weights;
-    p.bias = &bias[static_cast<std::size_t>(b * block())];
-    p.width = static_cast<int>(std::min(block(), out - b * block()));
-    p.low = y.low;
-    p.high = y.high;
-    const Index count = end - begin, groups = (count + most_rows(b) - 1) / most_rows(b);
+                       Index b, const Output& y, std::vector<const float*>& windows) const {
+    windows.resize(static_cast<std::size_t>(end - begin));
     const bool one_by_one = rows == 1 && cols == 1 && stride == 1 && padding == 0;
     Index image = begin / (y.h * y.w), row = begin % (y.h * y.w) / y.w, col = begin % y.w;
-    for (Index g = 0; g < groups; ++g) {
-      const Index start = begin + g * count / groups;
-      p.rows = static_cast<int>(begin + (g + 1) * count / groups - start);
-      for (int r = 0; r < p.rows; ++r) {
-        const Index pixel = start + r;
-        if (base >= 0) {
-          p.in[r] = from.data + (pixel - base) * from.pixel;
-        } else if (one_by_one) {
-          p.in[r] = from.data + pixel * from.pixel;
-        } else {
-          p.in[r] = from.data + (image * from.rows + row * stride) * from.line +
-                    col * stride * from.pixel;
-          if (++col == y.w) {
-            col = 0;
-            if (++row == y.h) {
-              row = 0;
-              ++image;
-            }
+    for (auto& window : windows) {
+      const Index pixel = begin + (&window - windows.data());
+      if (base >= 0) {
+        window = from.data + (pixel - base) * from.pixel;
+      } else if (one_by_one) {
+        window = from.data + pixel * from.pixel;
+      } else {
+        window =
+            from.data + (image * from.rows + row * stride) * from.line + col * stride * from.pixel;
+        if (++col == y.w) {
+          col = 0;
+          if (++row == y.h) {
+            row = 0;
+            ++image;
           }
         }
-        p.out[r] = y.data + pixel * y.pixel + b * block();
-        p.add[r] = y.add ? y.add + pixel * y.add_pixel + b * block() : nullptr;
       }
-      kernels.multiply(p);
     }
+    multiply_rows(
+        {.b = b,
+         .count = end - begin,
+         .runs = rows,
+         .run_step = from.line,
+         .depth = cols * in,
+         .weights = weights,
+         .bias = &bias[static_cast<std::size_t>(b * block())],
+         .low = y.low,
+         .high = y.high},
+        [&](Index i) { return windows[static_cast<std::size_t>(i)]; },
+        [&](Index i) { return y.data + (begin + i) * y.pixel + b * block(); },
+        [&](Index i) { return y.add ? y.add + (begin + i) * y.add_pixel + b * block() : nullptr; });
   }
 
   // Every channel with its own filter.
@@ -350,25 +397,22 @@ struct PackedConv::Impl {
       inputs.plane = count * in;
       kernels.to_points(inputs);
     }
-    Product p{};
-    p.runs = 1;
-    p.depth = in;
-    p.low = -std::numeric_limits<float>::infinity();
-    p.high = std::numeric_limits<float>::infinity();
+    constexpr float kAny = std::numeric_limits<float>::infinity();
     for (int point = 0; point < kTilePoints; ++point) {
       for (Index b = 0; b < blocks(); ++b) {
-        p.weights = weights + (point * out_all + b * block()) * in;
-        p.width = static_cast<int>(padded_width(b));
-        const Index groups = (count + most_rows(b) - 1) / most_rows(b);
-        for (Index g = 0; g < groups; ++g) {
-          const Index t = g * count / groups;
-          p.rows = static_cast<int>((g + 1) * count / groups - t);
-          for (int r = 0; r < p.rows; ++r) {
-            p.in[r] = v + (point * count + t + r) * in;
-            p.out[r] = m + (point * count + t + r) * out_all + b * block();
-          }
-          kernels.multiply(p);
-        }
+        multiply_rows(
+            {.b = b,
+             .count = count,
+             .runs = 1,
+             .run_step = 0,
+             .depth = in,
+             .weights = weights + (point * out_all + b * block()) * in,
+             .bias = nullptr,
+             .low = -kAny,
+             .high = kAny},
+            [&](Index i) { return v + (point * count + i) * in; },
+            [&](Index i) { return m + (point * count + i) * out_all + b * block(); },
+            [](Index) { return static_cast<const float*>(nullptr); });
       }
     }
     for (Index t = 0; t < count; ++t) {
