@@ -12,6 +12,7 @@
 
 #include "kernels/channel_kernels.hpp"
 #include "kernels/conv_kernels.hpp"
+#include "kernels/product_rows.hpp"
 
 namespace fastcpp::inline v0::models {
 using torch::Tensor;
@@ -33,9 +34,6 @@ Index up(Index n, Index step) {
 // What inputs of so many bytes are multiplied with all weights before the next ones: they stay in the second cache meanwhile.
 constexpr Index kChunkBytes = 256 << 10;
 constexpr Index kLeastChunk = 48;  // pixels; the weights come from farther away the fewer there are
-
-// The weights of one product: they stay in the first cache beside the inputs of a few rows.
-constexpr Index kPartBytes = 32 << 10;
 
 // Memory for one call: a thread that kept it would keep the largest it ever needed.
 Tensor scratch(Index count) {
@@ -73,8 +71,6 @@ struct PackedConv::Impl {
   // Output channels up to whole vectors: all blocks but the last are whole.
   Index padded_out() const { return up(out, kernels.lanes); }
   Index padded_width(Index b) const { return std::min(block(), padded_out() - b * block()); }
-  // How many rows of a product with that block.
-  Index most_rows(Index b) const { return kernels.rows[padded_width(b) / kernels.lanes - 1]; }
 
   bool winograd(Index out_rows, Index out_cols, Index n) const {
     return suits_winograd(weight, stride) &&
@@ -213,49 +209,19 @@ struct PackedConv::Impl {
     });
   }
 
-  // Rows of inputs with one block of weights. Unless few rows are multiplied, the depth goes by parts, whose sums wait in the
-  // outputs: all weights in turn would come from the second cache for every few rows.
-  struct Rows {
-    Index b, count;
-    Index runs, run_step, depth;  // of a row's inputs, as in Product
-    const float* weights;         // of the block
-    const float* bias;            // null: none
-    float low, high;
-  };
-  // \param in,out,add what belongs to a row, as pointers; add(0) is null when nothing is added
-  template <typename In, typename Out, typename Add>
-  void multiply_rows(const Rows& all, const In& in_of, const Out& out_of, const Add& add_of) const {
-    constexpr float kAny = std::numeric_limits<float>::infinity();
-    const Index width = padded_width(all.b), most = kPartBytes / (width * Index{sizeof(float)});
-    const Index groups = (all.count + most_rows(all.b) - 1) / most_rows(all.b);
-    const bool in_parts = groups > 1 && all.runs * all.depth > most + most / 2;
-    const Index parts = in_parts ? (all.depth + most - 1) / most : 1;
-    const Index steps = in_parts ? all.runs * parts : 1;
-    for (Index step = 0; step < steps; ++step) {
-      const Index run = step / parts, from = step % parts * all.depth / parts;
-      Product p{};
-      p.runs = static_cast<int>(in_parts ? 1 : all.runs);
-      p.run_step = all.run_step;
-      p.depth = (step % parts + 1) * all.depth / parts - from;
-      p.weights = all.weights + (run * all.depth + from) * width;
-      p.bias = step == 0 ? all.bias : nullptr;
-      p.width = static_cast<int>(std::min(block(), out - all.b * block()));
-      p.low = step + 1 == steps ? all.low : -kAny;
-      p.high = step + 1 == steps ? all.high : kAny;
-      for (Index g = 0; g < groups; ++g) {
-        const Index start = g * all.count / groups;
-        // The first groups fetch the weights behind these, a part of the same size.
-        const Index fetched = g * Product::kCacheLine;
-        p.next = p.weights + (fetched < width ? (width + fetched) * p.depth * p.runs : 0);
-        p.rows = static_cast<int>((g + 1) * all.count / groups - start);
-        for (int r = 0; r < p.rows; ++r) {
-          p.in[r] = in_of(start + r) + run * all.run_step + from;
-          p.out[r] = out_of(start + r);
-          p.add[r] = step == 0 ? add_of(start + r) : p.out[r];
-        }
-        kernels.multiply(p);
-      }
-    }
+  // Products with one block of weights, but for what the caller adds.
+  ProductRows rows_of(Index b, Index count) const {
+    return {.count = count,
+            .most_rows = kernels.rows[padded_width(b) / kernels.lanes - 1],
+            .padded = padded_width(b),
+            .width = std::min(block(), out - b * block()),
+            .runs = 1,
+            .run_step = 0,
+            .depth = in,
+            .weights = nullptr,
+            .bias = nullptr,
+            .low = -std::numeric_limits<float>::infinity(),
+            .high = std::numeric_limits<float>::infinity()};
   }
 
   // The pixels of a chunk with one block of weights. `base` >= 0: the inputs begin with that pixel's.
@@ -282,17 +248,16 @@ struct PackedConv::Impl {
         }
       }
     }
+    auto products = rows_of(b, end - begin);
+    products.runs = rows;
+    products.run_step = from.line;
+    products.depth = cols * in;
+    products.weights = weights;
+    products.bias = &bias[static_cast<std::size_t>(b * block())];
+    products.low = y.low;
+    products.high = y.high;
     multiply_rows(
-        {.b = b,
-         .count = end - begin,
-         .runs = rows,
-         .run_step = from.line,
-         .depth = cols * in,
-         .weights = weights,
-         .bias = &bias[static_cast<std::size_t>(b * block())],
-         .low = y.low,
-         .high = y.high},
-        [&](Index i) { return windows[static_cast<std::size_t>(i)]; },
+        kernels, products, [&](Index i) { return windows[static_cast<std::size_t>(i)]; },
         [&](Index i) { return y.data + (begin + i) * y.pixel + b * block(); },
         [&](Index i) { return y.add ? y.add + (begin + i) * y.add_pixel + b * block() : nullptr; });
   }
@@ -397,20 +362,12 @@ struct PackedConv::Impl {
       inputs.plane = count * in;
       kernels.to_points(inputs);
     }
-    constexpr float kAny = std::numeric_limits<float>::infinity();
     for (int point = 0; point < kTilePoints; ++point) {
       for (Index b = 0; b < blocks(); ++b) {
+        auto products = rows_of(b, count);
+        products.weights = weights + (point * out_all + b * block()) * in;
         multiply_rows(
-            {.b = b,
-             .count = count,
-             .runs = 1,
-             .run_step = 0,
-             .depth = in,
-             .weights = weights + (point * out_all + b * block()) * in,
-             .bias = nullptr,
-             .low = -kAny,
-             .high = kAny},
-            [&](Index i) { return v + (point * count + i) * in; },
+            kernels, products, [&](Index i) { return v + (point * count + i) * in; },
             [&](Index i) { return m + (point * count + i) * out_all + b * block(); },
             [](Index) { return static_cast<const float*>(nullptr); });
       }
