@@ -30,7 +30,8 @@ std::map<std::string, std::string> read_by_libarchive(std::string_view input) {
     const char* name = archive_entry_pathname(entry);
     std::string content(4096, '\0');
     std::size_t size = 0;
-    for (la_ssize_t got = 1; got > 0 && size <= kMostContent; size += static_cast<std::size_t>(got)) {
+    for (la_ssize_t got = 1; got > 0 && size <= kMostContent;
+         size += static_cast<std::size_t>(got)) {
       content.resize(size + 4096);
       got = archive_read_data(reader.get(), content.data() + size, 4096);
       if (got < 0) break;
