@@ -41,8 +41,9 @@ std::vector<ChainNode*> chain_of(const torch::Tensor& loss) {
     const auto* const on = onward(*own);
     for (const auto& edge : own->next_edges()) {
       if (!edge.is_valid() || &edge == on) continue;
-      if (!dynamic_cast<AccumulateGrad*>(edge.function.get()) ||
-          compat::has_hooks(*edge.function)) {
+      auto* const parameter = dynamic_cast<AccumulateGrad*>(edge.function.get());
+      if (!parameter || compat::has_hooks(*parameter) ||
+          !compat::takes_float32(parameter->variable)) {
         return {};
       }
     }

@@ -18,13 +18,14 @@ using models::PackedConv;
 namespace {
 
 // Direct products, Winograd tiles that end at the picture's edge or beyond it, channels that fill
-// no vector, more and fewer output channels than a block has.
+// no vector, more and fewer output channels than a block has; sums that go by parts, in blocks that are not full too.
 const ConvShape kShapes[] = {
-    {1, 3, 64, 33, 31, 7, 2, 3},  {2, 16, 16, 9, 9, 1, 1, 0},   {1, 64, 128, 14, 14, 1, 2, 0},
-    {1, 7, 5, 6, 11, 3, 2, 1},    {3, 5, 70, 4, 4, 5, 1, 2},    {1, 24, 24, 7, 7, 3, 1, 1},
-    {1, 64, 64, 56, 56, 3, 1, 1}, {2, 32, 48, 28, 30, 3, 1, 1}, {5, 128, 130, 14, 14, 3, 1, 1},
-    {1, 16, 33, 15, 18, 3, 1, 0}, {1, 20, 24, 13, 17, 3, 1, 2}, {17, 16, 16, 3, 5, 3, 1, 1},
-    {1, 512, 512, 7, 7, 3, 1, 1}, {1, 1, 1, 1, 1, 1, 1, 0},     {1, 1, 200, 12, 1, 3, 1, 1},
+    {1, 3, 64, 33, 31, 7, 2, 3},  {2, 16, 16, 9, 9, 1, 1, 0},    {1, 64, 128, 14, 14, 1, 2, 0},
+    {1, 7, 5, 6, 11, 3, 2, 1},    {3, 5, 70, 4, 4, 5, 1, 2},     {1, 24, 24, 7, 7, 3, 1, 1},
+    {1, 64, 64, 56, 56, 3, 1, 1}, {2, 32, 48, 28, 30, 3, 1, 1},  {5, 128, 130, 14, 14, 3, 1, 1},
+    {1, 16, 33, 15, 18, 3, 1, 0}, {1, 20, 24, 13, 17, 3, 1, 2},  {17, 16, 16, 3, 5, 3, 1, 1},
+    {1, 512, 512, 7, 7, 3, 1, 1}, {1, 1, 1, 1, 1, 1, 1, 0},      {1, 1, 200, 12, 1, 3, 1, 1},
+    {1, 1200, 70, 7, 7, 1, 1, 0}, {1, 300, 40, 14, 14, 3, 1, 1}, {1, 130, 70, 8, 8, 3, 2, 1},
 };
 
 // Float's rounding over some thousand products; Winograd's sums cancel and lose about two digits
