@@ -18,7 +18,6 @@ FASTCPP_BODY void depthwise_edge(const DepthwiseRow& d, Index x, Index c) {
   load(d.bias + c, sum);
   const Index left = x * d.stride - d.padding;
   for (int i = 0; i < d.rows; ++i) {
-    if (!d.in[i]) continue;
     for (int j = 0; j < d.cols; ++j) {
       if (left + j < 0 || left + j >= d.width) continue;
       Vec value, weight;
@@ -65,29 +64,38 @@ FASTCPP_BODY void depthwise_3x3(const DepthwiseRow& d, Index x, Index c) {
   }
 }
 
+template <typename Vec, int kCount, int kStride>
+FASTCPP_BODY void depthwise_columns(const DepthwiseRow& d, Index x) {
+  constexpr Index kLanes = sizeof(Vec) / sizeof(float);
+  Index c = 0;
+  for (; c + kLanes <= d.channels; c += kLanes) depthwise_3x3<Vec, kCount, kStride>(d, x, c);
+  for (; c < d.channels; ++c) depthwise_3x3<One, kCount, kStride>(d, x, c);
+}
+
 template <typename Vec, int kStride>
 FASTCPP_BODY void depthwise_inside(const DepthwiseRow& d, Index first, Index last) {
-  constexpr Index kLanes = sizeof(Vec) / sizeof(float);
-  constexpr int kCount = 4;
-  for (Index x = first; x < last;) {
-    const bool many = x + kCount <= last;
-    Index c = 0;
-    if (many) {
-      for (; c + kLanes <= d.channels; c += kLanes) depthwise_3x3<Vec, kCount, kStride>(d, x, c);
-      for (; c < d.channels; ++c) depthwise_3x3<One, kCount, kStride>(d, x, c);
-    } else {
-      for (; c + kLanes <= d.channels; c += kLanes) depthwise_3x3<Vec, 1, kStride>(d, x, c);
-      for (; c < d.channels; ++c) depthwise_3x3<One, 1, kStride>(d, x, c);
+  constexpr Index kCount = 4;
+  for (Index x = first; x < last; x += kCount) {
+    switch (last - x) {
+      case 1:
+        depthwise_columns<Vec, 1, kStride>(d, x);
+        break;
+      case 2:
+        depthwise_columns<Vec, 2, kStride>(d, x);
+        break;
+      case 3:
+        depthwise_columns<Vec, 3, kStride>(d, x);
+        break;
+      default:
+        depthwise_columns<Vec, kCount, kStride>(d, x);
     }
-    x += many ? kCount : 1;
   }
 }
 
 template <typename Vec>
 FASTCPP_BODY void depthwise_body(const DepthwiseRow& d) {
   constexpr Index kLanes = sizeof(Vec) / sizeof(float);
-  bool inside = d.rows == 3 && d.cols == 3 && (d.stride == 1 || d.stride == 2);
-  for (int i = 0; i < d.rows; ++i) inside = inside && d.in[i];
+  const bool inside = d.rows == 3 && d.cols == 3 && (d.stride == 1 || d.stride == 2);
   // Outputs first .. last - 1 see pixels of the picture only.
   Index first = d.out_width, last = d.out_width;
   if (inside && d.width + d.padding >= d.cols) {
@@ -118,7 +126,7 @@ FASTCPP_BODY void max_pool_body(const PoolRow& p) {
     std::fill_n(out, p.channels, -std::numeric_limits<float>::infinity());
     for (int i = 0; i < p.rows; ++i) {
       for (Index column = first; column < last; ++column) {
-        const float* __restrict const in = p.in + i * p.line + column * p.channels;
+        const float* __restrict const in = p.in[i] + column * p.channels;
         for (Index c = 0; c < p.channels; ++c) {
           const float most = out[c], value = in[c];
           // Not-a-number wins, as LibTorch has it.

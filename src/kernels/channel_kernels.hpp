@@ -8,7 +8,7 @@ namespace fastcpp::inline v0::models {
 
 // One row of outputs of a convolution whose channels are filtered each by its own filter.
 struct DepthwiseRow {
-  // The row of the picture that each row of the filter sees; null: outside of it.
+  // The row of the picture that each row of the filter sees, or zeros.
   const float* const* in;
   std::ptrdiff_t width;     // pixels of such a row
   std::ptrdiff_t channels;  // also floats between two pixels of `in`
@@ -23,8 +23,8 @@ struct DepthwiseRow {
 
 // One row of outputs of a pool. Pixels outside of the picture do not count.
 struct PoolRow {
-  const float* in;  // the first row that the window sees
-  std::ptrdiff_t line, width, channels;
+  const float* const* in;  // the rows that the window sees
+  std::ptrdiff_t width, channels;
   float* out;
   std::ptrdiff_t out_width;
   int rows, cols;  // of the window; rows: only those within the picture

@@ -4,6 +4,7 @@
 #include <torch/types.h>
 
 #include <algorithm>
+#include <vector>
 
 #include "kernels/channel_kernels.hpp"
 
@@ -29,30 +30,31 @@ bool has_channel_kernels() {
   return channel_kernels() != nullptr;
 }
 
+std::int64_t PoolWindow::outputs(std::int64_t side) const {
+  const auto room = side + 2 * padding - size;
+  if (room < 0 || size < 1 || stride < 1 || padding < 0 || 2 * padding > size) return 0;
+  const auto count = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
+  // The last window begins within the picture or the padding before it.
+  return ceil_mode && (count - 1) * stride >= side + padding ? count - 1 : count;
+}
+
 Tensor max_pool(const Tensor& x, const PoolWindow& window) {
   const auto& kernels = kernels_for(x, 4);
   const auto n = x.size(0), c = x.size(1), h = x.size(2), w = x.size(3);
-  const auto size = [&](std::int64_t side) {
-    const auto room = side + 2 * window.padding - window.size;
-    auto count = (room + (window.ceil_mode ? window.stride - 1 : 0)) / window.stride + 1;
-    // The last window begins within the picture or the padding before it.
-    if (window.ceil_mode && (count - 1) * window.stride >= side + window.padding) --count;
-    return room < 0 ? std::int64_t{0} : count;
-  };
-  const auto oh = size(h), ow = size(w);
-  TORCH_CHECK(window.size > 0 && window.stride > 0 && window.padding >= 0 &&
-                  2 * window.padding <= window.size && oh > 0 && ow > 0,
-              "pictures of ", h, " x ", w, " do not fit a pool of ", window.size);
+  const auto oh = window.outputs(h), ow = window.outputs(w);
+  TORCH_CHECK(oh > 0 && ow > 0, "pictures of ", h, " x ", w, " do not fit a pool of ", window.size);
   const auto in = x.contiguous(kChannelsTogether);
   auto y = torch::empty({n, c, oh, ow}, x.options(), kChannelsTogether);
   const float* const from = in.data_ptr<float>();
   float* const to = y.data_ptr<float>();
   at::parallel_for(0, n * oh, 4, [&](std::int64_t first, std::int64_t last) {
+    std::vector<const float*> seen;
     for (auto r = first; r < last; ++r) {
       const auto top = r % oh * window.stride - window.padding;
       const auto begin = std::max<std::int64_t>(top, 0), end = std::min(top + window.size, h);
-      kernels.max_pool({.in = from + (r / oh * h + begin) * w * c,
-                        .line = w * c,
+      seen.clear();
+      for (auto row = begin; row < end; ++row) seen.push_back(from + (r / oh * h + row) * w * c);
+      kernels.max_pool({.in = seen.data(),
                         .width = w,
                         .channels = c,
                         .out = to + r * ow * c,

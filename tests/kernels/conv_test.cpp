@@ -111,6 +111,48 @@ TEST_CASE(
             torch::avg_pool2d(before, 2)) < 2e-5);
 }
 
+TEST_CASE("outputs that are pooled give what LibTorch gives") {
+  if (processor_level() == ProcessorLevel::kPlain) return;
+  const DefaultType by_default(torch::kFloat32);
+  torch::manual_seed(6);
+  // Row by row; as a whole: Winograd's, weights too large to be read for each row.
+  const ConvShape shapes[] = {{2, 3, 64, 67, 45, 7, 2, 3},
+                              {3, 3, 21, 30, 41, 3, 2, 0},
+                              {2, 20, 24, 13, 17, 3, 1, 2},
+                              {1, 130, 70, 12, 12, 3, 2, 1}};
+  const models::PoolWindow windows[] = {{.size = 3, .stride = 2, .padding = 1},
+                                        {.size = 3, .stride = 2, .ceil_mode = true},
+                                        {},
+                                        {.size = 2, .stride = 3},
+                                        {.size = 4, .stride = 1, .padding = 2}};
+  const int before = at::get_num_threads();
+  for (const auto& s : shapes) {
+    const auto x = torch::randn({s.n, s.in, s.height, s.width}),
+               w = torch::randn({s.out, s.in, s.kernel, s.kernel}), b = torch::randn({s.out});
+    const auto whole = torch::conv2d(x.to(torch::kFloat64), w.to(torch::kFloat64),
+                                     b.to(torch::kFloat64), s.stride, s.padding);
+    const auto conv = PackedConv::make(w, b, s.stride, s.padding);
+    for (const auto& p : windows) {
+      for (const bool activates : {false, true}) {
+        const auto want = torch::max_pool2d(activates ? whole.relu() : whole, p.size, p.stride,
+                                            p.padding, 1, p.ceil_mode);
+        for (const int threads : {1, 3}) {
+          INFO(name_of(s) << ", pool of " << p.size << ", stride " << p.stride << ", threads "
+                          << threads);
+          at::set_num_threads(threads);
+          const auto got = conv->run(
+              x, {.activation = activates ? models::Activation::kRelu : models::Activation::kNone,
+                  .pool = p});
+          REQUIRE(got.sizes() == want.sizes());
+          CHECK(gap(got, want) < 2e-5);
+        }
+      }
+    }
+    CHECK_THROWS_AS(conv->run(x, {.pool = models::PoolWindow{.size = 99}}), c10::Error);
+  }
+  at::set_num_threads(before);
+}
+
 TEST_CASE("pools and linear layers of few items give what LibTorch gives") {
   if (processor_level() == ProcessorLevel::kPlain) return;
   const DefaultType by_default(torch::kFloat32);

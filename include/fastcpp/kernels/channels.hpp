@@ -17,6 +17,9 @@ struct PoolWindow {
   std::int64_t stride = 2;
   std::int64_t padding = 0;
   bool ceil_mode = false;  // a last window that reaches beyond the picture counts
+
+  // How many windows a side of so many pixels has; not above zero where none fits.
+  std::int64_t outputs(std::int64_t side) const;
 };
 
 // What LibTorch's max_pool2d gives, not-a-number included; its channels are together.

@@ -5,8 +5,10 @@
 
 #include <cstdint>
 #include <memory>
+#include <optional>
 
 #include "fastcpp/export.hpp"
+#include "fastcpp/kernels/channels.hpp"
 
 namespace fastcpp::inline v0::models {
 
@@ -24,6 +26,8 @@ struct ConvExtras {
   // relu(scale * x + shift) goes in, one number a channel each. Then x may have more channels than there are: the first count.
   // Of convolutions of 1 x 1 with stride 1 and no padding.
   torch::Tensor scale = {}, shift = {};
+  // Of the outputs, after the activation: as `max_pool`. Then `into` may not be given.
+  std::optional<PoolWindow> pool = {};
 };
 
 // A convolution whose weights were put into the order in which the processor reads them, once. Filters of 3 x 3 go through
@@ -55,6 +59,18 @@ class PackedConv {
                     bool relu = false) const {
     return run(x, {.add = add, .activation = relu ? Activation::kRelu : Activation::kNone});
   }
+
+  // narrow(relu6(filter(relu6(widen(x))))) + shortcut, a few rows at a time, so that the many channels in between never leave
+  // the second cache: a block of MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381).
+  // \param widen    of 1 x 1 with stride 1; null: x is filtered as it is
+  // \param filter   one group for each channel
+  // \param narrow   of 1 x 1 with stride 1
+  // \param x        as of `run`
+  // \param shortcut of the output's shape; undefined: nothing is added
+  // \throws c10::Error on what does not fit
+  static torch::Tensor inverted_residual(const PackedConv* widen, const PackedConv& filter,
+                                         const PackedConv& narrow, const torch::Tensor& x,
+                                         const torch::Tensor& shortcut = {});
 
  private:
   struct Impl;

@@ -4,6 +4,9 @@
 #include <torch/nn/modules/conv.h>
 #include <torch/utils.h>
 
+#include <cstddef>
+#include <typeinfo>
+
 #include "vision/models/layers.hpp"
 
 namespace fastcpp::inline v0::models {
@@ -42,14 +45,18 @@ void fold(nn::Conv2dImpl& conv, nn::BatchNorm2dImpl& norm) {
 
 void fold_batchnorm(nn::Module& root) {
   const torch::NoGradGuard no_grad;
-  for (const auto& module : root.modules(/*include_self=*/false)) {
-    const bool in_order = module->as<Stack>() || dynamic_cast<Foldable*>(module.get());
+  for (const auto& module : root.modules()) {
+    const auto& one = *module;
+    const auto* network = typeid(one) == typeid(Network) ? module->as<Network>() : nullptr;
+    const bool in_order = network || module->as<Stack>() || dynamic_cast<Foldable*>(module.get());
     if (!in_order) continue;
     nn::Conv2dImpl* conv = nullptr;
+    std::size_t i = 0;
     for (const auto& child : module->children()) {
       auto* norm = child->as<nn::BatchNorm2dImpl>();
       if (conv && norm && fits(*conv, *norm)) fold(*conv, *norm);
-      conv = child->as<nn::Conv2dImpl>();
+      conv = network && network->has_step(i) ? nullptr : child->as<nn::Conv2dImpl>();
+      ++i;
     }
   }
 }

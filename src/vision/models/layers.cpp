@@ -70,7 +70,11 @@ bool Conv2dImpl::suits(const Tensor& x) const {
 }
 
 std::shared_ptr<const PackedConv> Conv2dImpl::packed(const Tensor& x) const {
-  return packed_ && window() == packed_window_ && suits(x) ? packed_ : nullptr;
+  return suits(x) ? packed() : nullptr;
+}
+
+std::shared_ptr<const PackedConv> Conv2dImpl::packed() const {
+  return packed_ && window() == packed_window_ ? packed_ : nullptr;
 }
 
 // Null where somebody needs a gradient, or LibTorch's own convolution is the better choice.
@@ -216,22 +220,26 @@ std::shared_ptr<nn::Module> LinearImpl::clone(const torch::optional<torch::Devic
   return copy;
 }
 
-Tensor MaxPool2dImpl::forward(const Tensor& x) {
+std::optional<PoolWindow> MaxPool2dImpl::packed() const {
   const auto& o = options;
   const auto square = [](const auto& pair) { return pair->at(0) == pair->at(1); };
-  if (!packed_ || !has_channel_kernels() || x.dim() != 4 || !suits_kernels(x) ||
-      !square(o.kernel_size()) || !square(o.stride()) || !square(o.padding()) ||
-      o.dilation()->at(0) != 1 || o.dilation()->at(1) != 1 ||
-      x.size(2) + 2 * o.padding()->at(0) < o.kernel_size()->at(0) ||
-      x.size(3) + 2 * o.padding()->at(0) < o.kernel_size()->at(0)) {
+  if (!packed_ || !has_channel_kernels() || !square(o.kernel_size()) || !square(o.stride()) ||
+      !square(o.padding()) || o.dilation()->at(0) != 1 || o.dilation()->at(1) != 1) {
+    return std::nullopt;
+  }
+  return PoolWindow{.size = o.kernel_size()->at(0),
+                    .stride = o.stride()->at(0),
+                    .padding = o.padding()->at(0),
+                    .ceil_mode = o.ceil_mode()};
+}
+
+Tensor MaxPool2dImpl::forward(const Tensor& x) {
+  const auto window = packed();
+  if (!window || x.dim() != 4 || !suits_kernels(x) || window->outputs(x.size(2)) < 1 ||
+      window->outputs(x.size(3)) < 1) {
     return nn::MaxPool2dImpl::forward(x);
   }
-  return detail::watched(*this, [&] {
-    return max_pool(x, {.size = o.kernel_size()->at(0),
-                        .stride = o.stride()->at(0),
-                        .padding = o.padding()->at(0),
-                        .ceil_mode = o.ceil_mode()});
-  });
+  return detail::watched(*this, [&] { return max_pool(x, *window); });
 }
 
 std::shared_ptr<nn::Module> MaxPool2dImpl::clone(const torch::optional<torch::Device>&) const {

@@ -17,6 +17,7 @@
 #include <optional>
 #include <utility>
 
+#include "fastcpp/kernels/channels.hpp"
 #include "fastcpp/kernels/packed_conv.hpp"
 #include "fastcpp/vision/models/fold.hpp"
 #include "fastcpp/vision/models/models.hpp"
@@ -55,7 +56,8 @@ class Conv2dImpl : public torch::nn::Conv2dImpl, public Packable {
   void pack() override;
   // What `pack` made, where it may take the place of LibTorch's convolution for this batch; else null.
   std::shared_ptr<const PackedConv> packed(const Tensor& x) const;
-  bool is_packed() const { return packed_ != nullptr; }
+  // The same for a batch of the right shape.
+  std::shared_ptr<const PackedConv> packed() const;
   // Whether a frozen layer may be packed in training; it may unless told otherwise.
   void set_frozen_conv(FrozenConv which);
 
@@ -125,6 +127,8 @@ class MaxPool2dImpl : public torch::nn::MaxPool2dImpl, public Packable {
   std::shared_ptr<torch::nn::Module> clone(
       const torch::optional<torch::Device>& device = torch::nullopt) const override;
   void pack() override { packed_ = true; }
+  // What the kernels compute once packed; nothing where LibTorch is to.
+  std::optional<PoolWindow> packed() const;
 
  private:
   bool packed_ = false;

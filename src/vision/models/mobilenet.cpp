@@ -1,5 +1,7 @@
 #include <cstddef>
 #include <memory>
+#include <optional>
+#include <typeinfo>
 
 #include "fastcpp/hooks/watched.hpp"
 #include "vision/models/layers.hpp"
@@ -38,21 +40,43 @@ class InvertedResidual : public nn::Cloneable<InvertedResidual> {
   }
 
   Tensor forward(Tensor x) {
-    if (stride_ != 1 || in_ != out_) return conv_->forward(x);
-    // The last convolution adds the shortcut to its outputs; its batch norm must be in it.
-    const auto layers = static_cast<std::ptrdiff_t>(conv_->size());
-    const auto narrow = std::dynamic_pointer_cast<Conv2dImpl>(conv_->ptr(conv_->size() - 2));
-    if (!detail::has_hooks() && suits_kernels(x) && narrow && narrow->is_packed() &&
-        is_folded(*conv_->ptr(conv_->size() - 1))) {
-      auto y = x;
-      for (std::ptrdiff_t i = 0; i < layers - 2; ++i) y = (conv_->begin() + i)->forward(y);
-      const auto packed = narrow->packed(y);
-      return packed ? packed->run(y, x) : narrow->forward(y) + x;
+    const bool shortcut = stride_ == 1 && in_ == out_;
+    if (!detail::has_hooks() && suits_kernels(x)) {
+      if (const auto c = packed()) {
+        return PackedConv::inverted_residual(c->widen.get(), *c->filter, *c->narrow, x,
+                                             shortcut ? x : Tensor());
+      }
     }
-    return x + conv_->forward(x);
+    return shortcut ? x + conv_->forward(x) : conv_->forward(x);
   }
 
  private:
+  using PackedPtr = std::shared_ptr<const PackedConv>;
+  struct Packed {
+    PackedPtr widen, filter, narrow;
+  };
+
+  static PackedPtr packed(const nn::Module& conv, const nn::Module& norm) {
+    const auto* ours = conv.as<Conv2dImpl>();
+    return ours && is_folded(norm) ? ours->packed() : nullptr;
+  }
+  // Of a convolution, its batch norm and ReLU6, and nothing else.
+  static PackedPtr packed(const nn::Module& layers) {
+    const auto* s = layers.as<Stack>();
+    if (!s || s->size() != 3 || typeid(*s->ptr(2)) != typeid(nn::ReLU6Impl)) return nullptr;
+    return packed(*s->ptr(0), *s->ptr(1));
+  }
+  // Nothing where a layer is not what this class made it, or is not packed.
+  std::optional<Packed> packed() const {
+    const std::size_t filter = expand_ != 1 ? 1 : 0;
+    if (conv_->size() != filter + 3) return std::nullopt;
+    Packed all{.widen = filter ? packed(*conv_->ptr(0)) : nullptr,
+               .filter = packed(*conv_->ptr(filter)),
+               .narrow = packed(*conv_->ptr(filter + 1), *conv_->ptr(filter + 2))};
+    if ((filter && !all.widen) || !all.filter || !all.narrow) return std::nullopt;
+    return all;
+  }
+
   std::int64_t in_, out_, stride_, expand_;
   StackPtr conv_;
 };

@@ -3,7 +3,10 @@
 
 #include <fmt/format.h>
 
+#include <cstddef>
+#include <optional>
 #include <typeinfo>
+#include <utility>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
@@ -35,26 +38,44 @@ Activation activation_of(const nn::Module& layer) {
   return typeid(layer) == typeid(nn::ReLU6Impl) ? Activation::kRelu6 : Activation::kNone;
 }
 
+std::optional<PoolWindow> pool_of(const nn::Module& layer) {
+  return typeid(layer) == typeid(MaxPool2dImpl) ? layer.as<MaxPool2dImpl>()->packed()
+                                                : std::nullopt;
+}
+
+// Runs `count` layers in turn. A packed convolution does what those behind it would, as far as it can.
+// \param layer gives the layer of a number, a torch::nn::AnyModule
+template <typename Layer>
+Tensor run_layers(std::size_t count, const Layer& layer, Tensor x) {
+  for (std::size_t i = 0; i < count;) {
+    nn::AnyModule& here = layer(i++);
+    const auto module = here.ptr();
+    if (is_folded(*module)) continue;
+    const auto* conv = module->as<Conv2dImpl>();
+    if (const auto packed = conv && !detail::has_hooks() ? conv->packed(x) : nullptr) {
+      const auto behind = [&]() -> const nn::Module& { return *layer(i).ptr(); };
+      while (i < count && is_folded(behind())) ++i;
+      ConvExtras extras;
+      if (i < count) extras.activation = activation_of(behind());
+      if (extras.activation != Activation::kNone) ++i;
+      if (i < count) extras.pool = pool_of(behind());
+      if (extras.pool) ++i;
+      x = packed->run(x, extras);
+      continue;
+    }
+    x = detail::watched(*module, [&] { return here.forward(std::move(x)); });
+  }
+  return x;
+}
+
 }  // namespace
 
 torch::Tensor Stack::forward(torch::Tensor x) {
   return detail::watched(*this, [&] {
-    for (auto next = begin(); next != end();) {
-      auto& layer = *next++;
-      const auto module = layer.ptr();
-      if (is_folded(*module)) continue;
-      if (const auto* conv = module->as<Conv2dImpl>(); conv && !detail::has_hooks()) {
-        if (const auto packed = conv->packed(x)) {
-          while (next != end() && is_folded(*next->ptr())) ++next;
-          const auto activation = next == end() ? Activation::kNone : activation_of(*next->ptr());
-          if (activation != Activation::kNone) ++next;
-          x = packed->run(x, {.activation = activation});
-          continue;
-        }
-      }
-      x = detail::watched(*module, [&] { return layer.forward(std::move(x)); });
-    }
-    return std::move(x);
+    const auto layer = [&](std::size_t i) -> nn::AnyModule& {
+      return *(begin() + static_cast<std::ptrdiff_t>(i));
+    };
+    return run_layers(size(), layer, std::move(x));
   });
 }
 
@@ -84,9 +105,18 @@ void Network::then(Step step) {
 
 torch::Tensor Network::forward(torch::Tensor x) {
   return detail::watched(*this, [&] {
-    for (auto& stage : stages_) {
-      x = detail::watched(*stage.layer.ptr(), [&] { return stage.layer.forward(std::move(x)); });
-      if (stage.after) x = stage.after(std::move(x));
+    for (auto first = stages_.begin(); first != stages_.end();) {
+      const auto layer = [&](std::size_t i) -> nn::AnyModule& {
+        return first[static_cast<std::ptrdiff_t>(i)].layer;
+      };
+      // Up to the next step.
+      auto last = first;
+      while (last != stages_.end() && !last->after) ++last;
+      const bool steps = last != stages_.end();
+      const auto count = static_cast<std::size_t>(last - first) + (steps ? 1 : 0);
+      x = run_layers(count, layer, std::move(x));
+      if (steps) x = last->after(std::move(x));
+      first += static_cast<std::ptrdiff_t>(count);
     }
     return std::move(x);
   });

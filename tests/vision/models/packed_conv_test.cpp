@@ -163,6 +163,31 @@ TEST_CASE("a frozen convolution is packed in training and notices what changes")
   CHECK(torch::equal(conv(x), plain(x)));
 }
 
+TEST_CASE("a network's own convolution and batch norm are folded, but not across a step") {
+  const torch::NoGradGuard no_grad;
+  torch::manual_seed(7);
+  const bool step = GENERATE(false, true);
+  const auto net = std::make_shared<models::Network>();
+  auto conv = models::conv2d(3, 8, 3, {.stride = 2});
+  models::init_weights(*conv, {}, 1);
+  auto norm = models::batch_norm(8);
+  norm->running_mean.uniform_(-1, 1);
+  net->add("conv", models::any(conv));
+  if (step) net->then([](torch::Tensor x) { return x.abs(); });
+  CHECK(net->has_step(0) == step);
+  net->add("norm", models::any(norm));
+  net->add("relu", models::any(models::relu()));
+  net->then([](torch::Tensor x) { return x + 1; });
+  net->add("pool", models::any(models::MaxPool2d(torch::nn::MaxPool2dOptions(3).stride(2))));
+  net->eval();
+  const auto x = torch::randn({2, 3, 30, 21});
+  const auto want = net->forward(x).to(torch::kFloat64);
+  models::fold_batchnorm(*net);
+  models::pack_convolutions(*net);
+  CHECK(models::is_folded(*norm) == !step);
+  CHECK(gap(net->forward(x), want) < 1e-5);
+}
+
 TEST_CASE("a network of each family, folded and packed, gives what it gave") {
   const torch::NoGradGuard no_grad;
   torch::manual_seed(6);

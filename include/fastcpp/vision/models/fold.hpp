@@ -8,10 +8,9 @@
 
 namespace fastcpp::inline v0::models {
 
-// Multiplies every batch norm that directly follows a convolution into it, in all of the module's
-// descendants that run their children in order (`Stack` and the blocks of the architectures); the
-// batch norm is passed over from then on. For evaluation only: statistics and names are lost.
-// Children of the module itself stay, because who runs them is not known.
+// Multiplies every batch norm that directly follows a convolution into it, in the module and all of its descendants that run
+// their children in order (`Network`, `Stack` and the blocks of the architectures); the batch norm is passed over from then
+// on. For evaluation only: statistics and names are lost.
 void fold_batchnorm(torch::nn::Module& module);
 
 // Packs the convolutions of the architectures, as their weights are now. Whoever changes the options of a convolution

@@ -70,6 +70,9 @@ class FASTCPP_API Network : public torch::nn::Module {
   /// \returns N x classes, not passed through softmax
   torch::Tensor forward(torch::Tensor x);
 
+  /// Whether a step runs after the child of that number, which is below `size`.
+  bool has_step(std::size_t child) const { return static_cast<bool>(stages_[child].after); }
+
   /// The number of direct children.
   std::size_t size() const { return stages_.size(); }
 
