@@ -36,13 +36,13 @@ cv::Mat decode(tjhandle decoder, const Path& file) {
 }
 
 // What nobody can avoid: decode, one warp, normalise into planes. One thread.
-double bare_loop() {
-  return bench::seconds([] {
-    const auto decoder = tjInitDecompress();
+template <typename Decode>
+double bare_loop_of(const std::vector<Path>& pictures, const Decode& decode) {
+  return bench::seconds([&] {
     cv::Mat warped, floats;
     const auto slot = torch::empty({3, kSide, kSide});
-    for (const auto& file : files()) {
-      const cv::Mat picture = decode(decoder, file);
+    for (const auto& file : pictures) {
+      const cv::Mat picture = decode(file);
       const double scale = std::min(picture.rows, picture.cols) / double(kSide);
       const cv::Matx23d m(scale * 0.995, scale * 0.087, 3, -scale * 0.087, scale * 0.995, 20);
       cv::warpAffine(picture, warped, m, {kSide, kSide}, cv::INTER_LINEAR | cv::WARP_INVERSE_MAP,
@@ -56,8 +56,15 @@ double bare_loop() {
       for (auto& plane : planes) plane = (plane - 0.45) * (1 / 0.225);
       benchmark::DoNotOptimize(slot.data_ptr<float>());
     }
-    tjDestroy(decoder);
   });
+}
+
+double bare_loop() {
+  const auto decoder = tjInitDecompress();
+  const double result =
+      bare_loop_of(files(), [&](const Path& file) { return decode(decoder, file); });
+  tjDestroy(decoder);
+  return result;
 }
 
 double bare_decode() {
@@ -120,6 +127,91 @@ void loader_1_worker_over_bare_loop(benchmark::State& state) {
       state, [&] { return epoch(data); }, bare_loop);
 }
 FASTCPP_ROW(loader_1_worker_over_bare_loop);
+
+// The first pictures again in a format that is not the usual one. libjpeg-turbo and OpenCV write and read them.
+struct Format {
+  const char* name;
+  const char* extension;
+  int sampling = TJSAMP_420, flags = 0;
+  bool cmyk = false;
+};
+constexpr Format kFormats[] = {
+    {"progressive", ".jpg", TJSAMP_420, TJFLAG_PROGRESSIVE},
+    {"444", ".jpg", TJSAMP_444},
+    {"grey", ".jpg", TJSAMP_GRAY},
+    {"cmyk", ".jpg", TJSAMP_444, 0, true},
+    {"png", ".png"},
+    {"webp", ".webp"},
+};
+
+cv::Mat to_cmyk(const cv::Mat& rgb) {
+  cv::Mat result(rgb.rows, rgb.cols, CV_8UC4);
+  for (int r = 0; r < rgb.rows; ++r) {
+    for (int c = 0; c < rgb.cols; ++c) {
+      const auto& from = rgb.at<cv::Vec3b>(r, c);
+      // Adobe's files hold what is left of white; no black.
+      result.at<cv::Vec4b>(r, c) = {from[0], from[1], from[2], 255};
+    }
+  }
+  return result;
+}
+
+std::vector<Path> files_of(const Format& format) {
+  constexpr std::size_t kCount = 64;
+  const auto folder =
+      std::filesystem::temp_directory_path() / "fastcpp-bench-formats" / format.name;
+  make_folder(folder);
+  const auto compressor = tjInitCompress();
+  std::vector<Path> result;
+  for (std::size_t i = 0; i < kCount; ++i) {
+    const cv::Mat rgb = decode_image(files()[i]);
+    const Path file = folder / (std::to_string(i) + format.extension);
+    result.push_back(file);
+    if (std::string(format.extension) != ".jpg") {
+      cv::Mat bgr;
+      cv::cvtColor(rgb, bgr, cv::COLOR_RGB2BGR);
+      cv::imwrite(file.string(), bgr, {cv::IMWRITE_WEBP_QUALITY, 90});
+      continue;
+    }
+    const cv::Mat pixels = format.cmyk ? to_cmyk(rgb) : rgb;
+    unsigned char* bytes = nullptr;
+    unsigned long size = 0;
+    tjCompress2(compressor, pixels.data, pixels.cols, static_cast<int>(pixels.step[0]), pixels.rows,
+                format.cmyk ? TJPF_CMYK : TJPF_RGB, &bytes, &size, format.sampling, 90,
+                format.flags);
+    write_file(file, {reinterpret_cast<const char*>(bytes), size});
+    tjFree(bytes);
+  }
+  tjDestroy(compressor);
+  return result;
+}
+
+// Beside libjpeg-turbo's own interface where it makes RGB of such a file, else beside OpenCV's decoder.
+void loader_of_format(benchmark::State& state, const Format& format) {
+  const auto pictures = files_of(format);
+  const auto data = bunch_of(pictures, 1);
+  epoch(data);
+  const auto decoder = tjInitDecompress();
+  const bool turbo = std::string(format.extension) == ".jpg" && !format.cmyk;
+  bench::ratio(
+      state, [&] { return epoch(data); },
+      [&] {
+        return bare_loop_of(pictures, [&](const Path& file) {
+          return turbo ? decode(decoder, file) : cv::imread(file.string(), cv::IMREAD_COLOR);
+        });
+      });
+  tjDestroy(decoder);
+}
+
+void register_formats() {
+  for (const auto& format : kFormats) {
+    const auto title = std::string("loader_") + format.name + "_over_bare_loop";
+    benchmark::RegisterBenchmark(title.c_str(), loader_of_format, format)
+        ->UseManualTime()
+        ->Iterations(1)
+        ->Unit(benchmark::kMillisecond);
+  }
+}
 
 void loader_2_workers_over_1(benchmark::State& state) {
   const auto two = bunch(2), one = bunch(1);
@@ -253,6 +345,7 @@ int main(int argc, char** argv) {
   cv::setNumThreads(1);
   set_threads(1);
   benchmark::Initialize(&argc, argv);
+  register_formats();
   register_transforms();
   benchmark::RunSpecifiedBenchmarks();
   return 0;

@@ -50,6 +50,17 @@ double Rng::uniform() noexcept {
   return static_cast<double>(next() >> 11) * 0x1.0p-53;
 }
 
+void Rng::uniform(double* to, std::size_t count) noexcept {
+  for (std::size_t i = 0; i < count; ++i) {
+    to[i] = static_cast<double>(mix(state_ + (i + 1) * kGolden) >> 11) * 0x1.0p-53;
+  }
+  discard(count);
+}
+
+void Rng::discard(std::uint64_t count) noexcept {
+  state_ += count * kGolden;
+}
+
 double Rng::uniform(double low, double high) noexcept {
   return low + (high - low) * uniform();
 }

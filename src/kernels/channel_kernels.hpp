@@ -8,7 +8,8 @@ namespace fastcpp::inline v0::models {
 
 // One row of outputs of a convolution whose channels are filtered each by its own filter.
 struct DepthwiseRow {
-  // The row of the picture that each row of the filter sees, or zeros.
+  // The row of the picture that each row of the filter sees, or zeros, which are multiplied as any numbers; columns beside the
+  // picture are passed over.
   const float* const* in;
   std::ptrdiff_t width;     // pixels of such a row
   std::ptrdiff_t channels;  // also floats between two pixels of `in`

@@ -32,8 +32,10 @@ bool has_channel_kernels() {
 
 std::int64_t PoolWindow::outputs(std::int64_t side) const {
   const auto room = side + 2 * padding - size;
-  if (room < 0 || size < 1 || stride < 1 || padding < 0 || 2 * padding > size) return 0;
-  const auto count = (room + (ceil_mode ? stride - 1 : 0)) / stride + 1;
+  if (size < 1 || stride < 1 || padding < 0 || 2 * padding > size) return 0;
+  const auto steps = room + (ceil_mode ? stride - 1 : 0);
+  if (steps < 0) return 0;
+  const auto count = steps / stride + 1;
   // The last window begins within the picture or the padding before it.
   return ceil_mode && (count - 1) * stride >= side + padding ? count - 1 : count;
 }

@@ -14,11 +14,9 @@ namespace {
 
 using Index = std::int64_t;
 
-// What is computed of the wide channels before it is narrowed again: it stays in the second cache.
+// About what is computed of the wide channels before it is narrowed again: it stays in the second cache.
 constexpr Index kWideBytes = 192 << 10;
 constexpr Index kLeastPixels = 48;  // at once; the weights are read again for each of these steps
-// Each thread computes the wide rows beside its share too; at most one more in so many.
-constexpr Index kLeastShare = 10;
 constexpr float kRelu6 = 6.0f, kAll = std::numeric_limits<float>::infinity();
 
 }  // namespace
@@ -37,7 +35,7 @@ struct PackedConv::Impl::Block {
   Index line() const { return (w + 2 * border()) * channels(); }
   Index rows_at_once() const {
     const Index a_row = (line() * filter.stride + y.w * channels()) * Index{sizeof(float)};
-    return std::clamp(kWideBytes / a_row, (kLeastPixels + y.w - 1) / y.w, y.h);
+    return std::min(std::max(kWideBytes / a_row, (kLeastPixels + y.w - 1) / y.w), y.h);
   }
 };
 
@@ -81,8 +79,8 @@ void PackedConv::Impl::run_block(const Block& block, Index first, Index last) {
     for (Index i = 0; i < count; ++i) {
       for (Index k = 0; k < filter.rows; ++k) {
         const Index at = top + i * filter.stride + k;
-        const float* const there = widen ? wide + (at + held) % held * line : from + at * line;
-        seen[static_cast<std::size_t>(k)] = at >= 0 && at < h ? there : outside;
+        const auto row_at = [&] { return widen ? wide + at % held * line : from + at * line; };
+        seen[static_cast<std::size_t>(k)] = at >= 0 && at < h ? row_at() : outside;
       }
       filter.channels.depthwise({.in = seen.data(),
                                  .width = w + 2 * border,
@@ -112,38 +110,44 @@ void PackedConv::Impl::run_block(const Block& block, Index first, Index last) {
   }
 }
 
-Tensor PackedConv::inverted_residual(const PackedConv* widen, const PackedConv& filter,
-                                     const PackedConv& narrow, const Tensor& x,
-                                     const Tensor& shortcut) {
+bool PackedConv::is_inverted_residual(const PackedConv* widen, const PackedConv& filter,
+                                      const PackedConv& narrow, const Tensor& x) {
   const Impl* const first = widen ? widen->impl_.get() : nullptr;
   const Impl &second = *filter.impl_, &third = *narrow.impl_;
   const auto one_by_one = [](const Impl& c) {
     return c.rows == 1 && c.cols == 1 && c.stride == 1 && c.padding == 0 && !c.depthwise;
   };
-  TORCH_CHECK((!first || (one_by_one(*first) && first->out == second.in)) && second.depthwise &&
-                  one_by_one(third) && third.in == second.out,
-              "a block widens by 1 x 1, filters each channel and narrows by 1 x 1");
+  return second.depthwise && one_by_one(third) && third.in == second.out &&
+         (!first || (one_by_one(*first) && first->out == second.in)) && x.dim() == 4 &&
+         x.size(1) == (first ? *first : second).in && x.scalar_type() == torch::kFloat32 &&
+         x.device().is_cpu() && second.outputs(x.size(2), second.rows) > 0 &&
+         second.outputs(x.size(3), second.cols) > 0;
+}
+
+Tensor PackedConv::inverted_residual(const PackedConv* widen, const PackedConv& filter,
+                                     const PackedConv& narrow, const Tensor& x,
+                                     const Tensor& shortcut) {
   constexpr auto kTogether = torch::MemoryFormat::ChannelsLast;
-  const Impl& begins = first ? *first : second;
-  TORCH_CHECK(x.dim() == 4 && x.size(1) == begins.in && x.scalar_type() == torch::kFloat32 &&
-                  x.device().is_cpu() && second.outputs(x.size(2), second.rows) > 0 &&
-                  second.outputs(x.size(3), second.cols) > 0,
-              "expected float32 pictures with ", begins.in, " channels on the CPU, found ",
+  TORCH_CHECK(is_inverted_residual(widen, filter, narrow, x),
+              "expected convolutions that widen by 1 x 1, filter each channel and narrow by 1 x 1, "
+              "and float32 pictures on the CPU that fit them, found ",
               x.sizes(), " of type ", x.scalar_type(), " on ", x.device());
+  const Impl &second = *filter.impl_, &third = *narrow.impl_;
   const Index n = x.size(0), oh = second.outputs(x.size(2), second.rows),
               ow = second.outputs(x.size(3), second.cols);
   TORCH_CHECK(!shortcut.defined() || shortcut.sizes() == at::IntArrayRef({n, third.out, oh, ow}),
               "cannot add ", shortcut.sizes(), " to ", third.out, " channels of ", oh, " x ", ow);
   // Each convolution as a whole where the threads would compute too much twice: the wide rows at the ends of their shares.
   const Index threads = at::get_num_threads(), share = (n * oh + threads - 1) / threads;
-  if (threads > 1 && share * second.stride < kLeastShare * (second.rows - second.stride)) {
-    const auto wide = widen ? widen->run(x, {.activation = Activation::kRelu6}) : x;
+  if (widen && threads > 1 &&
+      share * second.stride < Impl::kLeastShare * (second.rows - second.stride)) {
+    const auto wide = widen->run(x, {.activation = Activation::kRelu6});
     return narrow.run(filter.run(wide, {.activation = Activation::kRelu6}), shortcut);
   }
   const auto in = x.contiguous(kTogether);
   const auto sum = shortcut.defined() ? shortcut.contiguous(kTogether) : Tensor();
   auto y = torch::empty({n, third.out, oh, ow}, x.options(), kTogether);
-  const Impl::Block block{.widen = first,
+  const Impl::Block block{.widen = widen ? widen->impl_.get() : nullptr,
                           .filter = second,
                           .narrow = third,
                           .x = in.data_ptr<float>(),
@@ -158,6 +162,10 @@ Tensor PackedConv::inverted_residual(const PackedConv* widen, const PackedConv& 
                                 .add_pixel = third.out,
                                 .low = -kAll,
                                 .high = kAll}};
+  // Packed by this thread: those of a shared pool would wait for each other.
+  for (const auto* c : {widen, &filter, &narrow}) {
+    if (c) c->impl_->direct_weights();
+  }
   at::parallel_for(0, n * oh, share,
                    [&](Index begin, Index end) { Impl::run_block(block, begin, end); });
   return y;

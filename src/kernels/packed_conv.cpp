@@ -201,8 +201,10 @@ void PackedConv::Impl::multiply_to(const std::vector<const float*>& windows, Ind
   }
 }
 
-bool PackedConv::Impl::by_rows() const {
-  return rows * cols * in * padded_out() * Index{sizeof(float)} <= kRowWeightBytes;
+bool PackedConv::Impl::by_rows(Index outputs, const PoolWindow& window) const {
+  const Index threads = at::get_num_threads(), share = (outputs + threads - 1) / threads;
+  return rows * cols * in * padded_out() * Index{sizeof(float)} <= kRowWeightBytes &&
+         (threads == 1 || share * window.stride >= kLeastShare * (window.size - window.stride));
 }
 
 Tensor PackedConv::Impl::run_pooled(const Tensor& x, const Output& y,
@@ -214,9 +216,11 @@ Tensor PackedConv::Impl::run_pooled(const Tensor& x, const Output& y,
   const auto picture = plane_of(x, held);
   auto result = torch::empty({y.n, out, oh, ow}, x.options(), torch::MemoryFormat::ChannelsLast);
   float* const to = result.data_ptr<float>();
+  const Index size = std::min(window.size, y.h);
   const Index threads = at::get_num_threads(), share = (y.n * oh + threads - 1) / threads;
+  direct_weights();  // packed by this thread: those of a shared pool would wait for each other
   at::parallel_for(0, y.n * oh, share, [&](Index first, Index last) {
-    const Tensor room = scratch(window.size * line);
+    const Tensor room = scratch(size * line);
     float* const made = room.data_ptr<float>();  // row r of the outputs stands in place r % size
     std::vector<const float*> windows(static_cast<std::size_t>(y.w)), seen;
     std::vector<float*> places(windows.size());
@@ -231,13 +235,13 @@ Tensor PackedConv::Impl::run_pooled(const Tensor& x, const Output& y,
             picture.data + (image * picture.rows + row * stride) * picture.line;
         for (Index col = 0; col < y.w; ++col) {
           windows[static_cast<std::size_t>(col)] = from + col * stride * picture.pixel;
-          places[static_cast<std::size_t>(col)] = made + row % window.size * line + col * out;
+          places[static_cast<std::size_t>(col)] = made + row % size * line + col * out;
         }
         multiply_to(windows, picture.line, places, y.low, y.high);
       }
       ready = std::max(ready, end);
       seen.clear();
-      for (Index row = begin; row < end; ++row) seen.push_back(made + row % window.size * line);
+      for (Index row = begin; row < end; ++row) seen.push_back(made + row % size * line);
       channels.max_pool({.in = seen.data(),
                          .width = y.w,
                          .channels = out,
@@ -336,8 +340,9 @@ Tensor PackedConv::run(const Tensor& x, const ConvExtras& extras) const {
   // Strides of one picture or one channel do not say how memory is ordered; then a copy decides. Pictures of few colours are
   // put in order while zeros are put around them.
   const bool any_order = !c.depthwise && !winograd && c.padding > 0 && c.in <= 4;
-  if (extras.pool && (c.depthwise || winograd || !c.by_rows() || activated ||
-                      extras.add.defined() || extras.into.defined())) {
+  if (extras.pool &&
+      (c.depthwise || winograd || !c.by_rows(x.size(0) * extras.pool->outputs(oh), *extras.pool) ||
+       activated || extras.add.defined() || extras.into.defined())) {
     TORCH_CHECK(!extras.into.defined(), "what is pooled has no room of its own");
     auto whole = extras;
     whole.pool.reset();

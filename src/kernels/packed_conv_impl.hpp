@@ -62,6 +62,10 @@ struct PackedConv::Impl {
     return room < 0 ? 0 : room / stride + 1;
   }
 
+  // Where rows are made by one convolution and used up by the next step, each thread makes those beside its share too: at most
+  // one more in so many.
+  static constexpr Index kLeastShare = 10;
+
   static Index up(Index n, Index step) { return (n + step - 1) / step * step; }
   // Memory for one call: a thread that kept it would keep the largest it ever needed.
   static torch::Tensor scratch(Index count) { return torch::empty({count}, torch::kFloat32); }
@@ -107,8 +111,9 @@ struct PackedConv::Impl {
                    const float* add = nullptr) const;
   // The pictures as `run_direct` reads them; `held` keeps them where they had to be copied.
   Plane plane_of(const torch::Tensor& x, torch::Tensor& held) const;
-  // Whether outputs may be made row by row, with all weights for each: these stay in the first cache or close to it.
-  bool by_rows() const;
+  // Whether so many pooled rows may be made one by one, with all weights for each: these stay in the first cache or close to it,
+  // and threads make few rows twice.
+  bool by_rows(Index outputs, const PoolWindow& window) const;
   // `run_direct` with a pool behind it, whose rows are made as soon as those that they see are there.
   torch::Tensor run_pooled(const torch::Tensor& x, const Output& y, const PoolWindow& window) const;
 

@@ -37,6 +37,17 @@ TEST_CASE("a generator's address decides its stream") {
   CHECK(sum / 10000 == Approx(3).margin(0.03));
 }
 
+TEST_CASE("numbers at once, and after others that were passed over, are those drawn one by one") {
+  Rng one(11), many(11), later(11);
+  std::vector<double> drawn(9), at_once(9);
+  for (auto& value : drawn) value = one.uniform();
+  many.uniform(at_once.data(), at_once.size());
+  CHECK(at_once == drawn);
+  CHECK(many.next() == one.next());
+  later.discard(4);
+  CHECK(later.uniform() == drawn[4]);
+}
+
 TEST_CASE("integers of any range, permutations of any length") {
   Rng rng(3);
   constexpr auto kLow = std::numeric_limits<std::int64_t>::min();

@@ -119,7 +119,8 @@ TEST_CASE("outputs that are pooled give what LibTorch gives") {
   const ConvShape shapes[] = {{2, 3, 64, 67, 45, 7, 2, 3},
                               {3, 3, 21, 30, 41, 3, 2, 0},
                               {2, 20, 24, 13, 17, 3, 1, 2},
-                              {1, 130, 70, 12, 12, 3, 2, 1}};
+                              {1, 130, 70, 12, 12, 3, 2, 1},
+                              {1, 3, 21, 5, 5, 3, 2, 0}};
   const models::PoolWindow windows[] = {{.size = 3, .stride = 2, .padding = 1},
                                         {.size = 3, .stride = 2, .ceil_mode = true},
                                         {},

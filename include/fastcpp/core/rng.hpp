@@ -2,6 +2,7 @@
 /// Random numbers that depend on a seed and on nothing else: not on threads, workers or the standard library.
 #pragma once
 
+#include <cstddef>
 #include <cstdint>
 #include <initializer_list>
 #include <vector>
@@ -25,6 +26,10 @@ class FASTCPP_API Rng {
   std::uint64_t next() noexcept;
   /// Uniform in [0, 1).
   double uniform() noexcept;
+  /// The next `count` numbers of `uniform()`, into an array.
+  void uniform(double* to, std::size_t count) noexcept;
+  /// Passes over the next `count` numbers of `next()`, in no time.
+  void discard(std::uint64_t count) noexcept;
   /// Uniform in [low, high).
   double uniform(double low, double high) noexcept;
   /// exp of a uniform between the logarithms: log-uniform in [low, high), both > 0.

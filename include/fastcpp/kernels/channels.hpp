@@ -12,13 +12,14 @@ namespace fastcpp::inline v0::models {
 // Whether this processor has kernels for them; without them, none of these functions may be called (`processor_level`).
 bool has_channel_kernels();
 
+// What a pool sees of its picture. A value; safe in several threads at once.
 struct PoolWindow {
   std::int64_t size = 2;  // along both axes
   std::int64_t stride = 2;
   std::int64_t padding = 0;
   bool ceil_mode = false;  // a last window that reaches beyond the picture counts
 
-  // How many windows a side of so many pixels has; not above zero where none fits.
+  // How many windows a side of so many pixels has; zero where none fits.
   std::int64_t outputs(std::int64_t side) const;
 };
 

@@ -60,8 +60,12 @@ class PackedConv {
     return run(x, {.add = add, .activation = relu ? Activation::kRelu : Activation::kNone});
   }
 
-  // narrow(relu6(filter(relu6(widen(x))))) + shortcut, a few rows at a time, so that the many channels in between never leave
-  // the second cache: a block of MobileNetV2 (Sandler et al. 2018, arXiv:1801.04381).
+  // Whether three convolutions and a batch are what `inverted_residual` takes.
+  static bool is_inverted_residual(const PackedConv* widen, const PackedConv& filter,
+                                   const PackedConv& narrow, const torch::Tensor& x);
+  // narrow(relu6(filter(relu6(widen(x))))) + shortcut, a few rows at a time, so that the many channels in between stay in the
+  // second cache; where threads have few rows each, one convolution after the other. A block of MobileNetV2 (Sandler et al.
+  // 2018, arXiv:1801.04381).
   // \param widen    of 1 x 1 with stride 1; null: x is filtered as it is
   // \param filter   one group for each channel
   // \param narrow   of 1 x 1 with stride 1

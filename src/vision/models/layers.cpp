@@ -70,7 +70,8 @@ bool Conv2dImpl::suits(const Tensor& x) const {
 }
 
 std::shared_ptr<const PackedConv> Conv2dImpl::packed(const Tensor& x) const {
-  return suits(x) ? packed() : nullptr;
+  auto conv = packed();
+  return conv && suits(x) ? conv : nullptr;
 }
 
 std::shared_ptr<const PackedConv> Conv2dImpl::packed() const {

@@ -16,6 +16,7 @@
 #include <mutex>
 #include <optional>
 #include <utility>
+#include <vector>
 
 #include "fastcpp/kernels/channels.hpp"
 #include "fastcpp/kernels/packed_conv.hpp"
@@ -56,7 +57,7 @@ class Conv2dImpl : public torch::nn::Conv2dImpl, public Packable {
   void pack() override;
   // What `pack` made, where it may take the place of LibTorch's convolution for this batch; else null.
   std::shared_ptr<const PackedConv> packed(const Tensor& x) const;
-  // The same for a batch of the right shape.
+  // The same for a batch that `suits_kernels` and has the right shape.
   std::shared_ptr<const PackedConv> packed() const;
   // Whether a frozen layer may be packed in training; it may unless told otherwise.
   void set_frozen_conv(FrozenConv which);
@@ -175,6 +176,13 @@ torch::nn::AnyModule any(const torch::nn::ModuleHolder<Layer>& layer) {
   return torch::nn::AnyModule(layer.ptr());
 }
 
+// What a network runs, for those that rearrange it.
+struct NetworkLayers {
+  // Its layers in order, in parts between which a step runs.
+  static std::vector<std::vector<std::shared_ptr<torch::nn::Module>>> chains(
+      const Network& network);
+};
+
 // A module of ours that runs its children in the order of their registration and its batch norms
 // through `norm`; so a batch norm may be folded into the convolution before it.
 class Foldable {
@@ -182,10 +190,10 @@ class Foldable {
   virtual ~Foldable() = default;
 };
 
-// A batch norm whose effect went into the convolution before it has no statistics any more.
+// A batch norm whose effect went into the convolution before it does nothing any more, and has lost its counter.
 inline bool is_folded(const torch::nn::Module& layer) {
   const auto* norm = layer.as<torch::nn::BatchNorm2d>();
-  return norm && norm->options.track_running_stats() && !norm->running_mean.defined();
+  return norm && norm->options.track_running_stats() && !norm->num_batches_tracked.defined();
 }
 inline Tensor norm(torch::nn::BatchNorm2d& layer, Tensor x) {
   return is_folded(*layer) ? x : layer->forward(x);

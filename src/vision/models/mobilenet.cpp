@@ -42,7 +42,8 @@ class InvertedResidual : public nn::Cloneable<InvertedResidual> {
   Tensor forward(Tensor x) {
     const bool shortcut = stride_ == 1 && in_ == out_;
     if (!detail::has_hooks() && suits_kernels(x)) {
-      if (const auto c = packed()) {
+      const auto c = packed();
+      if (c && PackedConv::is_inverted_residual(c->widen.get(), *c->filter, *c->narrow, x)) {
         return PackedConv::inverted_residual(c->widen.get(), *c->filter, *c->narrow, x,
                                              shortcut ? x : Tensor());
       }
@@ -62,11 +63,11 @@ class InvertedResidual : public nn::Cloneable<InvertedResidual> {
   }
   // Of a convolution, its batch norm and ReLU6, and nothing else.
   static PackedPtr packed(const nn::Module& layers) {
-    const auto* s = layers.as<Stack>();
+    const auto* s = typeid(layers) == typeid(Stack) ? layers.as<Stack>() : nullptr;
     if (!s || s->size() != 3 || typeid(*s->ptr(2)) != typeid(nn::ReLU6Impl)) return nullptr;
     return packed(*s->ptr(0), *s->ptr(1));
   }
-  // Nothing where a layer is not what this class made it, or is not packed.
+  // Nothing where a layer is of another kind than this class made it, or is not packed.
   std::optional<Packed> packed() const {
     const std::size_t filter = expand_ != 1 ? 1 : 0;
     if (conv_->size() != filter + 3) return std::nullopt;

@@ -7,6 +7,7 @@
 #include <optional>
 #include <typeinfo>
 #include <utility>
+#include <vector>
 
 #include "fastcpp/core/boundary.hpp"
 #include "fastcpp/core/error.hpp"
@@ -120,6 +121,16 @@ torch::Tensor Network::forward(torch::Tensor x) {
     }
     return std::move(x);
   });
+}
+
+std::vector<std::vector<std::shared_ptr<nn::Module>>> NetworkLayers::chains(
+    const Network& network) {
+  std::vector<std::vector<std::shared_ptr<nn::Module>>> result(1);
+  for (const auto& stage : network.stages_) {
+    result.back().push_back(stage.layer.ptr());
+    if (stage.after) result.emplace_back();
+  }
+  return result;
 }
 
 nn::Sequential Network::body(std::int64_t cut) const {

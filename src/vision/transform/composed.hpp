@@ -1,6 +1,8 @@
 // A plan as one resampling of one picture.
 #pragma once
 
+#include <vector>
+
 #include "vision/transform/geometry.hpp"
 
 namespace fastcpp::inline v0::detail {
@@ -10,11 +12,22 @@ struct Composed {
   Matrix points = kIdentity;  // output grid to source, both -1..1
   Resolution flow;
   bool resamples = false;
+  // Of jitter, two for each point of the flow: added to what `before` makes of a point; `points` goes on from there.
+  Matrix before = kIdentity;
+  std::vector<double> shifts;
   Light light;
   IndexMaps maps{Resolution{}};
+  // Pixels that are replaced in a picture made from this one, which `size` is the size of; `maps` leads from the result to
+  // that picture. In order.
+  struct Patch {
+    const Step* step;  // of the plan
+    Resolution size;
+    IndexMaps maps;
+  };
+  std::vector<Patch> patches;
 };
 
-// For plans of `fast_form`.
+// For plans of `fast_form`, which must outlive the result.
 Composed compose(const Plan& plan, Resolution picture);
 
 // Point i of n between -1 and 1.

@@ -3,11 +3,22 @@
 #include <algorithm>
 #include <cmath>
 #include <cstring>
+#include <utility>
 
 #include "vision/transform/composed.hpp"
 #include "vision/transform/kernels.hpp"
+#include "vision/transform/noise.hpp"
 
 namespace fastcpp::inline v0::detail {
+
+namespace {
+
+// Replaces pixels.
+bool is_patch(Kind kind) {
+  return kind == Kind::kCutout || kind == Kind::kRgbRandomize;
+}
+
+}  // namespace
 
 Composed compose(const Plan& plan, Resolution picture) {
   Composed all;
@@ -28,10 +39,18 @@ Composed compose(const Plan& plan, Resolution picture) {
       fold();
       all.points = product(homography(step, all.flow), all.points);
       all.resamples = true;
+    } else if (step.kind == Kind::kJitter) {
+      fold();
+      all.before = std::exchange(all.points, kIdentity);
+      all.shifts = jitter_shifts(step, all.flow);
+      all.resamples = true;
     } else if (is_lighting(step.kind)) {
       all.light.add(step);
+    } else if (is_patch(step.kind)) {
+      all.patches.push_back({&step, all.maps.size(), IndexMaps(all.maps.size())});
     } else {
       all.maps.add(step, picture);
+      for (auto& patch : all.patches) patch.maps.add(step, picture);
     }
   }
   fold();
@@ -39,6 +58,24 @@ Composed compose(const Plan& plan, Resolution picture) {
 }
 
 namespace {
+
+struct Point {
+  double x, y;
+};
+
+Point mapped(const Matrix& m, double x, double y) {
+  const double d = m[6] * x + m[7] * y + m[8];
+  return {(m[0] * x + m[1] * y + m[2]) / d, (m[3] * x + m[4] * y + m[5]) / d};
+}
+
+// Where jitter leaves a point of the flow.
+Point jittered(const Composed& all, int row, int col) {
+  const double* shift =
+      all.shifts.data() + 2 * (static_cast<std::ptrdiff_t>(row) * all.flow.cols + col);
+  const auto [x, y] =
+      mapped(all.before, grid_point(col, all.flow.cols), grid_point(row, all.flow.rows));
+  return {x + shift[0], y + shift[1]};
+}
 
 struct Extent {
   double low = HUGE_VAL, high = -HUGE_VAL, least_divisor = HUGE_VAL, most_divisor = -HUGE_VAL;
@@ -54,7 +91,19 @@ struct Extent {
 
 // max - min over x and y of the whole flow, before any crop. A homography whose divisor keeps its
 // sign has its extremes at the corners; otherwise every point is looked at.
-double extent(const Matrix& m, Resolution flow) {
+double extent(const Composed& picture) {
+  const Matrix& m = picture.points;
+  const Resolution flow = picture.flow;
+  if (!picture.shifts.empty()) {
+    Extent all;
+    for (int r = 0; r < flow.rows; ++r) {
+      for (int c = 0; c < flow.cols; ++c) {
+        const auto [x, y] = jittered(picture, r, c);
+        all.add(m, x, y);
+      }
+    }
+    return all.high - all.low;
+  }
   const double right = grid_point(flow.cols - 1, flow.cols),
                bottom = grid_point(flow.rows - 1, flow.rows);
   Extent corners;
@@ -79,7 +128,7 @@ Matrix in_pixels(const Matrix& m, Resolution source) {
 
 Source shrunk(const Composed& all, const Source& source, Planes& smaller) {
   if (!all.resamples) return source;
-  const Resolution small = shrink_size(source.size, all.flow, extent(all.points, all.flow));
+  const Resolution small = shrink_size(source.size, all.flow, extent(all));
   if (small.rows == 0) return source;
   smaller = area_shrink(source, small);
   return {nullptr, smaller.v.data(), smaller.channels, smaller.size};
@@ -98,8 +147,12 @@ std::uint32_t load_rgb(const std::uint8_t* base, std::int32_t at, std::int32_t l
 class Painter {
  public:
   Painter(const Composed& all, const Source& source, PaddingMode padding, float* planes)
-      : all_(all), source_(source), planes_(planes), size_(all.maps.size()) {
-    const Matrix m = in_pixels(all.points, source.size);
+      : all_(all),
+        source_(source),
+        matrix_(in_pixels(all.points, source.size)),
+        planes_(planes),
+        size_(all.maps.size()) {
+    const Matrix& m = matrix_;
     // Along an output row one of x and y is constant; which one depends on the transposition.
     const bool turned = all.maps.transposed;
     const auto axis = [&](std::size_t i) { return turned ? m[i + 1] : m[i]; };
@@ -151,10 +204,28 @@ class Painter {
     }
   }
 
+  // As `column_`, with what jitter adds.
+  void jitter_block(int r, int start, int count) {
+    const bool turned = all_.maps.transposed;
+    const int row = all_.maps.rows[static_cast<std::size_t>(r)];
+    for (int i = 0; i < count; ++i) {
+      const int col = std::max(all_.maps.cols[static_cast<std::size_t>(start + i)], 0);
+      const auto [x, y] = turned ? jittered(all_, col, row) : jittered(all_, row, col);
+      for (std::size_t k = 0; k < 3; ++k) {
+        jittered_[k][i] = matrix_[3 * k] * x + matrix_[3 * k + 1] * y + matrix_[3 * k + 2];
+      }
+    }
+    line_.rx = line_.ry = line_.rw = 0;
+    line_.x = jittered_[0];
+    line_.y = jittered_[1];
+    line_.w = jittered_[2];
+  }
+
   void paint_block(int r, int start, int count) {
     line_.x = column_[0].data() + start;
     line_.y = column_[1].data() + start;
     line_.w = column_[2].data() + start;
+    if (!all_.shifts.empty()) jitter_block(r, start, count);
     kernels_.locate(line_, count, taps_);
     if (source_.rgb8) {
       blend_bytes(r, start, count);
@@ -192,9 +263,11 @@ class Painter {
 
   const Composed& all_;
   const Source& source_;
+  const Matrix matrix_;  // of points to pixels of the source
   float* planes_;
   Resolution size_;
   std::vector<double> column_[3];
+  alignas(64) double jittered_[3][kBlock];
   double row_factor_[3], row_shift_[3];
   Line line_{};
   Taps taps_;
@@ -204,14 +277,75 @@ class Painter {
 
 }  // namespace
 
+namespace {
+
+void cut_holes(const Composed::Patch& patch, int channels, float* planes) {
+  const auto& maps = patch.maps;
+  const auto [rows, cols] = maps.size();
+  for (const auto& hole : holes_of(*patch.step, patch.size)) {
+    const bool turned = maps.transposed;
+    const auto within = [](int at, int first, int last) { return at >= first && at < last; };
+    for (int r = 0; r < rows; ++r) {
+      const int down = maps.rows[static_cast<std::size_t>(r)];
+      if (turned ? !within(down, hole.left, hole.right) : !within(down, hole.top, hole.bottom)) {
+        continue;
+      }
+      for (int c = 0; c < cols; ++c) {
+        const int across = maps.cols[static_cast<std::size_t>(c)];
+        if (turned ? !within(across, hole.top, hole.bottom)
+                   : !within(across, hole.left, hole.right)) {
+          continue;
+        }
+        for (int k = 0; k < channels; ++k) {
+          planes[(static_cast<std::ptrdiff_t>(k) * rows + r) * cols + c] = 0.0f;
+        }
+      }
+    }
+  }
+}
+
+void randomize(const Composed::Patch& patch, int channels, float* planes) {
+  const auto& maps = patch.maps;
+  const auto [rows, cols] = maps.size();
+  ChannelNoise noise(*patch.step, channels);
+  float* const plane = planes + static_cast<std::ptrdiff_t>(noise.channel()) * rows * cols;
+  const auto& outer =
+      maps.transposed ? maps.cols : maps.rows;  // rows of the picture that had the noise
+  const auto& inner = maps.transposed ? maps.rows : maps.cols;
+  for (std::size_t o = 0; o < outer.size(); ++o) {
+    if (outer[o] < 0) continue;
+    const auto& values = noise.row(outer[o], patch.size.cols);
+    for (std::size_t i = 0; i < inner.size(); ++i) {
+      if (inner[i] < 0) continue;
+      const auto r = maps.transposed ? i : o, c = maps.transposed ? o : i;
+      plane[r * static_cast<std::size_t>(cols) + c] =
+          static_cast<float>(values[static_cast<std::size_t>(inner[i])]);
+    }
+  }
+}
+
+}  // namespace
+
 bool fast_form(const Plan& plan, const Source& source) {
   const std::size_t bytes =
       source.rgb8 ? source.rgb8->step[0] * static_cast<std::size_t>(source.size.rows) : 4;
   if (bytes < 4 || bytes > 0x7fffffff || plan.mode != SampleMode::kBilinear) return false;
-  return std::all_of(plan.steps.begin(), plan.steps.end(), [](const Step& step) {
-    return is_affine(step.kind) || is_homography(step.kind) || is_lighting(step.kind) ||
-           (is_move(step.kind) && step.kind != Kind::kPad);
-  });
+  int jitters = 0;
+  bool patched = false;
+  for (const auto& step : plan.steps) {
+    if (is_patch(step.kind)) {
+      patched = true;
+    } else if (is_move(step.kind)) {
+      if (step.kind == Kind::kPad) return false;
+    } else if (patched) {
+      return false;  // pixels that were replaced would be resampled or lit
+    } else if (step.kind == Kind::kJitter) {
+      if (++jitters > 1) return false;
+    } else if (!is_affine(step.kind) && !is_homography(step.kind) && !is_lighting(step.kind)) {
+      return false;
+    }
+  }
+  return true;
 }
 
 void execute_fast(const Plan& plan, const Source& source, const Place& place) {
@@ -220,6 +354,13 @@ void execute_fast(const Plan& plan, const Source& source, const Place& place) {
   const Source from = shrunk(all, source, smaller);
   float* planes = place(all.maps.size());
   Painter(all, from, plan.padding, planes).paint();
+  for (const auto& patch : all.patches) {
+    if (patch.step->kind == Kind::kCutout) {
+      cut_holes(patch, source.channels, planes);
+    } else {
+      randomize(patch, source.channels, planes);
+    }
+  }
 }
 
 }  // namespace fastcpp::detail

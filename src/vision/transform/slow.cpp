@@ -3,8 +3,8 @@
 #include <algorithm>
 #include <cmath>
 
-#include "fastcpp/core/error.hpp"
 #include "vision/transform/geometry.hpp"
+#include "vision/transform/noise.hpp"
 
 namespace fastcpp::inline v0::detail {
 namespace {
@@ -58,10 +58,7 @@ void transform_points(std::vector<Point>& points, const Matrix& m) {
 }
 
 void Lazy::grid(Resolution size) {
-  if (std::int64_t{size.rows} * size.cols > kMaxImagePixels) {
-    throw ImageError("image.too_large",
-                     "the resized picture would be too large for these transforms");
-  }
+  check_flow(size);
   flow_size_ = size;
   flow_.clear();
   flow_.reserve(static_cast<std::size_t>(size.rows) * static_cast<std::size_t>(size.cols));
@@ -179,41 +176,21 @@ void Lazy::move(const Step& step) {
 }
 
 void Lazy::cut_holes(const Step& step) {
-  Rng rng(step.seed);
-  const auto [rows, cols] = px_.size;
-  const double half = step.v[1] / 2;
-  for (std::size_t hole = 0; hole < static_cast<std::size_t>(step.v[0]); ++hole) {
-    double y = static_cast<double>(rng.integer(0, rows - 1)),
-           x = static_cast<double>(rng.integer(0, cols - 1));
-    if (2 * hole + 1 < step.centres.size()) {
-      y = step.centres[2 * hole];
-      x = step.centres[2 * hole + 1];
-    }
-    const auto bound = [half](double centre, int sign, int n) {
-      return static_cast<int>(std::clamp(centre + sign * half, 0.0, static_cast<double>(n)));
-    };
+  for (const auto& hole : holes_of(step, px_.size)) {
     for (int c = 0; c < px_.channels; ++c) {
-      for (int r = bound(y, -1, rows); r < bound(y, 1, rows); ++r) {
-        float* row = px_.plane(c) + static_cast<std::ptrdiff_t>(r) * cols;
-        std::fill(row + bound(x, -1, cols), row + bound(x, 1, cols), 0.0f);
+      for (int r = hole.top; r < hole.bottom; ++r) {
+        float* row = px_.plane(c) + static_cast<std::ptrdiff_t>(r) * px_.size.cols;
+        std::fill(row + hole.left, row + hole.right, 0.0f);
       }
     }
   }
 }
 
 void Lazy::randomize(const Step& step) {
-  Rng rng(step.seed);
-  int channel = static_cast<int>(step.v[0]);
-  if (channel < 0) channel = static_cast<int>(rng.integer(0, std::max(px_.channels - 2, 0)));
-  if (channel >= px_.channels) {
-    throw ValueError("value.transform_argument", "rgb_randomize: the picture has no such channel");
-  }
-  // With known noise its factor is known as well.
-  const double factor = step.noise.empty() ? rng.uniform(0, step.v[1]) : step.v[1];
-  float* plane = px_.plane(channel);
-  for (std::size_t i = 0; i < px_.area(); ++i) {
-    const double noise = i < step.noise.size() ? static_cast<double>(step.noise[i]) : rng.uniform();
-    plane[i] = static_cast<float>(noise * factor);
+  ChannelNoise noise(step, px_.channels);
+  float* to = px_.plane(noise.channel());
+  for (int r = 0; r < px_.size.rows; ++r) {
+    for (const double value : noise.row(r, px_.size.cols)) *to++ = static_cast<float>(value);
   }
 }
 
@@ -237,15 +214,10 @@ void Lazy::run(const Step& step) {
     transform_points(flow_, homography(step, flow_size_));
   } else if (step.kind == Kind::kJitter) {
     read_flow();
-    Rng rng(step.seed);
-    const auto shift = [&](std::size_t i) {
-      const double noise =
-          i < step.noise.size() ? static_cast<double>(step.noise[i]) : rng.uniform();
-      return (noise - 0.5) * 2 * step.v[0];
-    };
+    const auto shifts = jitter_shifts(step, flow_size_);
     for (std::size_t i = 0; i < flow_.size(); ++i) {
-      flow_[i].x += shift(2 * i);
-      flow_[i].y += shift(2 * i + 1);
+      flow_[i].x += shifts[2 * i];
+      flow_[i].y += shifts[2 * i + 1];
     }
   } else if (is_lighting(step.kind)) {
     light(step);

@@ -174,7 +174,6 @@ TEST_CASE("a network's own convolution and batch norm are folded, but not across
   norm->running_mean.uniform_(-1, 1);
   net->add("conv", models::any(conv));
   if (step) net->then([](torch::Tensor x) { return x.abs(); });
-  CHECK(net->has_step(0) == step);
   net->add("norm", models::any(norm));
   net->add("relu", models::any(models::relu()));
   net->then([](torch::Tensor x) { return x + 1; });
@@ -186,6 +185,60 @@ TEST_CASE("a network's own convolution and batch norm are folded, but not across
   models::pack_convolutions(*net);
   CHECK(models::is_folded(*norm) == !step);
   CHECK(gap(net->forward(x), want) < 1e-5);
+}
+
+TEST_CASE("layers that somebody else runs give what they gave when they are folded") {
+  const torch::NoGradGuard no_grad;
+  torch::manual_seed(8);
+  const auto x = torch::randn({2, 3, 64, 48});
+  const auto net = models::find("resnet18").build({.num_classes = 4, .seed = 2});
+  net->eval();
+  // A sequence of LibTorch's runs the layers of a body, and a function those of a network.
+  auto body = net->body(-2);
+  body->push_back(torch::nn::AdaptiveAvgPool2d(1));
+  body->eval();
+  const auto want = body->forward(x).to(torch::kFloat64);
+  models::fold_batchnorm(*body);
+  models::pack_convolutions(*body);
+  CHECK(gap(body->forward(x), want) < 1e-4);
+  CHECK(gap(net->body(-2)->forward(x).mean({2, 3}, true), want) < 1e-4);
+}
+
+namespace {
+
+struct ReluConv : torch::nn::Conv2dImpl {
+  using Conv2dImpl::Conv2dImpl;
+  torch::Tensor forward(const torch::Tensor& x) { return Conv2dImpl::forward(x).relu(); }
+};
+
+}  // namespace
+
+TEST_CASE("classes derived from a convolution, and layers in several places, are not folded") {
+  const torch::NoGradGuard no_grad;
+  torch::manual_seed(9);
+  auto conv = models::conv2d(3, 3, 3, {.padding = 1});
+  models::init_weights(*conv, {}, 1);
+  auto norm = models::batch_norm(3), other = models::batch_norm(3);
+  norm->running_mean.uniform_(-1, 1);
+  other->running_var.uniform_(1, 2);
+  const bool derived = GENERATE(true, false);
+  const auto layers = std::make_shared<models::Stack>();
+  if (derived) {
+    layers->push_back(std::make_shared<ReluConv>(torch::nn::Conv2dOptions(3, 3, 3)));
+    layers->push_back(norm);
+  } else {
+    layers->push_back(conv);
+    layers->push_back(norm);
+    layers->push_back(conv);
+    layers->push_back(other);
+  }
+  layers->eval();
+  const auto x = torch::randn({2, 3, 9, 8});
+  const auto want = layers->forward(x).to(torch::kFloat64);
+  models::fold_batchnorm(*layers);
+  CHECK(gap(layers->forward(x), want) < 1e-6);
+  CHECK_FALSE(models::is_folded(*norm));
+  CHECK_FALSE(models::is_folded(*other));
 }
 
 TEST_CASE("a network of each family, folded and packed, gives what it gave") {

@@ -229,6 +229,9 @@ TEST_CASE("transforms: one pass and step by step agree", "[transforms]") {
     auto tfms = round % 4 ? lists.train : vertical.train;
     tfms.push_back(dihedral());
     tfms.push_back(skew({0, 7}, {-0.2, 0.2}));
+    if (round % 2 == 0) tfms.push_back(jitter({-0.1, 0.1}));
+    if (round % 3 == 0) tfms.push_back(rgb_randomize());
+    if (round % 4 < 2) tfms.push_back(cutout({.n_holes = {1, 3}, .length = {1, 20}}));
     if (round % 7 == 0) tfms.push_back(zoom_squish({.scale = {1, 2}, .squish = {0.75, 1.33}}));
     if (options.size.has_value() && rows != cols)
       tfms.erase(std::find(tfms.begin(), tfms.end(), dihedral()));

@@ -70,9 +70,6 @@ class FASTCPP_API Network : public torch::nn::Module {
   /// \returns N x classes, not passed through softmax
   torch::Tensor forward(torch::Tensor x);
 
-  /// Whether a step runs after the child of that number, which is below `size`.
-  bool has_step(std::size_t child) const { return static_cast<bool>(stages_[child].after); }
-
   /// The number of direct children.
   std::size_t size() const { return stages_.size(); }
 
@@ -95,6 +92,7 @@ class FASTCPP_API Network : public torch::nn::Module {
     Step after;
   };
   std::vector<Stage> stages_;
+  friend struct NetworkLayers;
 };
 
 /// How a whole network is made.
