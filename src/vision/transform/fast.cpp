@@ -59,10 +59,6 @@ Composed compose(const Plan& plan, Resolution picture) {
 
 namespace {
 
-struct Point {
-  double x, y;
-};
-
 Point mapped(const Matrix& m, double x, double y) {
   const double d = m[6] * x + m[7] * y + m[8];
   return {(m[0] * x + m[1] * y + m[2]) / d, (m[3] * x + m[4] * y + m[5]) / d};

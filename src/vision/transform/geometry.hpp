@@ -14,6 +14,11 @@ namespace fastcpp::inline v0::detail {
 using Matrix = std::array<double, 9>;
 inline constexpr Matrix kIdentity = {1, 0, 0, 0, 1, 0, 0, 0, 1};
 
+// Of a flow: -1 and 1 at the centres of the border pixels.
+struct Point {
+  double x, y;
+};
+
 Matrix product(const Matrix& a, const Matrix& b);
 
 bool is_affine(Kind kind);

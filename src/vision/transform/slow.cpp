@@ -9,10 +9,6 @@
 namespace fastcpp::inline v0::detail {
 namespace {
 
-struct Point {
-  double x, y;
-};
-
 // The picture with what is pending.
 class Lazy {
  public:
