@@ -12,9 +12,8 @@ struct Composed {
   Matrix points = kIdentity;  // output grid to source, both -1..1
   Resolution flow;
   bool resamples = false;
-  // Of jitter, two for each point of the flow: added to what `before` makes of a point; `points` goes on from there.
-  Matrix before = kIdentity;
-  std::vector<double> shifts;
+  // Where jitter left each point of the flow, row by row; `points` goes on from there. Empty without jitter.
+  std::vector<Point> jittered;
   Light light;
   IndexMaps maps{Resolution{}};
   // Pixels that are replaced in a picture made from this one, which `size` is the size of; `maps` leads from the result to

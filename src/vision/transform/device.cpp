@@ -127,7 +127,7 @@ void pack_for_device(const Plan& plan, const Source& source, Resolution out, flo
     return finish_here();
   }
   const Composed all = compose(plan, source.size);
-  if (!all.shifts.empty() || !all.patches.empty()) return finish_here();
+  if (!all.jittered.empty() || !all.patches.empty()) return finish_here();
   check_fits(all.maps.size(), out);
   Planes smaller;
   const Source from = shrunk(all, source, smaller);

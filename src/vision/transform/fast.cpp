@@ -18,6 +18,33 @@ bool is_patch(Kind kind) {
   return kind == Kind::kCutout || kind == Kind::kRgbRandomize;
 }
 
+Point mapped(const Matrix& m, Point p) {
+  const Point to{m[0] * p.x + m[1] * p.y + m[2], m[3] * p.x + m[4] * p.y + m[5]};
+  if (m[6] == 0 && m[7] == 0 && m[8] == 1) return to;
+  const double d = m[6] * p.x + m[7] * p.y + m[8];
+  return {to.x / d, to.y / d};
+}
+
+// The points of the flow, sent through `before` and shifted.
+std::vector<Point> jittered(const Step& step, const Matrix& before, Resolution flow) {
+  const auto shifts = jitter_shifts(step, flow);
+  const double* shift = shifts.data();
+  std::vector<double> across(static_cast<std::size_t>(flow.cols));
+  for (int c = 0; c < flow.cols; ++c)
+    across[static_cast<std::size_t>(c)] = grid_point(c, flow.cols);
+  std::vector<Point> result;
+  result.reserve(shifts.size() / 2);
+  for (int r = 0; r < flow.rows; ++r) {
+    const double down = grid_point(r, flow.rows);
+    for (const double x : across) {
+      const auto [u, v] = mapped(before, {x, down});
+      result.push_back({u + shift[0], v + shift[1]});
+      shift += 2;
+    }
+  }
+  return result;
+}
+
 }  // namespace
 
 Composed compose(const Plan& plan, Resolution picture) {
@@ -41,8 +68,7 @@ Composed compose(const Plan& plan, Resolution picture) {
       all.resamples = true;
     } else if (step.kind == Kind::kJitter) {
       fold();
-      all.before = std::exchange(all.points, kIdentity);
-      all.shifts = jitter_shifts(step, all.flow);
+      all.jittered = jittered(step, std::exchange(all.points, kIdentity), all.flow);
       all.resamples = true;
     } else if (is_lighting(step.kind)) {
       all.light.add(step);
@@ -58,20 +84,6 @@ Composed compose(const Plan& plan, Resolution picture) {
 }
 
 namespace {
-
-Point mapped(const Matrix& m, double x, double y) {
-  const double d = m[6] * x + m[7] * y + m[8];
-  return {(m[0] * x + m[1] * y + m[2]) / d, (m[3] * x + m[4] * y + m[5]) / d};
-}
-
-// Where jitter leaves a point of the flow.
-Point jittered(const Composed& all, int row, int col) {
-  const double* shift =
-      all.shifts.data() + 2 * (static_cast<std::ptrdiff_t>(row) * all.flow.cols + col);
-  const auto [x, y] =
-      mapped(all.before, grid_point(col, all.flow.cols), grid_point(row, all.flow.rows));
-  return {x + shift[0], y + shift[1]};
-}
 
 struct Extent {
   double low = HUGE_VAL, high = -HUGE_VAL, least_divisor = HUGE_VAL, most_divisor = -HUGE_VAL;
@@ -90,15 +102,14 @@ struct Extent {
 double extent(const Composed& picture) {
   const Matrix& m = picture.points;
   const Resolution flow = picture.flow;
-  if (!picture.shifts.empty()) {
-    Extent all;
-    for (int r = 0; r < flow.rows; ++r) {
-      for (int c = 0; c < flow.cols; ++c) {
-        const auto [x, y] = jittered(picture, r, c);
-        all.add(m, x, y);
-      }
+  if (!picture.jittered.empty()) {
+    double low = HUGE_VAL, high = -HUGE_VAL;
+    for (const auto& point : picture.jittered) {
+      const auto [u, v] = mapped(m, point);
+      low = std::min({low, u, v});
+      high = std::max({high, u, v});
     }
-    return all.high - all.low;
+    return high - low;
   }
   const double right = grid_point(flow.cols - 1, flow.cols),
                bottom = grid_point(flow.rows - 1, flow.rows);
@@ -206,7 +217,10 @@ class Painter {
     const int row = all_.maps.rows[static_cast<std::size_t>(r)];
     for (int i = 0; i < count; ++i) {
       const int col = std::max(all_.maps.cols[static_cast<std::size_t>(start + i)], 0);
-      const auto [x, y] = turned ? jittered(all_, col, row) : jittered(all_, row, col);
+      const int down = turned ? col : row, along = turned ? row : col;
+      const auto [x, y] =
+          all_.jittered[static_cast<std::size_t>(down) * static_cast<std::size_t>(all_.flow.cols) +
+                        static_cast<std::size_t>(along)];
       for (std::size_t k = 0; k < 3; ++k) {
         jittered_[k][i] = matrix_[3 * k] * x + matrix_[3 * k + 1] * y + matrix_[3 * k + 2];
       }
@@ -221,7 +235,7 @@ class Painter {
     line_.x = column_[0].data() + start;
     line_.y = column_[1].data() + start;
     line_.w = column_[2].data() + start;
-    if (!all_.shifts.empty()) jitter_block(r, start, count);
+    if (!all_.jittered.empty()) jitter_block(r, start, count);
     kernels_.locate(line_, count, taps_);
     if (source_.rgb8) {
       blend_bytes(r, start, count);
