@@ -50,7 +50,7 @@ double Rng::uniform() noexcept {
   return static_cast<double>(next() >> 11) * 0x1.0p-53;
 }
 
-void Rng::uniform(double* to, std::size_t count) noexcept {
+void Rng::fill_uniform(double* to, std::size_t count) noexcept {
   for (std::size_t i = 0; i < count; ++i) {
     to[i] = static_cast<double>(mix(state_ + (i + 1) * kGolden) >> 11) * 0x1.0p-53;
   }

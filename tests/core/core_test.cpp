@@ -41,7 +41,7 @@ TEST_CASE("numbers at once, and after others that were passed over, are those dr
   Rng one(11), many(11), later(11);
   std::vector<double> drawn(9), at_once(9);
   for (auto& value : drawn) value = one.uniform();
-  many.uniform(at_once.data(), at_once.size());
+  many.fill_uniform(at_once.data(), at_once.size());
   CHECK(at_once == drawn);
   CHECK(many.next() == one.next());
   later.discard(4);

@@ -27,7 +27,7 @@ class FASTCPP_API Rng {
   /// Uniform in [0, 1).
   double uniform() noexcept;
   /// The next `count` numbers of `uniform()`, into an array.
-  void uniform(double* to, std::size_t count) noexcept;
+  void fill_uniform(double* to, std::size_t count) noexcept;
   /// Passes over the next `count` numbers of `next()`, in no time.
   void discard(std::uint64_t count) noexcept;
   /// Uniform in [low, high).

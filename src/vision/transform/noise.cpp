@@ -18,7 +18,7 @@ std::vector<double> jitter_shifts(const Step& step, Resolution flow) {
   check_flow(flow);
   std::vector<double> shifts(2 * static_cast<std::size_t>(flow.rows) *
                              static_cast<std::size_t>(flow.cols));
-  Rng(step.seed).uniform(shifts.data(), shifts.size());
+  Rng(step.seed).fill_uniform(shifts.data(), shifts.size());
   std::copy_n(step.noise.begin(), std::min(step.noise.size(), shifts.size()), shifts.begin());
   for (auto& shift : shifts) shift = (shift - 0.5) * 2 * step.v[0];
   return shifts;
@@ -60,7 +60,7 @@ const std::vector<double>& ChannelNoise::row(int r, int cols) {
   row_.resize(count);
   Rng rng = first_;
   rng.discard(start);
-  rng.uniform(row_.data(), count);
+  rng.fill_uniform(row_.data(), count);
   for (std::size_t i = 0; i < count && start + i < step_.noise.size(); ++i) {
     row_[i] = static_cast<double>(step_.noise[start + i]);
   }
