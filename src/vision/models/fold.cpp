@@ -67,7 +67,8 @@ using Layers = std::vector<std::shared_ptr<nn::Module>>;
 // known.
 std::vector<Layers> chains_of(nn::Module& module) {
   if (typeid(module) == typeid(Network)) return NetworkLayers::chains(*module.as<Network>());
-  if (module.as<Stack>() || dynamic_cast<Foldable*>(&module)) return {module.children()};
+  if (typeid(module) == typeid(Stack) || dynamic_cast<Foldable*>(&module))
+    return {module.children()};
   return {};
 }
 

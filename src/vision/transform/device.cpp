@@ -123,11 +123,15 @@ void pack_for_device(const Plan& plan, const Source& source, Resolution out, flo
       return pixels;
     });
   };
-  if (!fast_form(plan, source) || plan.padding == PaddingMode::kZeros || source.channels != 3) {
+  const bool only_warps = std::none_of(plan.steps.begin(), plan.steps.end(), [](const Step& step) {
+    return step.kind == Kind::kJitter || step.kind == Kind::kCutout ||
+           step.kind == Kind::kRgbRandomize;
+  });
+  if (!only_warps || !fast_form(plan, source) || plan.padding == PaddingMode::kZeros ||
+      source.channels != 3) {
     return finish_here();
   }
   const Composed all = compose(plan, source.size);
-  if (!all.jittered.empty() || !all.patches.empty()) return finish_here();
   check_fits(all.maps.size(), out);
   Planes smaller;
   const Source from = shrunk(all, source, smaller);

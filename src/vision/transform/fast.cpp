@@ -1,5 +1,5 @@
-// Execution in one pass: all geometry is one homography, evaluated only at the pixels that survive
-// the crop.
+// Execution in one pass: all geometry is one homography, or two with the shifts of jitter between them, evaluated only at the
+// pixels that survive the crop; pixels that are replaced come last.
 #include <algorithm>
 #include <cmath>
 #include <cstring>
@@ -322,14 +322,21 @@ void randomize(const Composed::Patch& patch, int channels, float* planes) {
   const auto& outer =
       maps.transposed ? maps.cols : maps.rows;  // rows of the picture that had the noise
   const auto& inner = maps.transposed ? maps.rows : maps.cols;
+  // Only what is seen of it: a picture may be much longer than its crop.
+  int first = patch.size.cols, last = -1;
+  for (const int at : inner) {
+    if (at < 0) continue;
+    first = std::min(first, at);
+    last = std::max(last, at);
+  }
   for (std::size_t o = 0; o < outer.size(); ++o) {
-    if (outer[o] < 0) continue;
-    const auto& values = noise.row(outer[o], patch.size.cols);
+    if (outer[o] < 0 || last < first) continue;
+    const auto& values = noise.row(outer[o], patch.size.cols, first, last - first + 1);
     for (std::size_t i = 0; i < inner.size(); ++i) {
       if (inner[i] < 0) continue;
       const auto r = maps.transposed ? i : o, c = maps.transposed ? o : i;
       plane[r * static_cast<std::size_t>(cols) + c] =
-          static_cast<float>(values[static_cast<std::size_t>(inner[i])]);
+          static_cast<float>(values[static_cast<std::size_t>(inner[i] - first)]);
     }
   }
 }
@@ -362,6 +369,10 @@ void execute_fast(const Plan& plan, const Source& source, const Place& place) {
   const Composed all = compose(plan, source.size);
   Planes smaller;
   const Source from = shrunk(all, source, smaller);
+  for (const auto& patch : all.patches) {
+    // Refused before anything is written.
+    if (patch.step->kind == Kind::kRgbRandomize) ChannelNoise(*patch.step, source.channels);
+  }
   float* planes = place(all.maps.size());
   Painter(all, from, plan.padding, planes).paint();
   for (const auto& patch : all.patches) {

@@ -55,13 +55,14 @@ ChannelNoise::ChannelNoise(const Step& step, int channels)
   if (step.noise.empty()) factor_ = first_.uniform(0, step.v[1]);
 }
 
-const std::vector<double>& ChannelNoise::row(int r, int cols) {
-  const auto count = static_cast<std::size_t>(cols), start = static_cast<std::size_t>(r) * count;
-  row_.resize(count);
+const std::vector<double>& ChannelNoise::row(int r, int cols, int first, int count) {
+  const auto start = static_cast<std::size_t>(r) * static_cast<std::size_t>(cols) +
+                     static_cast<std::size_t>(first);
+  row_.resize(static_cast<std::size_t>(count));
   Rng rng = first_;
   rng.discard(start);
-  rng.fill_uniform(row_.data(), count);
-  for (std::size_t i = 0; i < count && start + i < step_.noise.size(); ++i) {
+  rng.fill_uniform(row_.data(), row_.size());
+  for (std::size_t i = 0; i < row_.size() && start + i < step_.noise.size(); ++i) {
     row_[i] = static_cast<double>(step_.noise[start + i]);
   }
   for (auto& value : row_) value *= factor_;

@@ -25,8 +25,8 @@ class ChannelNoise {
   // \throws ValueError `value.transform_argument` when the picture has no such channel
   ChannelNoise(const Step& step, int channels);
   int channel() const { return channel_; }
-  // Row `r` of a picture of so many columns.
-  const std::vector<double>& row(int r, int cols);
+  // Columns first .. first + count - 1 of row `r` of a picture of so many columns.
+  const std::vector<double>& row(int r, int cols, int first, int count);
 
  private:
   const Step& step_;

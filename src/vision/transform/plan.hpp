@@ -149,8 +149,8 @@ Planes run_augment(const Step& step, Planes planes);
 // Step by step, each transform by itself; any list without augment transforms and those of one's own.
 Planes execute_slow(const Plan& plan, const Source& source);
 
-// One pass. False when the list is not of the form (warps, affine, lighting, flips and crops) it
-// can do.
+// One pass. False when the list is not of the form (warps, one jitter, affine, lighting; then flips, crops and pixels that are
+// replaced) it can do.
 bool fast_form(const Plan& plan, const Source& source);
 // `place` is told the size of the result and returns where its planes go.
 using Place = std::function<float*(Resolution)>;

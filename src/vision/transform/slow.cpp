@@ -186,7 +186,8 @@ void Lazy::randomize(const Step& step) {
   ChannelNoise noise(step, px_.channels);
   float* to = px_.plane(noise.channel());
   for (int r = 0; r < px_.size.rows; ++r) {
-    for (const double value : noise.row(r, px_.size.cols)) *to++ = static_cast<float>(value);
+    for (const double value : noise.row(r, px_.size.cols, 0, px_.size.cols))
+      *to++ = static_cast<float>(value);
   }
 }
 

@@ -353,6 +353,33 @@ TEST_CASE("transforms: straight into a batch", "[transforms]") {
         "value.mat");
 }
 
+TEST_CASE("transforms: a channel that is not there is refused before anything is written",
+          "[transforms]") {
+  const cv::Mat rgb = noise_picture(20, 30, 1);
+  std::vector<float> planes(3 * 16 * 16, -5.0f);
+  Rng rng(2);
+  CHECK(test::caught([&] {
+          apply_tfms_into(rgb, {rgb_randomize({.channel = 3})}, {.size = 16}, rng, planes.data());
+        }).code == "value.transform_argument");
+  CHECK(std::count(planes.begin(), planes.end(), -5.0f) == 3 * 16 * 16);
+}
+
+TEST_CASE("transforms: noise of a picture much longer than its crop is that of its pixels",
+          "[transforms]") {
+  const cv::Mat rgb = noise_picture(8, 3000, 1);
+  Rng rng(3);
+  const auto plan = fastcpp::detail::draw_plan({rgb_randomize({.channel = 1}), flip_lr({.p = 1})},
+                                               {.size = 12}, rng);
+  const fastcpp::detail::Source source{&rgb, nullptr, 3, {8, 3000}};
+  const auto slow = fastcpp::detail::execute_slow(plan, source);
+  std::vector<float> fast(3 * 12 * 12, -1.0f);
+  fastcpp::detail::execute_fast(plan, source, [&](Resolution size) {
+    CHECK(size == Resolution{12, 12});
+    return fast.data();
+  });
+  CHECK(std::equal(fast.begin() + 144, fast.begin() + 288, slow.v.begin() + 144));
+}
+
 TEST_CASE("transforms: known sizes of results", "[transforms]") {
   CHECK_FALSE(output_size({}, {}));
   CHECK_FALSE(output_size({rotate(3)}, {.size = 10, .resize_method = ResizeMethod::kNo}));

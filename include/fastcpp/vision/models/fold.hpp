@@ -9,9 +9,9 @@
 namespace fastcpp::inline v0::models {
 
 // Multiplies every batch norm that directly follows a convolution into it, in the module and all of its descendants that run
-// their children in order (exactly `Network`; `Stack` and the blocks of the architectures); the batch norm does nothing from
+// their children in order (exactly `Network` and `Stack`; the blocks of the architectures); the batch norm does nothing from
 // then on, and is passed over by these. Layers of classes derived from LibTorch's, and those that run in several places, stay.
-// For evaluation only: statistics and names are lost.
+// For evaluation only: statistics and names are lost, and the module is to be neither cloned nor moved afterwards.
 void fold_batchnorm(torch::nn::Module& module);
 
 // Packs the convolutions of the architectures, as their weights are now. Whoever changes the options of a convolution
