@@ -21,7 +21,7 @@ TEST_CASE("TensorBoard reads what SummaryWriter wrote") {
     writer.add_text("notes", "some *text*", 3);
     writer.add_graph(*torch::nn::Sequential(torch::nn::Linear(4, 3), torch::nn::ReLU()));
   }
-  test::run_python(dir, R"(
+  const auto printed = test::run_python(dir, R"(
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 events = EventAccumulator('run', size_guidance=dict(scalars=0, histograms=0, images=0, tensors=0))
 events.Reload()
@@ -36,5 +36,7 @@ image = events.Images('picture')[0]
 assert (image.width, image.height) == (6, 8), image
 assert events.Tensors('notes/text_summary')[0].tensor_proto.string_val[0] == b'some *text*'
 assert [n.name for n in events.Graph().node] == ['input', 'Sequential/0', 'Sequential/1', 'output']
+print(len(scalars), 'scalars')
 )");
+  CHECK(printed.ends_with("5 scalars\n"));
 }

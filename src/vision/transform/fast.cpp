@@ -285,10 +285,6 @@ class Painter {
   const Kernels& kernels_ = kernels();
 };
 
-}  // namespace
-
-namespace {
-
 void cut_holes(const Composed::Patch& patch, int channels, float* planes) {
   const auto& maps = patch.maps;
   const auto [rows, cols] = maps.size();

@@ -1,5 +1,7 @@
 #include "vision/transform/noise.hpp"
 
+#include <fmt/format.h>
+
 #include <algorithm>
 #include <cstddef>
 
@@ -9,8 +11,12 @@ namespace fastcpp::inline v0::detail {
 
 void check_flow(Resolution flow) {
   if (std::int64_t{flow.rows} * flow.cols > kMaxImagePixels) {
-    throw ImageError("image.too_large",
-                     "the resized picture would be too large for these transforms");
+    throw ImageError(
+        "image.too_large",
+        fmt::format("the transforms would resample {} x {} points, more than {}; ask for a smaller "
+                    "size, or resize by squish: a picture this long and thin keeps its shape "
+                    "before it is cropped",
+                    flow.rows, flow.cols, kMaxImagePixels));
   }
 }
 
@@ -49,7 +55,12 @@ ChannelNoise::ChannelNoise(const Step& step, int channels)
   // A random channel is never the last one: fastai's own draw.
   if (channel_ < 0) channel_ = static_cast<int>(first_.integer(0, std::max(channels - 2, 0)));
   if (channel_ >= channels) {
-    throw ValueError("value.transform_argument", "rgb_randomize: the picture has no such channel");
+    throw ValueError(
+        "value.transform_argument",
+        fmt::format(
+            "rgb_randomize: channel = {}, but the picture has {}; give a number below that, "
+            "or none for a random one",
+            channel_, channels));
   }
   // With known noise its factor is known as well.
   if (step.noise.empty()) factor_ = first_.uniform(0, step.v[1]);

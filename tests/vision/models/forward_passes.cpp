@@ -110,16 +110,19 @@ void check_cnn(const Json& expected, torch::ScalarType type, Topic& topic) {
 
 }  // namespace
 
-void check_forward(const std::string& list, const std::string& arch) {
+int check_forward(const std::string& list, const std::string& arch) {
   const auto golden_file = golden("forward.json");
+  int count = 0;
   for (const auto& expected : golden_file.at(list)) {
     if (expected.at("arch") != arch) continue;
+    ++count;
     for (const auto type : {torch::kFloat32, torch::kFloat64}) {
       INFO(list << " " << arch << " " << type);
       Topic topic(list, type);
       list == "full" ? check_full(expected, type, topic) : check_cnn(expected, type, topic);
     }
   }
+  return count;
 }
 
 }  // namespace fastcpp::test

@@ -5,7 +5,8 @@
 
 namespace fastcpp::test {
 
-// The cases of an architecture in one of the two lists: "full", the whole network, or "cnn", its body and a new head.
-void check_forward(const std::string& list, const std::string& arch);
+// The cases of an architecture in one of the two lists: "full", the whole network, or "cnn", its body and a new head. Returns
+// how many there were.
+int check_forward(const std::string& list, const std::string& arch);
 
 }  // namespace fastcpp::test

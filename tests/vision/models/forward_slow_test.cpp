@@ -5,5 +5,5 @@
 using namespace fastcpp::test;
 
 TEST_CASE("forward: whole vgg16_bn") {
-  check_forward("full", "vgg16_bn");
+  CHECK(check_forward("full", "vgg16_bn") > 0);
 }

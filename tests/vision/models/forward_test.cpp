@@ -13,52 +13,45 @@ using namespace fastcpp;
 using namespace fastcpp::test;
 
 TEST_CASE("forward: resnet18") {
-  check_forward("full", "resnet18");
-  check_forward("cnn", "resnet18");
+  CHECK(check_forward("full", "resnet18") > 0);
+  CHECK(check_forward("cnn", "resnet18") > 0);
 }
 TEST_CASE("forward: resnet34") {
-  check_forward("full", "resnet34");
-  check_forward("cnn", "resnet34");
+  CHECK(check_forward("full", "resnet34") > 0);
+  CHECK(check_forward("cnn", "resnet34") > 0);
 }
 TEST_CASE("forward: resnet50") {
-  check_forward("full", "resnet50");
-  check_forward("cnn", "resnet50");
+  CHECK(check_forward("full", "resnet50") > 0);
+  CHECK(check_forward("cnn", "resnet50") > 0);
 }
 TEST_CASE("forward: squeezenet1_1") {
-  check_forward("full", "squeezenet1_1");
-  check_forward("cnn", "squeezenet1_1");
+  CHECK(check_forward("full", "squeezenet1_1") > 0);
+  CHECK(check_forward("cnn", "squeezenet1_1") > 0);
 }
 TEST_CASE("forward: mobilenet_v2") {
-  check_forward("full", "mobilenet_v2");
-  check_forward("cnn", "mobilenet_v2");
+  CHECK(check_forward("full", "mobilenet_v2") > 0);
+  CHECK(check_forward("cnn", "mobilenet_v2") > 0);
 }
 TEST_CASE("forward: densenet121") {
-  check_forward("full", "densenet121");
-  check_forward("cnn", "densenet121");
+  CHECK(check_forward("full", "densenet121") > 0);
+  CHECK(check_forward("cnn", "densenet121") > 0);
 }
 TEST_CASE("forward: vgg16_bn") {
-  check_forward("cnn", "vgg16_bn");
+  CHECK(check_forward("cnn", "vgg16_bn") > 0);
 }
 TEST_CASE("forward: alexnet") {
-  check_forward("full", "alexnet");
-  check_forward("cnn", "alexnet");
+  CHECK(check_forward("full", "alexnet") > 0);
+  CHECK(check_forward("cnn", "alexnet") > 0);
 }
-TEST_CASE("forward: architectures without a test case of their own") {
-  const std::set<std::string> own{"resnet18",     "resnet34",    "resnet50", "squeezenet1_1",
-                                  "mobilenet_v2", "densenet121", "vgg16_bn", "alexnet"};
+TEST_CASE("forward: every architecture of the reference has a test case") {
+  const std::set<std::string> tested{"resnet18",     "resnet34",    "resnet50", "squeezenet1_1",
+                                     "mobilenet_v2", "densenet121", "vgg16_bn", "alexnet"};
   const auto golden_file = golden("forward.json");
-  std::set<std::string> others;
   for (const auto* list : {"full", "cnn"}) {
-    for (const auto& expected : golden_file.at(list)) {
-      const auto arch = expected.at("arch").get<std::string>();
-      if (!own.contains(arch)) others.insert(arch);
-    }
+    std::set<std::string> known;
+    for (const auto& expected : golden_file.at(list)) known.insert(expected.at("arch"));
+    CHECK(known == tested);
   }
-  for (const auto& arch : others) {
-    check_forward("full", arch);
-    check_forward("cnn", arch);
-  }
-  CHECK(golden_file.at("full").size() + golden_file.at("cnn").size() > 0);
 }
 TEST_CASE("the formulas of inputs and weights") {
   const auto golden_file = golden("rng.json");
