@@ -221,16 +221,98 @@ FASTCPP_BODY void filter_points_body(const Filters& f) {
   }
 }
 
+// The transpose of `output_line`.
+template <typename Vec>
+FASTCPP_BODY void gradient_line(const Vec (&y)[kTileOut], Vec (&m)[kTileIn]) {
+  const Vec even = y[0] + y[2], odd = y[1] + y[3];
+  const Vec far = y[0] + 4 * y[2], steep = 2 * y[1] + 8 * y[3];
+  m[0] = y[0];
+  m[1] = even + odd;
+  m[2] = even - odd;
+  m[3] = far + steep;
+  m[4] = far - steep;
+  m[5] = y[3];
+}
+
+template <typename Vec>
+FASTCPP_BODY void gradient_points_lanes(const TileIn& t, std::ptrdiff_t c) {
+  Vec half[kTileIn][kTileOut];
+  for (int x = 0; x < kTileOut; ++x) {
+    Vec column[kTileOut], points[kTileIn];
+    for (int y = 0; y < kTileOut; ++y) load(t.in + y * t.line + x * t.pixel + c, column[y]);
+    gradient_line(column, points);
+    for (int y = 0; y < kTileIn; ++y) half[y][x] = points[y];
+  }
+  for (int y = 0; y < kTileIn; ++y) {
+    Vec points[kTileIn];
+    gradient_line(half[y], points);
+    for (int x = 0; x < kTileIn; ++x) store(t.out + (y * kTileIn + x) * t.plane + c, points[x]);
+  }
+}
+
+template <typename Vec>
+FASTCPP_BODY void gradient_points_body(const TileIn& t) {
+  constexpr std::ptrdiff_t kLanes = sizeof(Vec) / sizeof(float);
+  std::ptrdiff_t c = 0;
+  for (; c + kLanes <= t.channels; c += kLanes) gradient_points_lanes<Vec>(t, c);
+  for (; c < t.channels; ++c) gradient_points_lanes<One>(t, c);
+}
+
+// The transpose of `filter_line`.
+template <typename Vec>
+FASTCPP_BODY void filter_gradient_line(const Vec (&u)[kTileIn], Vec (&g)[3]) {
+  const Vec near = (u[1] + u[2]) / 6, far = (u[3] + u[4]) / 24;
+  g[0] = u[0] / 4 - near + far;
+  g[1] = (u[2] - u[1]) / 6 + (u[3] - u[4]) / 12;
+  g[2] = 4 * far - near + u[5];
+}
+
+template <typename Vec>
+FASTCPP_BODY void filter_gradients_lanes(const FilterGradients& f, std::ptrdiff_t c) {
+  constexpr int kLanes = sizeof(Vec) / sizeof(float);
+  Vec half[3][kTileIn];
+  for (int x = 0; x < kTileIn; ++x) {
+    Vec column[kTileIn], values[3];
+    for (int y = 0; y < kTileIn; ++y) load(f.in + (y * kTileIn + x) * f.plane + c, column[y]);
+    filter_gradient_line(column, values);
+    for (int y = 0; y < 3; ++y) half[y][x] = values[y];
+  }
+  float filters[9][kLanes];
+  for (int y = 0; y < 3; ++y) {
+    Vec values[3];
+    filter_gradient_line(half[y], values);
+    for (int x = 0; x < 3; ++x) store(filters[y * 3 + x], values[x]);
+  }
+  for (int lane = 0; lane < kLanes; ++lane) {
+    float* const to = f.out + (c + lane) * f.step;
+    for (int k = 0; k < 9; ++k) to[k] = filters[k][lane];
+  }
+}
+
+template <typename Vec>
+FASTCPP_BODY void filter_gradients_body(const FilterGradients& f) {
+  constexpr std::ptrdiff_t kLanes = sizeof(Vec) / sizeof(float);
+  std::ptrdiff_t c = 0;
+  for (; c + kLanes <= f.count; c += kLanes) filter_gradients_lanes<Vec>(f, c);
+  for (; c < f.count; ++c) filter_gradients_lanes<One>(f, c);
+}
+
 #if defined(__x86_64__) && defined(__GNUC__)
-#define FASTCPP_CONV_KERNELS(NAME, BYTES, ...)                                       \
-  __attribute__((target(__VA_ARGS__))) void to_points_##NAME(const TileIn& t) {      \
-    to_points_body<Lanes<BYTES>::Vec>(t);                                            \
-  }                                                                                  \
-  __attribute__((target(__VA_ARGS__))) void from_points_##NAME(const TileOut& t) {   \
-    from_points_body<Lanes<BYTES>::Vec>(t);                                          \
-  }                                                                                  \
-  __attribute__((target(__VA_ARGS__))) void filter_points_##NAME(const Filters& f) { \
-    filter_points_body<DoubleLanes<BYTES>>(f);                                       \
+#define FASTCPP_CONV_KERNELS(NAME, BYTES, ...)                                                  \
+  __attribute__((target(__VA_ARGS__))) void to_points_##NAME(const TileIn& t) {                 \
+    to_points_body<Lanes<BYTES>::Vec>(t);                                                       \
+  }                                                                                             \
+  __attribute__((target(__VA_ARGS__))) void from_points_##NAME(const TileOut& t) {              \
+    from_points_body<Lanes<BYTES>::Vec>(t);                                                     \
+  }                                                                                             \
+  __attribute__((target(__VA_ARGS__))) void filter_points_##NAME(const Filters& f) {            \
+    filter_points_body<DoubleLanes<BYTES>>(f);                                                  \
+  }                                                                                             \
+  __attribute__((target(__VA_ARGS__))) void gradient_points_##NAME(const TileIn& t) {           \
+    gradient_points_body<Lanes<BYTES>::Vec>(t);                                                 \
+  }                                                                                             \
+  __attribute__((target(__VA_ARGS__))) void filter_gradients_##NAME(const FilterGradients& f) { \
+    filter_gradients_body<Lanes<BYTES>::Vec>(f);                                                \
   }
 
 FASTCPP_CONV_KERNELS(avx2, 32, "avx2,fma")
@@ -251,15 +333,24 @@ __attribute__((target("avx512f,avx512dq,avx512vl,avx512bw,avx2,fma"))) void mult
   multiply_vecs<Vec, 1, 8>(p);
 }
 
-constexpr ConvKernels k_avx2 = {
-    16, 8, {8, 6, 0, 0}, multiply_avx2, to_points_avx2, from_points_avx2, filter_points_avx2};
+constexpr ConvKernels k_avx2 = {16,
+                                8,
+                                {8, 6, 0, 0},
+                                multiply_avx2,
+                                to_points_avx2,
+                                from_points_avx2,
+                                filter_points_avx2,
+                                gradient_points_avx2,
+                                filter_gradients_avx2};
 constexpr ConvKernels k_avx512 = {64,
                                   16,
                                   {8, 8, 8, 6},
                                   multiply_avx512,
                                   to_points_avx512,
                                   from_points_avx512,
-                                  filter_points_avx512};
+                                  filter_points_avx512,
+                                  gradient_points_avx512,
+                                  filter_gradients_avx512};
 #endif
 
 const ConvKernels* choose() {

@@ -58,6 +58,14 @@ struct Filters {
   int count;
 };
 
+// The gradient of 3 x 3 filters from its 36 transformed values, for `count` output channels that are neighbours in them.
+struct FilterGradients {
+  const float* in;
+  std::ptrdiff_t plane, count;
+  float* out;           // nine values of the first channel
+  std::ptrdiff_t step;  // floats to the next channel's
+};
+
 // Pictures with a number of rows each, and the distances of their rows and pixels in floats.
 struct Plane {
   const float* data;
@@ -82,6 +90,8 @@ struct ConvKernels {
   void (*to_points)(const TileIn&);
   void (*from_points)(const TileOut&);
   void (*filter_points)(const Filters&);
+  void (*gradient_points)(const TileIn&);  // of 4 x 4 gradients of outputs
+  void (*filter_gradients)(const FilterGradients&);
 };
 
 // The best for this processor; null where LibTorch's own convolutions are the better choice.

@@ -68,8 +68,17 @@ FASTCPP_BODY void multiply_tile(const MatrixProduct& p, std::int64_t row, std::i
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
       Vec value = sum[r][v] + bias;
-      if (p.relu) clamp(value, 0, std::numeric_limits<float>::infinity());
       float* const to = p.c + (row + r) * p.c_line + col + v * kLanes;
+      if (p.add && left > 0) {
+        Vec before = {};
+        if (left == kLanes) {
+          load(to, before);
+        } else {
+          __builtin_memcpy(&before, to, static_cast<std::size_t>(left) * sizeof(float));
+        }
+        value += before;
+      }
+      if (p.relu) clamp(value, 0, std::numeric_limits<float>::infinity());
       if (left == kLanes) {
         store(to, value);
       } else if (left > 0) {

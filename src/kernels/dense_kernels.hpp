@@ -8,7 +8,7 @@
 
 namespace fastcpp::inline v0::models {
 
-// c[i][j] = act(bias[j] + sum over k of a[i * a_row + k * a_step] * b[k * b_line + j])
+// c[i][j] = act(c[i][j] where wanted + bias[j] + sum over k of a[i * a_row + k * a_step] * b[k * b_line + j])
 struct MatrixProduct {
   std::int64_t rows, cols, depth;
   const float* a;
@@ -19,6 +19,7 @@ struct MatrixProduct {
   std::ptrdiff_t c_line;
   const float* bias = nullptr;  // padded; null: none
   bool relu = false;
+  bool add = false;  // to what c holds
 };
 
 // A column's values over the rows of a batch, normalised: y = (x - mean) * inv * weight + bias.

@@ -16,6 +16,15 @@
 
 namespace fastcpp::inline v0::models {
 
+// A picture whose pixels are `pixel` floats apart, of which the first `channels` are wanted.
+struct TilePicture {
+  const float* data;
+  std::int64_t h, w, pixel, channels;
+};
+// The tile whose first pixel is there; copied to `edge`, with zeros around, where it reaches beyond its picture.
+TileIn tile_at(const TilePicture& picture, std::int64_t top, std::int64_t left, std::int64_t side,
+               float* edge);
+
 // Immutable but for what is packed once; safe in several threads at once.
 struct PackedConv::Impl {
   using Index = std::int64_t;
@@ -98,9 +107,6 @@ struct PackedConv::Impl {
     Index down, across;
     const float* weights;
   };
-  // The inputs of the tile in that row and column of the outputs; copied to `edge`, with zeros around, where the tile
-  // reaches beyond its picture.
-  TileIn tile_in(const Tiles& t, Index image, Index row, Index col, float* edge) const;
   // `values`: room for the transformed inputs, the products, and the inputs of one tile.
   void winograd_chunk(const Tiles& all, Index first, Index last, float* values) const;
 

@@ -64,23 +64,27 @@ void PackedConv::Impl::run_winograd(const Tensor& x, const Output& y) const {
   });
 }
 
-TileIn PackedConv::Impl::tile_in(const Tiles& t, Index image, Index row, Index col,
-                                 float* edge) const {
-  const Index top = row - padding, left = col - padding;
-  const float* const picture = t.from + image * t.h * t.w * in;
-  TileIn tile{
-      .in = edge, .pixel = in, .line = kTileIn * in, .channels = in, .out = nullptr, .plane = 0};
-  if (top >= 0 && left >= 0 && top + kTileIn <= t.h && left + kTileIn <= t.w) {
-    tile.in = picture + (top * t.w + left) * in;
-    tile.line = t.w * in;
+TileIn tile_at(const TilePicture& p, Index top, Index left, Index side, float* edge) {
+  TileIn tile{.in = edge,
+              .pixel = p.pixel,
+              .line = side * p.channels,
+              .channels = p.channels,
+              .out = nullptr,
+              .plane = 0};
+  if (top >= 0 && left >= 0 && top + side <= p.h && left + side <= p.w) {
+    tile.in = p.data + (top * p.w + left) * p.pixel;
+    tile.line = p.w * p.pixel;
     return tile;
   }
-  std::fill_n(edge, kTilePoints * in, 0.0f);
-  const Index first = std::clamp<Index>(left, 0, t.w),
-              last = std::clamp<Index>(left + kTileIn, first, t.w);
-  for (Index y = std::max<Index>(top, 0); y < std::min(top + kTileIn, t.h); ++y) {
-    std::copy_n(picture + (y * t.w + first) * in, (last - first) * in,
-                edge + ((y - top) * kTileIn + first - left) * in);
+  tile.pixel = p.channels;
+  std::fill_n(edge, side * side * p.channels, 0.0f);
+  const Index first = std::clamp<Index>(left, 0, p.w),
+              last = std::clamp<Index>(left + side, first, p.w);
+  for (Index y = std::max<Index>(top, 0); y < std::min(top + side, p.h); ++y) {
+    for (Index x = first; x < last; ++x) {
+      std::copy_n(p.data + (y * p.w + x) * p.pixel, p.channels,
+                  edge + ((y - top) * side + x - left) * p.channels);
+    }
   }
   return tile;
 }
@@ -94,7 +98,9 @@ void PackedConv::Impl::winograd_chunk(const Tiles& all, Index first, Index last,
   float* const edge = m + count * kTilePoints * out_all;
   for (Index t = 0; t < count; ++t) {
     const Index tile = first + t, image = tile / (down * across), at = tile % (down * across);
-    auto inputs = tile_in(all, image, at / across * kTileOut, at % across * kTileOut, edge);
+    auto inputs =
+        tile_at({from + image * h * w * in, h, w, in, in}, at / across * kTileOut - padding,
+                at % across * kTileOut - padding, kTileIn, edge);
     inputs.out = v + t * in;
     inputs.plane = count * in;
     kernels.to_points(inputs);

@@ -57,6 +57,45 @@ TEST_CASE("the kernels of this level give what LibTorch gives, whatever the defa
   }
 }
 
+TEST_CASE("gradients of filters are LibTorch's, whatever the number of threads") {
+  if (processor_level() == ProcessorLevel::kPlain) return;
+  const DefaultType by_default(torch::kFloat32);
+  torch::manual_seed(8);
+  // Several ranges and chunks of tiles and groups of channels; channels that fill no vector; a layer that is made in two parts;
+  // one tile.
+  const ConvShape shapes[] = {{9, 17, 33, 57, 61, 3, 1, 1}, {3, 16, 16, 57, 41, 3, 1, 1},
+                              {2, 24, 40, 13, 10, 3, 1, 2}, {2, 17, 70, 9, 12, 3, 1, 0},
+                              {1, 5, 3, 3, 3, 3, 1, 0},     {2, 512, 400, 7, 7, 3, 1, 1},
+                              {1, 16, 33, 1, 6, 3, 1, 1}};
+  const int before = at::get_num_threads();
+  for (const auto& s : shapes) {
+    INFO(name_of(s));
+    const auto x = torch::randn({s.n, s.in, s.height, s.width}),
+               dy = torch::randn(
+                   {s.n, s.out, s.height + 2 * s.padding - 2, s.width + 2 * s.padding - 2});
+    const auto weight = torch::zeros({s.out, s.in, 3, 3}, torch::kFloat64).set_requires_grad(true);
+    torch::conv2d(x.to(torch::kFloat64), weight, {}, 1, s.padding).backward(dy.to(torch::kFloat64));
+    torch::Tensor of_one;
+    for (const int threads : {1, 3}) {
+      at::set_num_threads(threads);
+      const auto got = PackedConv::weight_gradient(x, dy, s.padding);
+      REQUIRE(got.sizes() == weight.sizes());
+      CHECK(got.is_contiguous());
+      CHECK(gap(got, weight.grad()) < 2e-5);
+      if (!of_one.defined()) of_one = got;
+      CHECK(torch::equal(got, of_one));
+    }
+    at::set_num_threads(before);
+  }
+  CHECK(torch::equal(
+      PackedConv::weight_gradient(torch::ones({0, 16, 8, 8}), torch::ones({0, 5, 8, 8}), 1),
+      torch::zeros({5, 16, 3, 3})));
+  const auto x = torch::ones({1, 16, 8, 8});
+  CHECK_THROWS_AS(PackedConv::weight_gradient(x, torch::ones({1, 16, 7, 8}), 1), c10::Error);
+  CHECK_THROWS_AS(PackedConv::weight_gradient(x, torch::ones({2, 16, 8, 8}), 1), c10::Error);
+  CHECK_THROWS_AS(PackedConv::weight_gradient(x.to(torch::kFloat64), x, 1), c10::Error);
+}
+
 TEST_CASE("weights that are no convolution's are not packed") {
   CHECK(PackedConv::make(torch::ones({4, 4}), {}, 1, 1) == nullptr);
   CHECK(PackedConv::make(torch::ones({4, 4, 3, 3}), torch::ones({3}), 1, 1) == nullptr);

@@ -60,6 +60,15 @@ class PackedConv {
     return run(x, {.add = add, .activation = relu ? Activation::kRelu : Activation::kNone});
   }
 
+  // The gradient of the weight of a convolution with filters of 3 x 3 and stride 1, by the same filtering.
+  // \param x       N x in x H x W, what the convolution was given
+  // \param dy      the gradient of its output, float32
+  // \param padding as of `make`
+  // \returns out x in x 3 x 3, contiguous
+  // \throws c10::Error on what does not fit, or where `make` gives null for every weight
+  static torch::Tensor weight_gradient(const torch::Tensor& x, const torch::Tensor& dy,
+                                       std::int64_t padding);
+
   // Whether three convolutions and a batch are what `inverted_residual` takes.
   static bool is_inverted_residual(const PackedConv* widen, const PackedConv& filter,
                                    const PackedConv& narrow, const torch::Tensor& x);
