@@ -24,7 +24,7 @@ Learner make_learner(const DataBunch& data, const models::Arch& base_arch,
   // A field more does not compile here, and below: it must be given above.
   [[maybe_unused]] const auto& [m1, m2, m3, m4, m5, m6, m7, m8, m9] = make_model;
   auto model = create_cnn_model(base_arch, data.c(), make_model);
-  models::set_frozen_conv(*model, o.frozen_conv);
+  models::set_training_conv(*model, o.training_conv);
   // The head is initialised before the learner moves it to its device and freezes the rest.
   if (o.init) apply_init(*model->ptr(1), o.init, seed);
   const LearnerOptions train_with{o.opt_func,  o.loss_func,    o.metrics,   o.true_wd,

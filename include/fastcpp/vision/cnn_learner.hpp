@@ -44,8 +44,8 @@ struct CnnLearnerOptions {
   std::shared_ptr<ProgressSink> progress = {};
   std::optional<Path> weights = {};        ///< a file instead of the published weights
   std::optional<std::uint64_t> seed = {};  ///< of the initial weights; absent: the data's
-  models::FrozenConv frozen_conv =
-      models::FrozenConv::kPacked;  ///< how a frozen body is computed in training
+  models::TrainingConv training_conv =
+      models::TrainingConv::kPacked;  ///< what computes convolutions in training
   /// With data on CUDA: cuDNN measures its algorithms for every new shape of a batch and takes the fastest, from then on in
   /// the whole process (PyTorch: `torch.backends.cudnn.benchmark = True`). false leaves the process as it is: for pictures of
   /// many sizes, or the same numbers in every run

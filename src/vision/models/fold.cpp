@@ -103,9 +103,9 @@ void pack_convolutions(nn::Module& root) {
   }
 }
 
-void set_frozen_conv(nn::Module& root, FrozenConv which) {
+void set_training_conv(nn::Module& root, TrainingConv which) {
   for (const auto& module : root.modules()) {
-    if (auto* conv = module->as<Conv2dImpl>()) conv->set_frozen_conv(which);
+    if (auto* conv = module->as<Conv2dImpl>()) conv->set_training_conv(which);
   }
 }
 

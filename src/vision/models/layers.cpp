@@ -9,6 +9,7 @@
 #include "compat/autocast.hpp"
 #include "fastcpp/hooks/watched.hpp"
 #include "fastcpp/kernels/channels.hpp"
+#include "vision/models/trained_conv.hpp"
 
 namespace fastcpp::inline v0::models {
 namespace nn = torch::nn;
@@ -25,6 +26,9 @@ Conv2dImpl::Conv2dImpl(std::int64_t in, std::int64_t out, std::int64_t kernel, c
 Tensor Conv2dImpl::forward(const Tensor& x) {
   if (const auto cast = cast_weight(x); cast.defined()) return _conv_forward(x, cast);
   if (!packed_ && !is_training()) return nn::Conv2dImpl::forward(x);
+  if (const auto padding = packed_ ? std::nullopt : trained_padding(x)) {
+    return detail::watched(*this, [&] { return trained_conv(x, weight, bias, *padding); });
+  }
   const auto fixed = packed_ ? packed(x) : frozen(x);
   if (!fixed) return nn::Conv2dImpl::forward(x);
   // No operation of LibTorch's tells hooks.
@@ -56,11 +60,33 @@ std::optional<Conv2dImpl::Window> Conv2dImpl::window() const {
   return Window{*stride, *padding, o.groups()};
 }
 
-bool suits_kernels(const Tensor& x) {
+bool suits_kernels(const Tensor& x, bool gradients) {
   return x.scalar_type() == torch::kFloat32 && x.device().is_cpu() &&
          x.layout() == torch::kStrided && x.numel() > 0 &&
-         !(x.requires_grad() && torch::GradMode::is_enabled()) &&
+         (gradients || !(x.requires_grad() && torch::GradMode::is_enabled())) &&
          !compat::is_autocast_enabled(torch::kCPU) && !at::tracer::impl::is_dispatch_enabled();
+}
+
+std::optional<std::int64_t> Conv2dImpl::trained_padding(const Tensor& x) const {
+  const auto plain = [](const Tensor& t) {
+    return t.scalar_type() == torch::kFloat32 && t.device().is_cpu() &&
+           t.layout() == torch::kStrided && !t.is_inference() && !t._fw_grad(0).defined();
+  };
+  const auto taught = [](const Tensor& t) { return t.defined() && t.requires_grad(); };
+  const bool in_graph =
+      torch::GradMode::is_enabled() && (taught(x) || taught(weight) || taught(bias));
+  const bool biased = bias.defined();
+  if (!in_graph || training_conv_ == TrainingConv::kLibTorch || x.dim() != 4 ||
+      !suits_kernels(x, /*gradients=*/true) || !plain(x) || !plain(weight) ||
+      (biased && !(plain(bias) && bias.dim() == 1 && bias.size(0) == weight.size(0)))) {
+    return std::nullopt;
+  }
+  const auto now = window();
+  if (!now || now->groups != 1 || now->stride != 1 || x.size(1) != weight.size(1) ||
+      !suits_trained_conv(x, weight, now->padding)) {
+    return std::nullopt;
+  }
+  return now->padding;
 }
 
 // Whether nobody sees the difference between the kernels and LibTorch's convolution of that batch: no gradient, no cast,
@@ -84,7 +110,7 @@ std::shared_ptr<const PackedConv> Conv2dImpl::frozen(const Tensor& x) {
     return !t.defined() || (!t.requires_grad() && !t.is_inference());
   };
   const auto now = window();
-  if (frozen_conv_ == FrozenConv::kLibTorch || !still(weight) || !still(bias) || !now ||
+  if (training_conv_ == TrainingConv::kLibTorch || !still(weight) || !still(bias) || !now ||
       now->groups != 1 || !PackedConv::suits_winograd(weight, now->stride)) {
     forget_frozen();
     return nullptr;
@@ -110,7 +136,7 @@ Tensor Conv2dImpl::cast_weight(const Tensor& x) {
   const auto device = weight.device();
   // What inference mode makes cannot take part in a training later.
   if (weight.requires_grad() || weight.is_inference() || c10::InferenceMode::is_enabled() ||
-      frozen_conv_ == FrozenConv::kLibTorch || x.device() != device ||
+      training_conv_ == TrainingConv::kLibTorch || x.device() != device ||
       weight.scalar_type() != torch::kFloat32 || !(device.is_cuda() || device.is_cpu()) ||
       !compat::is_autocast_enabled(device.type()) || at::tracer::impl::is_dispatch_enabled()) {
     return {};
@@ -144,7 +170,7 @@ std::shared_ptr<nn::Module> Conv2dImpl::clone(const torch::optional<torch::Devic
   auto copy = std::make_shared<Conv2dImpl>(1, 1, 1, ConvOptions{.bias = options.bias()});
   copy->options = options;
   copy->_reversed_padding_repeated_twice = _reversed_padding_repeated_twice;
-  copy->frozen_conv_ = frozen_conv_;
+  copy->training_conv_ = training_conv_;
   const auto copied = [&](const Tensor& t) {
     return device ? t.detach().to(*device, /*non_blocking=*/false, /*copy=*/true)
                   : t.detach().clone();
@@ -165,9 +191,9 @@ void Conv2dImpl::pack() {
   if (now) packed_window_ = *now;
 }
 
-void Conv2dImpl::set_frozen_conv(FrozenConv which) {
+void Conv2dImpl::set_training_conv(TrainingConv which) {
   forget_frozen();
-  frozen_conv_ = which;
+  training_conv_ = which;
 }
 
 Tensor conv_norm(Conv2d& conv, nn::BatchNorm2d& layer, const Tensor& x, bool with_relu,

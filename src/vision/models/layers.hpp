@@ -43,8 +43,8 @@ class Packable {
   virtual void pack() = 0;
 };
 
-// LibTorch's convolution, which may also be packed for prediction, and packs itself in training where it is part of a
-// frozen body. The kernels take over only what they do exactly as LibTorch would by the options as they are at the moment;
+// LibTorch's convolution, which may also be packed for prediction, and packs itself in training: once an epoch where it is part
+// of a frozen body, else for each pass. The kernels take over only what they do exactly as LibTorch would by the options as they are at the moment;
 // all else, and a trace, goes to LibTorch. Several threads may call `forward` at once, also in training mode.
 class Conv2dImpl : public torch::nn::Conv2dImpl, public Packable {
  public:
@@ -59,8 +59,8 @@ class Conv2dImpl : public torch::nn::Conv2dImpl, public Packable {
   std::shared_ptr<const PackedConv> packed(const Tensor& x) const;
   // The same for a batch that `suits_kernels` and has the right shape.
   std::shared_ptr<const PackedConv> packed() const;
-  // Whether a frozen layer may be packed in training; it may unless told otherwise.
-  void set_frozen_conv(FrozenConv which);
+  // What computes the layer in training; the kernels unless told otherwise.
+  void set_training_conv(TrainingConv which);
 
  private:
   // Those of LibTorch's options that the kernels know.
@@ -84,13 +84,15 @@ class Conv2dImpl : public torch::nn::Conv2dImpl, public Packable {
 
   std::optional<Window> window() const;
   bool suits(const Tensor& x) const;
+  // The padding where the kernels compute a batch that takes part in a graph; nothing where LibTorch is to.
+  std::optional<std::int64_t> trained_padding(const Tensor& x) const;
   std::shared_ptr<const PackedConv> frozen(const Tensor& x);
   Tensor cast_weight(const Tensor& x);
   void forget_frozen();
 
   std::shared_ptr<const PackedConv> packed_;
   Window packed_window_{};
-  FrozenConv frozen_conv_ = FrozenConv::kPacked;
+  TrainingConv training_conv_ = TrainingConv::kPacked;
   std::mutex mutex_;  // of frozen_ and cast_
   Frozen frozen_{};
   Cast cast_{};
@@ -136,8 +138,9 @@ class MaxPool2dImpl : public torch::nn::MaxPool2dImpl, public Packable {
 };
 TORCH_MODULE(MaxPool2d);
 
-// Whether the kernels may take the place of LibTorch's operations on that batch: nobody needs a gradient, casts or traces.
-bool suits_kernels(const Tensor& x);
+// Whether the kernels may take the place of LibTorch's operations on that batch: nobody casts or traces, and without
+// `gradients` nobody needs one.
+bool suits_kernels(const Tensor& x, bool gradients = false);
 
 // LibTorch's own layers are made in the default type of the process, which a host may have set to double: all of ours
 // compute in single precision.

@@ -160,12 +160,12 @@ TEST_CASE("frozen convolutions can be left to LibTorch") {
   freeze(layer);
   nn::Sequential model(layer);
   const auto x = torch::randn({3, 24, 14, 11});
-  models::set_frozen_conv(*model, models::FrozenConv::kLibTorch);
+  models::set_training_conv(*model, models::TrainingConv::kLibTorch);
   CHECK(torch::equal(layer(x), plain(layer, x)));
   const auto copy = std::dynamic_pointer_cast<models::Conv2dImpl>(layer->clone());
   for (auto& p : copy->parameters()) p.set_requires_grad(false);
   CHECK(torch::equal(copy->forward(x), plain(layer, x)));
-  models::set_frozen_conv(*model, models::FrozenConv::kPacked);
+  models::set_training_conv(*model, models::TrainingConv::kPacked);
   check_same(layer(x), plain(layer, x));
 }
 

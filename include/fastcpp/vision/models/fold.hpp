@@ -18,8 +18,7 @@ void fold_batchnorm(torch::nn::Module& module);
 // afterwards gets LibTorch's own.
 void pack_convolutions(torch::nn::Module& module);
 
-// Sets for all convolutions of the architectures below a module what computes them while they are frozen and in training
-// mode (`FrozenConv`).
-void set_frozen_conv(torch::nn::Module& module, FrozenConv which);
+// Sets for all convolutions of the architectures below a module what computes them in training mode.
+void set_training_conv(torch::nn::Module& module, TrainingConv which);
 
 }  // namespace fastcpp::models

@@ -198,9 +198,9 @@ FASTCPP_API std::vector<std::string> names();
 /// \throws ValueError `value.arch` without a name, without `make`, or when the name is taken
 FASTCPP_API const Arch& register_arch(Arch arch);
 
-/// What computes the convolutions of a frozen body in training mode, on the CPU.
-enum class FrozenConv {
-  kPacked,   ///< the library's own kernels where they are faster; equal but for rounding
+/// What computes convolutions in training mode, on the CPU in float32.
+enum class TrainingConv {
+  kPacked,  ///< the library's own kernels where they are faster, gradients too; equal but for rounding
   kLibTorch  ///< always LibTorch
 };
 
