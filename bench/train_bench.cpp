@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "fastcpp/vision.hpp"
+#include "fastcpp/vision/models/fold.hpp"
 #include "pictures.hpp"
 #include "ratio.hpp"
 
@@ -70,12 +71,14 @@ Training prepare(const Setting& s, bool train_bn = true, bool augment = true) {
 }
 
 double epoch(Training& t) {
+  models::set_training_conv(*t.learn.model(), models::TrainingConv::kPacked);
   return bench::seconds([&] { t.learn.fit(1, 1e-4); });
 }
 
 double bare(Training& t) {
   return bench::seconds([&] {
     const auto& model = t.learn.model();
+    models::set_training_conv(*model, models::TrainingConv::kLibTorch);
     model->train();
     t.learn.opt().set_lr({1e-4});
     for (const auto& batch : t.ready) {
