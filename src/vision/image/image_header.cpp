@@ -46,8 +46,13 @@ std::size_t end_of_scan(const Bytes& in, std::size_t at) {
 // Walks the markers up to the end-of-image marker. libjpeg fills up what is missing with grey and
 // tells nobody but stderr, so a picture without that marker counts as cut off, as it does for
 // Pillow.
-void inspect_jpeg(const Bytes& in, FileHeader& header) {
-  std::string cleaned(in.part(0, 2));
+// \param cleaned gets the picture without what a decoder would complain of, unless null
+// \returns whether there is such between the markers of a whole picture
+bool walk_jpeg(const Bytes& in, FileHeader& header, std::string* cleaned) {
+  const auto keep = [&](std::string_view part) {
+    if (cleaned) cleaned->append(part);
+  };
+  keep(in.part(0, 2));
   bool junk = false;
   std::size_t at = 2;
   while (true) {
@@ -62,22 +67,21 @@ void inspect_jpeg(const Bytes& in, FileHeader& header) {
       continue;
     }
     if (marker == 0xD9) {
-      cleaned += "\xFF\xD9";
+      keep("\xFF\xD9");
       if (header.rows == 0) header.fault = "it holds no picture";
-      if (junk) header.cleaned = std::move(cleaned);
-      return;
+      return junk;
     }
     const auto length = in.be16(at);
     if (length < 2) {
       header.fault = fmt::format("byte {}: a segment of impossible length", at);
-      return;
+      return false;
     }
     if (is_frame_header(marker) && header.rows == 0) {
       // What stands behind the segment is none of its numbers.
       if (length < kFrameHeader) {
         header.fault =
             fmt::format("byte {}: a frame header of {} bytes, too short for a size", at, length);
-        return;
+        return false;
       }
       header.rows = in.be16(at + 3);
       header.cols = in.be16(at + 5);
@@ -85,12 +89,19 @@ void inspect_jpeg(const Bytes& in, FileHeader& header) {
     auto end = at + length;
     if (marker == 0xDA) end = end_of_scan(in, end);
     if (end >= in.size()) break;
-    cleaned += '\xFF';
-    cleaned += static_cast<char>(marker);
-    cleaned += in.part(at, end - at);
+    keep("\xFF");
+    keep(in.part(at - 1, end - at + 1));
     at = end;
   }
   header.fault = "it is cut off: the end-of-image marker is missing";
+  return false;
+}
+
+// Few pictures need cleaning: only they are copied, by a second walk.
+void inspect_jpeg(const Bytes& in, FileHeader& header) {
+  if (!walk_jpeg(in, header, nullptr)) return;
+  header.cleaned.reserve(in.size());
+  walk_jpeg(in, header, &header.cleaned);
 }
 
 std::uint32_t crc32(std::string_view bytes) {
