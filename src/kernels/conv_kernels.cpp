@@ -124,12 +124,26 @@ FASTCPP_BODY void output_line(const Vec (&m)[kTileIn], Vec (&y)[kTileOut]) {
   y[3] = diff1 + 8 * diff2 + m[5];
 }
 
+// The transpose of `output_line`, for gradients of outputs.
 template <typename Vec>
+FASTCPP_BODY void input_line(const Vec (&y)[kTileOut], Vec (&m)[kTileIn]) {
+  const Vec even = y[0] + y[2], odd = y[1] + y[3];
+  const Vec far = y[0] + 4 * y[2], steep = 2 * y[1] + 8 * y[3];
+  m[0] = y[0];
+  m[1] = even + odd;
+  m[2] = even - odd;
+  m[3] = far + steep;
+  m[4] = far - steep;
+  m[5] = y[3];
+}
+
+// Of a tile of kSide x kSide: inputs, or gradients of outputs.
+template <typename Vec, int kSide>
 FASTCPP_BODY void to_points_lanes(const TileIn& t, std::ptrdiff_t c) {
-  Vec half[kTileIn][kTileIn];
-  for (int x = 0; x < kTileIn; ++x) {
-    Vec column[kTileIn], points[kTileIn];
-    for (int y = 0; y < kTileIn; ++y) load(t.in + y * t.line + x * t.pixel + c, column[y]);
+  Vec half[kTileIn][kSide];
+  for (int x = 0; x < kSide; ++x) {
+    Vec column[kSide], points[kTileIn];
+    for (int y = 0; y < kSide; ++y) load(t.in + y * t.line + x * t.pixel + c, column[y]);
     input_line(column, points);
     for (int y = 0; y < kTileIn; ++y) half[y][x] = points[y];
   }
@@ -167,12 +181,12 @@ FASTCPP_BODY void from_points_lanes(const TileOut& t, std::ptrdiff_t c) {
   }
 }
 
-template <typename Vec>
+template <typename Vec, int kSide>
 FASTCPP_BODY void to_points_body(const TileIn& t) {
   constexpr std::ptrdiff_t kLanes = sizeof(Vec) / sizeof(float);
   std::ptrdiff_t c = 0;
-  for (; c + kLanes <= t.channels; c += kLanes) to_points_lanes<Vec>(t, c);
-  for (; c < t.channels; ++c) to_points_lanes<One>(t, c);
+  for (; c + kLanes <= t.channels; c += kLanes) to_points_lanes<Vec, kSide>(t, c);
+  for (; c < t.channels; ++c) to_points_lanes<One, kSide>(t, c);
 }
 
 template <typename Vec>
@@ -221,43 +235,6 @@ FASTCPP_BODY void filter_points_body(const Filters& f) {
   }
 }
 
-// The transpose of `output_line`.
-template <typename Vec>
-FASTCPP_BODY void gradient_line(const Vec (&y)[kTileOut], Vec (&m)[kTileIn]) {
-  const Vec even = y[0] + y[2], odd = y[1] + y[3];
-  const Vec far = y[0] + 4 * y[2], steep = 2 * y[1] + 8 * y[3];
-  m[0] = y[0];
-  m[1] = even + odd;
-  m[2] = even - odd;
-  m[3] = far + steep;
-  m[4] = far - steep;
-  m[5] = y[3];
-}
-
-template <typename Vec>
-FASTCPP_BODY void gradient_points_lanes(const TileIn& t, std::ptrdiff_t c) {
-  Vec half[kTileIn][kTileOut];
-  for (int x = 0; x < kTileOut; ++x) {
-    Vec column[kTileOut], points[kTileIn];
-    for (int y = 0; y < kTileOut; ++y) load(t.in + y * t.line + x * t.pixel + c, column[y]);
-    gradient_line(column, points);
-    for (int y = 0; y < kTileIn; ++y) half[y][x] = points[y];
-  }
-  for (int y = 0; y < kTileIn; ++y) {
-    Vec points[kTileIn];
-    gradient_line(half[y], points);
-    for (int x = 0; x < kTileIn; ++x) store(t.out + (y * kTileIn + x) * t.plane + c, points[x]);
-  }
-}
-
-template <typename Vec>
-FASTCPP_BODY void gradient_points_body(const TileIn& t) {
-  constexpr std::ptrdiff_t kLanes = sizeof(Vec) / sizeof(float);
-  std::ptrdiff_t c = 0;
-  for (; c + kLanes <= t.channels; c += kLanes) gradient_points_lanes<Vec>(t, c);
-  for (; c < t.channels; ++c) gradient_points_lanes<One>(t, c);
-}
-
 // The transpose of `filter_line`.
 template <typename Vec>
 FASTCPP_BODY void filter_gradient_line(const Vec (&u)[kTileIn], Vec (&g)[3]) {
@@ -300,7 +277,7 @@ FASTCPP_BODY void filter_gradients_body(const FilterGradients& f) {
 #if defined(__x86_64__) && defined(__GNUC__)
 #define FASTCPP_CONV_KERNELS(NAME, BYTES, ...)                                                  \
   __attribute__((target(__VA_ARGS__))) void to_points_##NAME(const TileIn& t) {                 \
-    to_points_body<Lanes<BYTES>::Vec>(t);                                                       \
+    to_points_body<Lanes<BYTES>::Vec, kTileIn>(t);                                              \
   }                                                                                             \
   __attribute__((target(__VA_ARGS__))) void from_points_##NAME(const TileOut& t) {              \
     from_points_body<Lanes<BYTES>::Vec>(t);                                                     \
@@ -309,7 +286,7 @@ FASTCPP_BODY void filter_gradients_body(const FilterGradients& f) {
     filter_points_body<DoubleLanes<BYTES>>(f);                                                  \
   }                                                                                             \
   __attribute__((target(__VA_ARGS__))) void gradient_points_##NAME(const TileIn& t) {           \
-    gradient_points_body<Lanes<BYTES>::Vec>(t);                                                 \
+    to_points_body<Lanes<BYTES>::Vec, kTileOut>(t);                                             \
   }                                                                                             \
   __attribute__((target(__VA_ARGS__))) void filter_gradients_##NAME(const FilterGradients& f) { \
     filter_gradients_body<Lanes<BYTES>::Vec>(f);                                                \

@@ -57,7 +57,15 @@ FASTCPP_BODY void multiply_tile(const MatrixProduct& p, std::int64_t row, std::i
 #pragma GCC unroll 8
     for (int r = 0; r < kRows; ++r) {
 #pragma GCC unroll 8
-      for (int v = 0; v < kVecs; ++v) sum[r][v] += a[r * p.a_row] * weights[v];
+      for (int v = 0; v < kVecs; ++v) {
+        if constexpr (kRows * kVecs == 1) {
+          // GCC takes a single chain of fused operations apart; then a row alone would round otherwise than among others.
+          const Vec factor = Vec{} + a[0];
+          asm("vfmadd231ps %1, %2, %0" : "+v"(sum[0][0]) : "v"(factor), "v"(weights[0]));
+        } else {
+          sum[r][v] += a[r * p.a_row] * weights[v];
+        }
+      }
     }
   }
 #pragma GCC unroll 8
