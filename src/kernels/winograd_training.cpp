@@ -1,4 +1,4 @@
-// The gradient of filters by the transpose of Winograd's minimal filtering.
+// Convolutions whose filters change from pass to pass, and the gradient of these by the transpose of Winograd's minimal filtering.
 #include <ATen/Parallel.h>
 #include <torch/types.h>
 
@@ -15,13 +15,20 @@ namespace {
 
 using Index = std::int64_t;
 
-// Transformed gradients of a layer of more bytes than these are made part by part: larger memory comes from the system anew in
-// each step, page by page, which takes longer than to transform the inputs once more.
-constexpr Index kMostGradientBytes = 24 << 20;
+// Transformed filters of a layer, and their gradients, of more bytes than these are made part by part: larger memory comes from the
+// system anew in each step, page by page, which takes longer than to transform the inputs once more.
+constexpr Index kMostPointBytes = 24 << 20;
+constexpr Index kPointBytes = kTilePoints * Index{sizeof(float)};  // of one filter
 // Transformed values of a chunk of tiles.
 constexpr Index kValueBytes = 3 << 20;
 // Input channels that one thread takes at least, and tiles, so that there is work for many.
 constexpr Index kGroup = 16, kLeastTiles = 512;
+
+// Output channels of a part: equal shares, in whole steps.
+Index part_of(Index in, Index out, Index step) {
+  const Index parts = (kPointBytes * in * out + kMostPointBytes - 1) / kMostPointBytes;
+  return ((out + parts - 1) / parts + step - 1) / step * step;
+}
 
 // What a convolution was given, the gradient of what it gave, and how many tiles that has.
 struct Pair {
@@ -32,8 +39,8 @@ struct Pair {
   Index tiles() const { return n * down() * across(); }
 };
 
-// Some of both's channels and of the tiles, and where their transformed gradients go: u[point][input channel][output channel], `plane`
-// floats from one point to the next.
+// Some of both's channels and of the tiles, and where their transformed gradients go: u[point][input channel][output channel],
+// `plane` floats from one point to the next.
 struct Share {
   Index in_first, in_count, out_first, out_count, begin, end;
   float* u;
@@ -45,7 +52,7 @@ void multiply_share(const Pair& p, const Share& s) {
   const auto& dense = *dense_kernels();
   const Index line = padded(s.out_count);
   // The same for every number of threads, and so are the sums.
-  const Index fit = kValueBytes / (kTilePoints * (p.in + line) * Index{sizeof(float)});
+  const Index fit = kValueBytes / (kPointBytes * (p.in + line));
   const Index most = std::min(s.end - s.begin, std::max<Index>(fit, 48));
   const auto floats = [](Index count) { return torch::empty({count}, torch::kFloat32); };
   const Tensor inputs = floats(kTilePoints * most * s.in_count),
@@ -99,7 +106,7 @@ void multiply_share(const Pair& p, const Share& s) {
 void make_part(const Pair& p, Index first, Index count, float* gradient) {
   const auto& conv = *conv_kernels();
   const Index plane = p.in * count, tiles = p.tiles(), groups = (p.in + kGroup - 1) / kGroup;
-  const Index fit = kMostGradientBytes / (kTilePoints * plane * Index{sizeof(float)});
+  const Index fit = kMostPointBytes / (kPointBytes * plane);
   // Each range of tiles has sums of its own, added up at last.
   const Index ranges = std::max<Index>(std::min(tiles / kLeastTiles, fit), 1);
   const Tensor points = torch::empty({ranges * kTilePoints * plane}, torch::kFloat32);
@@ -139,6 +146,41 @@ void make_part(const Pair& p, Index first, Index count, float* gradient) {
 
 }  // namespace
 
+bool PackedConv::suits_training(const Tensor& x, const Tensor& weight, Index padding) {
+  // Fewer channels than a vector has are LibTorch's, and so is a padding with which the gradient's would be negative. So are tiles
+  // that are few or lie mostly beyond the picture.
+  constexpr Index kLeastChannels = 16, kMostPadding = 2, kLeastTilesOfBatch = 32, kLeastOfTile = 6;
+  if (!conv_kernels() || !dense_kernels() || !suits_winograd(weight, 1) ||
+      weight.size(0) < kLeastChannels || padding > kMostPadding) {
+    return false;
+  }
+  const Index rows = x.size(2) + 2 * padding - 2, cols = x.size(3) + 2 * padding - 2;
+  if (rows < 1 || cols < 1) return false;
+  const Index tiles = ((rows + kTileOut - 1) / kTileOut) * ((cols + kTileOut - 1) / kTileOut);
+  return x.size(0) * tiles >= kLeastTilesOfBatch && rows * cols >= kLeastOfTile * tiles;
+}
+
+Tensor PackedConv::run_once(const Tensor& x, const Tensor& weight, const Tensor& bias,
+                            Index padding) {
+  const auto packed = [&](const Tensor& filters, const Tensor& summand) {
+    auto conv = make(filters, summand, 1, padding);
+    TORCH_CHECK(conv, "filters of ", filters.sizes(), " of type ", filters.scalar_type(), " on ",
+                filters.device(), " cannot be packed on this processor");
+    return conv;
+  };
+  const Index out = weight.size(0), most = part_of(weight.size(1), out, ConvKernels::kMostBlock);
+  if (most >= out) return packed(weight, bias)->run(x);
+  const auto in = x.contiguous(torch::MemoryFormat::ChannelsLast);
+  auto y = torch::empty({x.size(0), out, x.size(2) + 2 * padding - 2, x.size(3) + 2 * padding - 2},
+                        x.options(), torch::MemoryFormat::ChannelsLast);
+  for (Index first = 0; first < out; first += most) {
+    const Index count = std::min(most, out - first);
+    const auto some = bias.defined() ? bias.narrow(0, first, count) : bias;
+    packed(weight.narrow(0, first, count), some)->run(in, {.into = y, .first = first});
+  }
+  return y;
+}
+
 Tensor PackedConv::weight_gradient(const Tensor& x, const Tensor& dy, Index padding) {
   const auto fits = [](const Tensor& t) {
     return t.dim() == 4 && t.scalar_type() == torch::kFloat32 && t.device().is_cpu();
@@ -165,9 +207,7 @@ Tensor PackedConv::weight_gradient(const Tensor& x, const Tensor& dy, Index padd
                   .out_w = dy.size(3),
                   .padding = padding};
   auto gradient = torch::empty({pair.out, pair.in, 3, 3}, torch::kFloat32);
-  const Index bytes = kTilePoints * pair.in * pair.out * Index{sizeof(float)};
-  const Index parts = (bytes + kMostGradientBytes - 1) / kMostGradientBytes;
-  const Index most = padded((pair.out + parts - 1) / parts);
+  const Index most = part_of(pair.in, pair.out, DenseKernels::kLine);
   for (Index first = 0; first < pair.out; first += most) {
     make_part(pair, first, std::min(most, pair.out - first), gradient.data_ptr<float>());
   }

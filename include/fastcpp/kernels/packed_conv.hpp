@@ -60,6 +60,20 @@ class PackedConv {
     return run(x, {.add = add, .activation = relu ? Activation::kRelu : Activation::kNone});
   }
 
+  // Whether training may take a convolution of stride 1 through `run_once` and `weight_gradient`, and they are faster than LibTorch's
+  // own: filters of 3 x 3, and enough of a batch to transform them for each pass.
+  // \param x       float32, N x in x H x W
+  // \param padding as of `make`
+  static bool suits_training(const torch::Tensor& x, const torch::Tensor& weight,
+                             std::int64_t padding);
+  // conv(x) + bias with stride 1, by weights that are packed for this call.
+  // \param x       as of `run`
+  // \param weight  out x in x 3 x 3
+  // \param bias    out values; may be undefined
+  // \param padding as of `make`
+  // \throws c10::Error on what does not fit, or where `make` gives null
+  static torch::Tensor run_once(const torch::Tensor& x, const torch::Tensor& weight,
+                                const torch::Tensor& bias, std::int64_t padding);
   // The gradient of the weight of a convolution with filters of 3 x 3 and stride 1, by the same filtering.
   // \param x       N x in x H x W, what the convolution was given
   // \param dy      the gradient of its output, float32

@@ -83,7 +83,7 @@ std::optional<std::int64_t> Conv2dImpl::trained_padding(const Tensor& x) const {
   }
   const auto now = window();
   if (!now || now->groups != 1 || now->stride != 1 || x.size(1) != weight.size(1) ||
-      !suits_trained_conv(x, weight, now->padding)) {
+      !PackedConv::suits_training(x, weight, now->padding)) {
     return std::nullopt;
   }
   return now->padding;

@@ -44,8 +44,8 @@ class Packable {
 };
 
 // LibTorch's convolution, which may also be packed for prediction, and packs itself in training: once an epoch where it is part
-// of a frozen body, else for each pass. The kernels take over only what they do exactly as LibTorch would by the options as they are at the moment;
-// all else, and a trace, goes to LibTorch. Several threads may call `forward` at once, also in training mode.
+// of a frozen body, else for each pass. The kernels take over only what they do exactly as LibTorch would by the options as they
+// are at the moment; all else, and a trace, goes to LibTorch. Several threads may call `forward` at once, also in training mode.
 class Conv2dImpl : public torch::nn::Conv2dImpl, public Packable {
  public:
   Conv2dImpl(std::int64_t in, std::int64_t out, std::int64_t kernel, const ConvOptions& options);

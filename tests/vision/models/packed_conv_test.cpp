@@ -161,6 +161,11 @@ TEST_CASE("a frozen convolution is packed in training and notices what changes")
   conv->weight.set_requires_grad(true);
   CHECK(conv(x).requires_grad());
   CHECK(gap(conv(x).detach(), plain(x).detach().to(torch::kFloat64)) < kTolerance);
+  conv->set_training_conv(models::TrainingConv::kLibTorch);
+  CHECK(torch::equal(conv(x), plain(x)));
+  leaf.mutable_grad() = torch::Tensor();
+  conv(leaf).sum().backward();
+  CHECK(torch::equal(leaf.grad(), other.grad()));
 }
 
 TEST_CASE("a network's own convolution and batch norm are folded, but not across a step") {

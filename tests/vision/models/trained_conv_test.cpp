@@ -1,17 +1,17 @@
 // Convolutions in training: gradients beside LibTorch's, and what is left to LibTorch.
 #include <torch/csrc/autograd/autograd.h>
+#include <torch/csrc/autograd/forward_grad.h>
 #include <torch/csrc/autograd/function.h>
 #include <torch/nn/modules/activation.h>
 #include <torch/nn/modules/container/sequential.h>
 #include <torch/nn/modules/conv.h>
 #include <torch/utils.h>
 
-#include <limits>
 #include <string>
 #include <vector>
 
 #include "compat/autocast.hpp"
-#include "fastcpp/kernels/packed_conv.hpp"
+#include "fastcpp/hooks/hook.hpp"
 #include "fastcpp/vision/models/fold.hpp"
 #include "kernels/conv_kernels.hpp"
 #include "support/catch.hpp"
@@ -79,6 +79,19 @@ TEST_CASE("outputs and gradients of trained convolutions are LibTorch's but for 
   }
 }
 
+TEST_CASE("an input of fewer tiles than its output has a gradient") {
+  torch::manual_seed(2);
+  auto layer = layer_of(16, 24, false, /*padding=*/2);
+  const auto x = torch::randn({5, 16, 8, 8}), dy = torch::randn({5, 24, 10, 10});
+  CHECK(is_ours(layer(x)) == kernels());
+  const auto got = step(layer, x, dy);
+  models::set_training_conv(*layer, models::TrainingConv::kLibTorch);
+  const auto want = step(layer, x, dy);
+  for (std::size_t i = 0; i < got.size(); ++i) {
+    CHECK(gap(got[i], want[i].to(torch::kFloat64)) < 1e-4);
+  }
+}
+
 TEST_CASE("only the gradients that somebody needs are made") {
   if (!kernels()) return;
   torch::manual_seed(2);
@@ -125,6 +138,16 @@ TEST_CASE("a backward pass may be run twice, and makes a graph where one is want
     CHECK(gap(got[i], want[i].to(torch::kFloat64)) < 1e-4);
   }
   models::set_training_conv(*layer, models::TrainingConv::kPacked);
+  {
+    // Casts are decided where the forward pass runs.
+    const auto twice = 2 * layer(x);
+    const compat::Autocast autocast(torch::kCPU, torch::kBFloat16);
+    const auto g = torch::autograd::grad({twice.sum()}, {x}, {}, true, /*create_graph=*/true)[0];
+    const auto exact =
+        torch::conv_transpose2d(torch::full({4, 16, 9, 9}, 2, torch::kFloat64),
+                                layer->weight.detach().to(torch::kFloat64), {}, 1, 1);
+    CHECK(gap(g.detach(), exact) < 1e-4);
+  }
   const auto y = layer(x).sum();
   y.backward({}, /*retain_graph=*/true);
   const auto once = layer->weight.grad().clone();
@@ -141,6 +164,31 @@ TEST_CASE("a weight that changed between the passes is refused") {
     layer->weight.mul_(2);
   }
   CHECK_THROWS_AS(y.backward(), c10::Error);
+}
+
+TEST_CASE("derivatives forward are LibTorch's, and hooks are told of a trained layer") {
+  torch::manual_seed(2);
+  auto layer = layer_of(16, 16, false);
+  const auto x = torch::randn({4, 16, 9, 9}), tangent = torch::randn({4, 16, 9, 9});
+  const auto level = torch::autograd::ForwardADLevel::get_next_idx();
+  {
+    const auto y = layer(torch::_make_dual(x, tangent, static_cast<std::int64_t>(level)));
+    const auto along = std::get<1>(torch::_unpack_dual(y, static_cast<std::int64_t>(level)));
+    const auto want = torch::conv2d(tangent.to(torch::kFloat64),
+                                    layer->weight.detach().to(torch::kFloat64), {}, 1, 1);
+    REQUIRE(along.defined());
+    CHECK(gap(along.detach(), want) < 1e-4);
+  }
+  torch::autograd::ForwardADLevel::release_idx(level);
+  int calls = 0;
+  const Hook hook(layer.ptr(), [&](const nn::Module&, const Tensor& output) {
+    ++calls;
+    return output.detach().clone();
+  });
+  const auto y = models::stack(layer)->forward(x);
+  CHECK(is_ours(y) == kernels());
+  CHECK(calls == 1);
+  CHECK(torch::equal(hook.stored(), y.detach()));
 }
 
 TEST_CASE("training that the kernels do not know is LibTorch's") {
