@@ -76,9 +76,9 @@ double epoch(Training& t) {
 }
 
 double bare(Training& t) {
+  const auto& model = t.learn.model();
+  models::set_training_conv(*model, models::TrainingConv::kLibTorch);
   return bench::seconds([&] {
-    const auto& model = t.learn.model();
-    models::set_training_conv(*model, models::TrainingConv::kLibTorch);
     model->train();
     t.learn.opt().set_lr({1e-4});
     for (const auto& batch : t.ready) {
